@@ -1,0 +1,158 @@
+"""I name every setting, its unit and its default; defaults live nowhere else.
+
+The docstring below a field is what `headgate.toml` and the documentation say about it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """The MySQL side: what applications and shells connect to."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 3307
+    """TCP port to listen on."""
+    workers: int = 2
+    """Worker processes; each serves its own share of the connections."""
+    connect_timeout_s: float = 10.0
+    """A login that takes longer than this, TLS included, is cut off."""
+    max_connections: int = 2000
+    """Client connections over all workers; more are refused with error 1040."""
+    wait_timeout_s: float = 28800.0
+    """A client that sends nothing for this long is disconnected."""
+    gate_hold_ms: int = 1500
+    """The longest a statement is held while its table is swapped; then it goes to the server."""
+    gate_max_held: int = 1000
+    """Statements one worker holds at most; more go to the server, which makes them wait itself."""
+    tls_certificate: str = ""
+    """PEM file with the certificate chain for TLS; empty: one is generated in the state folder."""
+    tls_key: str = ""
+    """PEM file with the certificate's key; empty: generated with the certificate."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """The HTTP side: what people, the command line and pipelines talk to."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = 8307
+    """TCP port to listen on."""
+    organization: str = "local"
+    """The organization name in API paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProductionSettings:
+    """The production server; with an empty `host` and `socket` Headgate starts one of its own."""
+
+    database: str = "shop"
+    """Logical name of the database, in user names, commands and API paths."""
+    schema: str = ""
+    """Name of the database on the server; empty: the same as `database`."""
+    host: str = ""
+    """Address of the production server; empty together with `socket`: an embedded server is started."""
+    port: int = 3306
+    """TCP port of the production server."""
+    socket: str = ""
+    """Unix socket of the production server, used instead of `host` and `port`."""
+    proxy_user: str = "headgate_proxy"
+    """Account for application traffic; it must have no right to change the schema."""
+    proxy_password: str = field(default="", repr=False)
+    """Its password (better set by the environment: HEADGATE_PRODUCTION_PROXY_PASSWORD)."""
+    migrator_user: str = "headgate_migrator"
+    """Account for schema changes; only the control process uses it."""
+    migrator_password: str = field(default="", repr=False)
+    """Its password (better set by the environment: HEADGATE_PRODUCTION_MIGRATOR_PASSWORD)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServersSettings:
+    """The local servers: embedded production, development branches, scratch."""
+
+    flavor: str = "mysql"
+    """Family of the embedded servers: mysql or mariadb."""
+    program: str = ""
+    """Path of mysqld or mariadbd; empty: PATH, then the cache folder, then Debian's packages."""
+    fetch: bool = True
+    """Whether a missing server may be fetched from Debian's packages into the cache folder."""
+    sleep_after_s: float = 600.0
+    """A development branch without connections for this long is put to sleep."""
+
+
+@dataclass(frozen=True, slots=True)
+class MigratorSettings:
+    """The online schema change engine."""
+
+    copiers: int = 2
+    """Connections that copy rows side by side."""
+    chunk_target_ms: int = 250
+    """How long one chunk should take on an idle server; under load the throttle asks for less."""
+    chunk_rows_max: int = 20000
+    """Rows in one chunk at most."""
+    lock_wait_ms: int = 250
+    """The longest a cut-over waits for its table lock before it lets traffic go on and tries again later."""
+    revert_window_s: float = 1800.0
+    """How long a deployment can be reverted; then the old table is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleSettings:
+    """How far schema changes may slow the application down."""
+
+    enabled: bool = True
+    """Whether row copying yields to live traffic at all."""
+    latency_rise: float = 1.3
+    """Copying slows down when the 95th percentile of statement latency exceeds its usual value this many times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that may be set; each part of the program receives only its own section."""
+
+    state: str = "~/.local/share/headgate"
+    """Folder for everything Headgate keeps: its state database, certificates, local servers."""
+    log_level: str = "info"
+    """Least severe log line that is written: debug, info, warning or error."""
+    proxy: ProxySettings = field(default_factory=ProxySettings)
+    control: ControlSettings = field(default_factory=ControlSettings)
+    production: ProductionSettings = field(default_factory=ProductionSettings)
+    servers: ServersSettings = field(default_factory=ServersSettings)
+    migrator: MigratorSettings = field(default_factory=MigratorSettings)
+    throttle: ThrottleSettings = field(default_factory=ThrottleSettings)
+
+    @property
+    def state_dir(self) -> Path:
+        """The state folder as an absolute path."""
+        return Path(self.state).expanduser().absolute()
+
+    @property
+    def run_dir(self) -> Path:
+        """The folder for Unix sockets that belongs to this state folder."""
+        return run_dir(self.state_dir)
+
+
+def run_dir(state_dir: Path) -> Path:
+    """Return the socket folder that belongs to a state folder: private to this user, with a short path.
+
+    A Unix socket's path holds at most 107 bytes (unix(7)), which a state folder may use up by itself, so
+    sockets live in the system's folder for temporary files under a name derived from the state folder's.
+    Raises PermissionError when somebody else owns that name.
+    """
+    digest = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"headgate-{os.getuid()}-{digest}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise PermissionError(
+            f"{folder} is not a private folder of this user: remove it, or choose another state folder"
+        )
+    return folder

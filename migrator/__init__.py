@@ -1,0 +1,1 @@
+"""From two schemas to one swapped table, and back."""

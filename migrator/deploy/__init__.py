@@ -1,0 +1,1 @@
+"""Deploy requests: proposed, checked, queued, deployed, reverted."""

@@ -1,0 +1,1 @@
+"""When the engine may work, and how hard."""

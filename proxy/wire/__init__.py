@@ -1,0 +1,1 @@
+"""The MySQL protocol: bytes in, values out, no input or output of its own."""

@@ -1,0 +1,1 @@
+"""From user names to branches to the servers behind them."""

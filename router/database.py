@@ -1,0 +1,166 @@
+"""I run our own SQL on a server; I am the only file that imports a MySQL driver."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import aiomysql
+import pymysql
+
+from router.errors import ConnectionLost, DatabaseError
+from router.model import Server
+
+Row = tuple[Any, ...]
+
+# Client-side numbers that say the connection is gone (2006 gone away, 2013 lost, 2003/2002 cannot connect,
+# 2055 lost with a reason), and the server's own ways of ending one (1053, 1927, 3169, 4031).
+LOST = frozenset({0, 1053, 1927, 2002, 2003, 2006, 2013, 2014, 2027, 2055, 3169, 4031})
+
+
+def quote_name(name: str) -> str:
+    """Quote an identifier for use in SQL text."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+class Connection:
+    """One connection of ours to a server, used by one task at a time.
+
+    Errors: `DatabaseError` with the server's number for a refused statement, `ConnectionLost` when the
+    connection broke (the statement may have run). After a lost connection or a cancelled statement the object
+    is closed and every further call raises ConnectionLost.
+    """
+
+    def __init__(self, raw: aiomysql.Connection, server: Server) -> None:
+        self._raw = raw
+        self.server = server
+        self.thread_id: int = raw.thread_id()
+        self.last_insert_id = 0
+
+    @classmethod
+    async def open(
+        cls,
+        server: Server,
+        *,
+        database: str | None = None,
+        decode: bool = True,
+        timeout_s: float = 10.0,
+        setup: Sequence[str] = (),
+    ) -> Connection:
+        """Connect, log in and run the `setup` statements.
+
+        `decode=False` leaves every string as bytes. The session starts with autocommit on and utf8mb4.
+        """
+        address, account = server.address, server.account
+        try:
+            async with asyncio.timeout(timeout_s):
+                raw = await aiomysql.connect(
+                    host=address.host,
+                    port=address.port,
+                    unix_socket=address.socket,
+                    user=account.user,
+                    password=account.password,
+                    db=database,
+                    charset="utf8mb4",
+                    use_unicode=decode,
+                    autocommit=True,
+                    connect_timeout=timeout_s,
+                )
+        except TimeoutError:
+            raise ConnectionLost(0, f"the server at {address} did not answer within {timeout_s:g} s") from None
+        except (pymysql.err.Error, OSError, EOFError) as error:
+            raise _ours(error, f"connecting to {address} as {account.user!r}: ") from error
+        connection = cls(raw, server)
+        try:
+            for statement in setup:
+                await connection.execute(statement)
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    async def execute(self, sql: str, *args: object) -> int:
+        """Run a statement and return how many rows it affected."""
+        affected, _ = await self._run(sql, args, rows=False)
+        return affected
+
+    async def fetch_all(self, sql: str, *args: object) -> list[Row]:
+        """Run a statement and return its rows."""
+        _, rows = await self._run(sql, args, rows=True)
+        return rows
+
+    async def fetch_one(self, sql: str, *args: object) -> Row | None:
+        """Run a statement and return its first row, or None when there is none."""
+        rows = await self.fetch_all(sql, *args)
+        return rows[0] if rows else None
+
+    async def fetch_value(self, sql: str, *args: object) -> Any:
+        """Run a statement and return the first column of its first row, or None when there is no row."""
+        row = await self.fetch_one(sql, *args)
+        return row[0] if row else None
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Run the body in one transaction: committed at the end, rolled back on any error."""
+        await self.execute("START TRANSACTION")
+        try:
+            yield
+            await self.execute("COMMIT")
+        except BaseException:
+            if not self.closed:
+                with contextlib.suppress(DatabaseError):
+                    await self.execute("ROLLBACK")
+            raise
+
+    @property
+    def closed(self) -> bool:
+        """Whether this connection can no longer be used."""
+        return bool(self._raw.closed)
+
+    async def close(self) -> None:
+        """Say goodbye to the server and close."""
+        if not self.closed:
+            with contextlib.suppress(pymysql.err.Error, OSError, RuntimeError, TimeoutError):
+                await asyncio.wait_for(self._raw.ensure_closed(), 2.0)
+            self.abort()
+
+    def abort(self) -> None:
+        """Close the socket at once, without a word to the server."""
+        if not self.closed:
+            self._raw.close()
+
+    async def __aenter__(self) -> Connection:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def _run(self, sql: str, args: Sequence[object], *, rows: bool) -> tuple[int, list[Row]]:
+        if self.closed:
+            raise ConnectionLost(2006, "the connection is closed")
+        try:
+            async with self._raw.cursor() as cursor:
+                # Without arguments the text must not go through %-formatting.
+                affected = await cursor.execute(sql, args or None)
+                self.last_insert_id = int(cursor.lastrowid or 0)
+                return int(affected or 0), list(await cursor.fetchall()) if rows else []
+        except asyncio.CancelledError:
+            # The answer is still on its way: nobody may use this connection again.
+            self.abort()
+            raise
+        except (pymysql.err.Error, OSError, EOFError, RuntimeError, AttributeError) as error:
+            ours = _ours(error, "")
+            if isinstance(ours, ConnectionLost):
+                self.abort()
+            raise ours from error
+
+
+def _ours(error: BaseException, context: str) -> DatabaseError:
+    if isinstance(error, pymysql.err.Error) and error.args and isinstance(error.args[0], int):
+        errno = error.args[0]
+        message = str(error.args[1]) if len(error.args) > 1 else type(error).__name__
+        kind = ConnectionLost if errno in LOST else DatabaseError
+        return kind(errno, context + message)
+    return ConnectionLost(2013, context + (str(error) or type(error).__name__))

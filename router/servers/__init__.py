@@ -1,0 +1,1 @@
+"""Server programs and the local server processes made from them."""
