@@ -111,7 +111,7 @@ class ThrottleSettings:
     enabled: bool = True
     """Whether row copying yields to live traffic at all."""
     latency_rise: float = 1.3
-    """Copying slows down when the 95th percentile of statement latency exceeds its usual value this many times."""
+    """Copying slows down when the p95 of statement latency exceeds its usual value this many times."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ class ConnectionLost(DatabaseError):
 
 
 class ServerNotFound(Exception):
-    """No server program of the wanted flavour can be found or fetched; the message names the ways to get one."""
+    """No server program can be found or fetched; the message names the ways to get one."""
 
 
 class ServerFailed(Exception):

@@ -56,8 +56,8 @@ class User:
     """Who may log in to the proxy.
 
     `verifier` is SHA256(SHA256(secret)), 32 bytes: enough to check a caching_sha2_password fast login, not
-    enough to make one. A user bound to a `branch` reaches that branch only; one with None reaches every branch
-    of `database` by a suffix to its name.
+    enough to make one. A user bound to a `branch` reaches that branch only; one with None reaches every
+    branch of `database` by a suffix to its name.
     """
 
     name: str
