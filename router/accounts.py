@@ -1,0 +1,88 @@
+"""I make our accounts on a server, and prove that the one for traffic cannot change the schema."""
+
+from __future__ import annotations
+
+from router.database import Connection, quote_name
+from router.errors import DatabaseError
+from router.model import Account, Flavor, Server
+
+# Table, schema or global access denied: https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html
+DENIED = frozenset({1044, 1142, 1227, 1370})
+PROBE = "_headgate_probe"
+
+TRAFFIC_RIGHTS = "SELECT, INSERT, UPDATE, DELETE, EXECUTE, SHOW VIEW, CREATE TEMPORARY TABLES, LOCK TABLES"
+BRANCH_RIGHTS = "ALL PRIVILEGES"
+MIGRATOR_GLOBAL_RIGHTS = {
+    Flavor.MYSQL: (
+        "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, TRIGGER, LOCK TABLES, "
+        "CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, EXECUTE, CREATE TEMPORARY TABLES, "
+        "REPLICATION SLAVE, REPLICATION CLIENT, PROCESS, RELOAD, CONNECTION_ADMIN, SESSION_VARIABLES_ADMIN"
+    ),
+    Flavor.MARIADB: (
+        "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, TRIGGER, LOCK TABLES, "
+        "CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, EXECUTE, CREATE TEMPORARY TABLES, "
+        "REPLICATION SLAVE, BINLOG MONITOR, PROCESS, RELOAD, CONNECTION ADMIN, BINLOG ADMIN"
+    ),
+}
+
+
+class AccountTooPowerful(Exception):
+    """The account for application traffic could change the schema: Headgate must not serve with it."""
+
+
+async def make_traffic_account(admin: Connection, account: Account, schema: str) -> None:
+    """Create the account that carries application traffic on production: rows, never definitions."""
+    await _make(admin, account)
+    await _grant(admin, TRAFFIC_RIGHTS, f"{_schema_pattern(schema)}.*", account)
+
+
+async def make_branch_account(admin: Connection, account: Account, schema: str) -> None:
+    """Create the account for a development branch: everything, in its own schema only."""
+    await _make(admin, account)
+    await _grant(admin, BRANCH_RIGHTS, f"{_schema_pattern(schema)}.*", account)
+
+
+async def make_migrator_account(admin: Connection, account: Account) -> None:
+    """Create the account of the schema change engine."""
+    await _make(admin, account)
+    await _grant(admin, MIGRATOR_GLOBAL_RIGHTS[admin.server.flavor], "*.*", account)
+
+
+async def prove_no_ddl(server: Server, schema: str) -> str:
+    """Try to create a table as the traffic account and return the server's refusal.
+
+    Raises AccountTooPowerful when the server would have done it, and DatabaseError when it cannot be asked.
+    """
+    async with await Connection.open(server, database=schema) as connection:
+        try:
+            await connection.execute(f"CREATE TABLE {quote_name(PROBE)} (probe INT)")
+        except DatabaseError as refusal:
+            if refusal.errno in DENIED:
+                return refusal.message
+            raise
+        try:
+            await connection.execute(f"DROP TABLE {quote_name(PROBE)}")
+        except DatabaseError:
+            leftover = f" (drop the table {PROBE} it has just created)"
+        else:
+            leftover = ""
+    raise AccountTooPowerful(
+        f"the account {server.account.user!r} for application traffic may CREATE tables in {schema!r} on "
+        f"{server.address}{leftover}: REVOKE CREATE, ALTER, DROP, INDEX, REFERENCES, TRIGGER, CREATE VIEW, "
+        "CREATE ROUTINE, ALTER ROUTINE and EVENT from it, so that no statement can get around deploy requests"
+    )
+
+
+async def _make(admin: Connection, account: Account) -> None:
+    for verb in ("CREATE USER IF NOT EXISTS", "ALTER USER"):
+        await admin.execute(f"{verb} %s@%s IDENTIFIED BY %s", account.user, "%", account.password)
+
+
+async def _grant(admin: Connection, rights: str, scope: str, account: Account) -> None:
+    scope = scope.replace("%", "%%")
+    await admin.execute(f"GRANT {rights} ON {scope} TO %s@%s", account.user, "%")
+
+
+def _schema_pattern(schema: str) -> str:
+    r"""Quote a schema name for GRANT, where _ and % are wildcards unless escaped by a backslash."""
+    return quote_name(schema.replace("_", "\\_").replace("%", "\\%"))

@@ -1,0 +1,66 @@
+"""I make secrets, and keep those of a state folder in one private file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import string
+from pathlib import Path
+
+BASE62 = string.ascii_letters + string.digits
+PASSWORD_PREFIX = "hg_pw_"
+TOKEN_PREFIX = "hg_tk_"
+
+
+def new_id() -> str:
+    """Return a new identifier: 12 lower-case letters and digits, the first a letter."""
+    alphabet = string.ascii_lowercase + string.digits
+    return secrets.choice(string.ascii_lowercase) + "".join(secrets.choice(alphabet) for _ in range(11))
+
+
+def new_password(prefix: str = PASSWORD_PREFIX) -> str:
+    """Return a new secret of about 214 bits.
+
+    Verifiers of such secrets need no salt and no slow hash: they cannot be guessed.
+    """
+    return prefix + "".join(secrets.choice(BASE62) for _ in range(36))
+
+
+def verifier(password: str) -> bytes:
+    """Return SHA256(SHA256(password)): what checks a caching_sha2_password fast login, and no more."""
+    return hashlib.sha256(hashlib.sha256(password.encode()).digest()).digest()
+
+
+class SecretsFile:
+    """Generated secrets by name, in a file only this user can read; a missing one is made and kept."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def get(self, name: str, prefix: str = PASSWORD_PREFIX) -> str:
+        """Return the secret of this name; the first call for a name makes it."""
+        known = self._read()
+        if name not in known:
+            known[name] = new_password(prefix)
+            self._write(known)
+        return known[name]
+
+    def _read(self) -> dict[str, str]:
+        try:
+            text = self._path.read_text()
+        except FileNotFoundError:
+            return {}
+        return {str(key): str(value) for key, value in json.loads(text).items()}
+
+    def _write(self, known: dict[str, str]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = self._path.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(known, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._path)

@@ -1,0 +1,210 @@
+"""I keep branches and passwords in the state database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from router.errors import RouteError, UnknownBranch
+from router.model import User
+
+metadata = sa.MetaData()
+
+
+class Moment(sa.types.TypeDecorator[datetime]):
+    """A point in time, stored as RFC 3339 text in UTC, so that every database keeps its zone."""
+
+    impl = sa.String(40)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:
+        """Turn a time into text."""
+        return value.astimezone(UTC).isoformat() if value else None
+
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
+        """Turn text into a time."""
+        return datetime.fromisoformat(value) if value else None
+
+
+branches = sa.Table(
+    "branches",
+    metadata,
+    sa.Column("id", sa.String(12), primary_key=True),
+    sa.Column("database", sa.String(63), nullable=False),
+    sa.Column("name", sa.String(63), nullable=False),
+    sa.Column("parent", sa.String(63)),
+    sa.Column("production", sa.Boolean, nullable=False),
+    sa.Column("safe_migrations", sa.Boolean, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("base", sa.Text),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("updated_at", Moment, nullable=False),
+    sa.UniqueConstraint("database", "name"),
+)
+
+passwords = sa.Table(
+    "passwords",
+    metadata,
+    sa.Column("id", sa.String(12), primary_key=True),
+    sa.Column("database", sa.String(63), nullable=False),
+    sa.Column("branch", sa.String(63)),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("username", sa.String(255), nullable=False, unique=True),
+    sa.Column("verifier", sa.LargeBinary(32), nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+)
+
+
+class BranchState(StrEnum):
+    """Where a branch is in its life."""
+
+    PENDING = "pending"
+    READY = "ready"
+    SLEEPING = "sleeping"
+
+
+@dataclass(frozen=True, slots=True)
+class BranchRecord:
+    """A branch as stored; `base` is its parent's schema at the time it was made, as text."""
+
+    id: str
+    database: str
+    name: str
+    parent: str | None
+    production: bool
+    safe_migrations: bool
+    state: BranchState
+    base: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRecord:
+    """A password as stored; `branch` None lets it reach every branch of the database."""
+
+    id: str
+    database: str
+    branch: str | None
+    name: str
+    username: str
+    verifier: bytes = field(repr=False)
+    created_at: datetime
+
+    @property
+    def user(self) -> User:
+        """The user that this password lets in."""
+        return User(self.username, self.verifier, self.database, self.branch)
+
+
+def now() -> datetime:
+    """Return the present moment in UTC."""
+    return datetime.now(UTC)
+
+
+def open_state(path: Path) -> AsyncEngine:
+    """Return the engine of the SQLite state database at `path`, whose folder is made if missing."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def pragmas(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        # A state change that was answered must survive a crash of the machine.
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 5000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    return engine
+
+
+class BranchStore:
+    """Branches and passwords in the state database."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def prepare(self) -> None:
+        """Create the tables that are missing."""
+        async with self._engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+
+    async def branches(self, database: str) -> Sequence[BranchRecord]:
+        """Return the branches of a database, oldest first."""
+        query = sa.select(branches).where(branches.c.database == database).order_by(branches.c.created_at)
+        async with self._engine.connect() as connection:
+            return [_branch(row) for row in (await connection.execute(query)).mappings()]
+
+    async def branch(self, database: str, name: str) -> BranchRecord:
+        """Return one branch, or raise UnknownBranch naming those that exist."""
+        known = await self.branches(database)
+        for record in known:
+            if record.name == name:
+                return record
+        names = ", ".join(record.name for record in known) or "none yet"
+        raise UnknownBranch(f"database {database!r} has no branch {name!r} (there are: {names})")
+
+    async def add_branch(self, record: BranchRecord) -> None:
+        """Store a new branch, or raise RouteError when its name is taken."""
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(branches.insert().values(**_values(record)))
+        except sa.exc.IntegrityError:
+            raise RouteError(
+                f"database {record.database!r} already has a branch {record.name!r}: choose another name, "
+                f"or delete it with: headgate branch delete {record.database} {record.name}"
+            ) from None
+
+    async def save_branch(self, record: BranchRecord) -> BranchRecord:
+        """Store a changed branch and return it with its time of change."""
+        record = replace(record, updated_at=now())
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                branches.update().where(branches.c.id == record.id).values(**_values(record))
+            )
+        return record
+
+    async def delete_branch(self, record: BranchRecord) -> None:
+        """Forget a branch and the passwords bound to it."""
+        async with self._engine.begin() as connection:
+            await connection.execute(branches.delete().where(branches.c.id == record.id))
+            await connection.execute(
+                passwords.delete().where(
+                    passwords.c.database == record.database, passwords.c.branch == record.name
+                )
+            )
+
+    async def passwords(self, database: str) -> Sequence[PasswordRecord]:
+        """Return the passwords of a database, oldest first."""
+        query = sa.select(passwords).where(passwords.c.database == database).order_by(passwords.c.created_at)
+        async with self._engine.connect() as connection:
+            return [PasswordRecord(**row) for row in (await connection.execute(query)).mappings()]
+
+    async def put_password(self, record: PasswordRecord) -> None:
+        """Store a password, in place of an earlier one with the same user name."""
+        async with self._engine.begin() as connection:
+            await connection.execute(passwords.delete().where(passwords.c.username == record.username))
+            await connection.execute(passwords.insert().values(**_values(record)))
+
+    async def delete_password(self, database: str, password_id: str) -> bool:
+        """Forget a password; say whether there was one."""
+        async with self._engine.begin() as connection:
+            result = await connection.execute(
+                passwords.delete().where(passwords.c.database == database, passwords.c.id == password_id)
+            )
+            return bool(result.rowcount)
+
+
+def _branch(row: sa.RowMapping) -> BranchRecord:
+    return BranchRecord(**{**row, "state": BranchState(row["state"])})
+
+
+def _values(record: BranchRecord | PasswordRecord) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in type(record).__dataclass_fields__}
