@@ -1,0 +1,59 @@
+"""I name the options that local servers run with, by what they are for."""
+
+from __future__ import annotations
+
+from router.model import Flavor
+
+COMMON = {
+    "character-set-server": "utf8mb4",
+    "local-infile": "0",
+    "skip-name-resolve": "1",
+    "innodb-buffer-pool-dump-at-shutdown": "0",
+    "innodb-buffer-pool-load-at-startup": "0",
+}
+
+MYSQL = {
+    "mysqlx": "0",
+    "secure-file-priv": "NULL",
+    # Keys that nobody uses take a second to make; a server that listens on TCP makes them, see process.py.
+    "auto-generate-certs": "0",
+    "caching-sha2-password-auto-generate-rsa-keys": "0",
+    "sha256-password-auto-generate-rsa-keys": "0",
+}
+
+BRANCH = {
+    "innodb-buffer-pool-size": "32M",
+    "innodb-flush-log-at-trx-commit": "2",
+    "performance-schema": "0",
+    "event-scheduler": "0",
+    "skip-log-bin": "1",
+}
+
+PRODUCTION = {
+    "innodb-buffer-pool-size": "128M",
+    "innodb-flush-log-at-trx-commit": "1",
+    "sync-binlog": "1",
+    "performance-schema": "1",
+    "log-bin": "binlog",
+    "server-id": "1",
+    "binlog-row-image": "FULL",
+}
+
+
+def branch_options(flavor: Flavor) -> dict[str, str]:
+    """Return the options of a branch or a scratch server: small, quick to start, no binary log."""
+    own = {"innodb-redo-log-capacity": "8M"} if flavor is Flavor.MYSQL else {"innodb-log-file-size": "8M"}
+    return {**_common(flavor), **BRANCH, **own}
+
+
+def production_options(flavor: Flavor) -> dict[str, str]:
+    """Return the options of an embedded production server: durable, with a row-based binary log and GTIDs."""
+    if flavor is Flavor.MYSQL:
+        own = {"gtid-mode": "ON", "enforce-gtid-consistency": "ON", "innodb-redo-log-capacity": "256M"}
+    else:
+        own = {"binlog-format": "ROW", "log-slave-updates": "1", "innodb-log-file-size": "128M"}
+    return {**_common(flavor), **PRODUCTION, **own}
+
+
+def _common(flavor: Flavor) -> dict[str, str]:
+    return {**COMMON, **MYSQL} if flavor is Flavor.MYSQL else dict(COMMON)

@@ -1,0 +1,226 @@
+"""I start, watch and stop one local server process.
+
+The process belongs to a session of its own and outlives the program that started it; whoever starts the same
+data directory next adopts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from conf.settings import run_dir
+from router.database import Connection
+from router.errors import DatabaseError, ServerFailed
+from router.model import Account, Address, Flavor, Server
+from router.servers.options import branch_options
+from router.servers.packages import locked
+from router.servers.programs import Programs
+from router.servers.template import ADMIN_FILE
+
+POLL_S = 0.01
+
+LOG_KEPT_BYTES = 1_000_000
+
+
+class LocalServer:
+    """One server process on a data directory that `make_data_directory` made.
+
+    It listens on a Unix socket in a private folder, and on TCP at 127.0.0.1 only when a `port` is given.
+    `options` are the server's, by default those of a development branch. Raises ServerFailed with the end of
+    the error log when the server does not start or stop.
+    """
+
+    def __init__(
+        self,
+        programs: Programs,
+        directory: Path,
+        *,
+        name: str,
+        admin: Account,
+        port: int | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        self.programs = programs
+        self.directory = directory.absolute()
+        self.name = name
+        self.port = port
+        self.options = dict(branch_options(programs.flavor) if options is None else options)
+        self.run_dir = run_dir(self.directory)
+        address = Address(port=port or 3306, socket=str(self.run_dir / "server.sock"))
+        version = programs.version.split("-")[0]
+        if programs.flavor is Flavor.MARIADB:
+            version += "-MariaDB"
+        self.server = Server(programs.flavor, version, address, admin)
+
+    def __repr__(self) -> str:
+        return f"<LocalServer {self.name} {self.server.version} pid={self.pid}>"
+
+    @property
+    def log(self) -> Path:
+        """The server's error log."""
+        return self.directory / "headgate-server.log"
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the running server, None when it does not run."""
+        try:
+            pid = int((self.directory / "headgate-server.pid").read_text())
+        except (OSError, ValueError):
+            return None
+        return pid if _is_alive(pid) and self._is_ours(pid) else None
+
+    async def running(self) -> bool:
+        """Whether the process is alive and answers our login."""
+        return self.pid is not None and await self._answers()
+
+    async def start(self, *, timeout_s: float = 60.0) -> None:
+        """Start the server and return when it answers; adopt it when it runs already."""
+        async with locked(self.directory / "headgate-server.lock"):
+            if self.pid is None:
+                self._spawn()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._wait_until_it_answers()
+            except TimeoutError:
+                self.kill()
+                raise self._failed(f"did not answer within {timeout_s:g} s and was stopped") from None
+            (self.directory / ADMIN_FILE).unlink(missing_ok=True)
+
+    async def stop(self, *, timeout_s: float = 60.0) -> None:
+        """Shut the server down cleanly and wait until its process is gone."""
+        pid = self.pid
+        if pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while _is_alive(pid):  # noqa: ASYNC110 - not our child when adopted: nobody tells us
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            raise self._failed(f"did not stop within {timeout_s:g} s") from None
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would."""
+        pid = self.pid
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    async def _wait_until_it_answers(self) -> None:
+        """Poll for the socket: the server makes it last, and the first login then waits for the rest."""
+        socket = Path(str(self.server.address.socket))
+        while True:
+            if self.pid is None:
+                raise self._failed("ended while it was starting")
+            if socket.exists():
+                try:
+                    async with await Connection.open(self.server) as connection:
+                        version = str(await connection.fetch_value("SELECT VERSION()"))
+                    self.server = replace(self.server, version=version)
+                    return
+                except DatabaseError as error:
+                    if error.errno in (1045, 1698):
+                        raise self._failed(
+                            f"runs, but refuses the account {self.server.account.user!r}"
+                        ) from error
+            await asyncio.sleep(POLL_S)
+
+    async def _answers(self) -> bool:
+        try:
+            await (await Connection.open(self.server, timeout_s=5.0)).close()
+        except DatabaseError:
+            return False
+        return True
+
+    def _spawn(self) -> None:
+        socket = Path(str(self.server.address.socket))
+        socket.unlink(missing_ok=True)
+        self._trim_log()
+        arguments = self._command()
+        log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            pid = os.posix_spawn(
+                arguments[0],
+                arguments,
+                os.environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, log, 1),
+                    (os.POSIX_SPAWN_DUP2, log, 2),
+                ],
+                setsid=True,
+                setsigmask=[],
+                setsigdef=[signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGTERM],
+            )
+        except OSError as error:
+            raise self._failed(f"cannot be started: {error}") from error
+        finally:
+            os.close(log)
+        (self.directory / "headgate-server.pid").write_text(f"{pid}\n")
+
+    def _command(self) -> list[str]:
+        address = self.server.address
+        arguments = {**self.options, "datadir": str(self.directory), "socket": str(address.socket)}
+        arguments["pid-file"] = str(self.directory / "server.pid")
+        if self.programs.flavor is Flavor.MARIADB:
+            arguments.setdefault("secure-file-priv", str(self.run_dir))
+        if self.port is None:
+            arguments["skip-networking"] = "1"
+        else:
+            arguments["port"] = str(self.port)
+            arguments["bind-address"] = "127.0.0.1"
+            if self.programs.flavor is Flavor.MYSQL:
+                arguments["auto-generate-certs"] = "1"
+                arguments["caching-sha2-password-auto-generate-rsa-keys"] = "1"
+        admin_file = self.directory / ADMIN_FILE
+        if admin_file.exists():
+            arguments["init-file"] = str(admin_file)
+        if os.geteuid() == 0:
+            arguments["user"] = "root"
+        return self.programs.server(*(f"--{key}={value}" for key, value in arguments.items()))
+
+    def _is_ours(self, pid: int) -> bool:
+        """Guard against a process id that was given to another program since."""
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return not Path("/proc/self").exists()
+        return f"--datadir={self.directory}".encode() in command.split(b"\0")
+
+    def _trim_log(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if self.log.stat().st_size > LOG_KEPT_BYTES:
+                self.log.replace(self.log.with_suffix(".log.1"))
+
+    def _failed(self, what: str) -> ServerFailed:
+        try:
+            lines = self.log.read_text(errors="replace").splitlines()[-20:]
+        except OSError:
+            lines = []
+        end = "\n".join(lines) or "(nothing)"
+        return ServerFailed(f"the local server {self.name!r} {what}; its log {self.log} ends with:\n{end}")
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether the process still runs; one that has ended is no longer alive even if nobody waited for it."""
+    with contextlib.suppress(ChildProcessError):
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
+            return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return status.rpartition(")")[2].split()[0] not in ("Z", "X")

@@ -1,0 +1,106 @@
+"""I give tests real servers: started once per session, gone with it, whatever ended the session."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+
+from router.database import Connection, quote_name
+from router.model import Account, Flavor
+from router.servers.options import branch_options, production_options
+from router.servers.process import LocalServer
+from router.servers.programs import Programs, default_cache, find_server
+from router.servers.template import make_data_directory
+
+ADMIN = Account("tester", "secret of the tests")
+
+# Tests kill processes, not machines: nothing needs to reach the disk.
+RELAXED = {"innodb-flush-log-at-trx-commit": "0", "sync-binlog": "0", "innodb-buffer-pool-size": "64M"}
+
+_BASE = Path(tempfile.gettempdir()) / f"headgate-tests-{os.getuid()}"
+
+_numbers = itertools.count(1)
+
+
+@contextlib.contextmanager
+def session_folder() -> Iterator[Path]:
+    """A folder for this session's servers; what sessions that were killed left behind is removed first."""
+    _BASE.mkdir(mode=0o700, exist_ok=True)
+    for folder in _BASE.iterdir():
+        if not Path(f"/proc/{folder.name}").exists():
+            remove_servers(folder)
+    folder = _BASE / str(os.getpid())
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        remove_servers(folder)
+
+
+def remove_servers(folder: Path) -> None:
+    """Kill every local server whose data directory is in this folder and remove the folder."""
+    for pid_file in folder.rglob("headgate-server.pid"):
+        bare = Programs(Flavor.MYSQL, "", None, Path())
+        LocalServer(bare, pid_file.parent, name="leftover", admin=ADMIN).kill()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def new_server(
+    flavor: Flavor,
+    directory: Path,
+    *,
+    production: bool = True,
+    port: int | None = None,
+    options: Mapping[str, str] | None = None,
+) -> LocalServer:
+    """Make a server, not yet started, with the options of production (fsyncs relaxed) or of a branch."""
+    programs = await find_server(flavor)
+    await make_data_directory(programs, directory, admin=ADMIN, cache=default_cache())
+    base = {**production_options(flavor), **RELAXED} if production else branch_options(flavor)
+    return LocalServer(
+        programs, directory, name=directory.name, admin=ADMIN, port=port, options={**base, **(options or {})}
+    )
+
+
+@contextlib.asynccontextmanager
+async def running_server(
+    flavor: Flavor,
+    directory: Path,
+    *,
+    production: bool = True,
+    port: int | None = None,
+    options: Mapping[str, str] | None = None,
+) -> AsyncIterator[LocalServer]:
+    """Run a server of one's own, for tests that restart, kill or reconfigure it."""
+    server = await new_server(flavor, directory, production=production, port=port, options=options)
+    await server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@contextlib.asynccontextmanager
+async def fresh_schema(server: LocalServer, prefix: str = "t") -> AsyncIterator[str]:
+    """Create an empty schema with a name nobody used before; drop it at the end."""
+    name = f"{prefix}_{os.getpid()}_{next(_numbers)}"
+    async with await Connection.open(server.server) as connection:
+        await connection.execute(f"CREATE DATABASE {quote_name(name)}")
+    try:
+        yield name
+    finally:
+        async with await Connection.open(server.server) as connection:
+            await connection.execute(f"DROP DATABASE IF EXISTS {quote_name(name)}")
