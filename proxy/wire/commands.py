@@ -1,0 +1,134 @@
+"""I parse and build what a client sends: its answer to the greeting, and commands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from proxy.wire.constants import Capability, Command
+from proxy.wire.errors import RemoteError
+from proxy.wire.primitives import Reader, lenenc_bytes, lenenc_map, null_terminated
+
+SSL_REQUEST_BYTES = 32
+"""An answer to the greeting of this length asks for TLS and will be repeated inside it."""
+
+_NEEDED = Capability.PROTOCOL_41 | Capability.SECURE_CONNECTION | Capability.PLUGIN_AUTH
+
+
+@dataclass(frozen=True, slots=True)
+class SslRequest:
+    """A client asks for TLS (..._packets_protocol_ssl_request.html)."""
+
+    capabilities: Capability
+    max_packet: int
+    charset: int
+
+    def build(self) -> bytes:
+        """Return the packet's payload."""
+        return _head(self.capabilities, self.max_packet, self.charset)
+
+    @classmethod
+    def parse(cls, payload: bytes) -> SslRequest:
+        """Read the request."""
+        reader = Reader(payload)
+        return cls(Capability(reader.uint(4)), reader.uint(4), reader.uint(1))
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeResponse:
+    """A client says who it is (..._packets_protocol_handshake_response.html)."""
+
+    capabilities: Capability
+    max_packet: int
+    charset: int
+    user: str
+    auth: bytes = field(repr=False)
+    database: str = ""
+    plugin: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def build(self) -> bytes:
+        """Return the packet's payload, its optional parts as the capabilities say."""
+        parts = [
+            _head(self.capabilities, self.max_packet, self.charset),
+            null_terminated(self.user.encode()),
+            lenenc_bytes(self.auth),
+        ]
+        if self.capabilities & Capability.CONNECT_WITH_DB:
+            parts.append(null_terminated(self.database.encode()))
+        if self.capabilities & Capability.PLUGIN_AUTH:
+            parts.append(null_terminated(self.plugin.encode()))
+        if self.capabilities & Capability.CONNECT_ATTRS:
+            pairs = ((key.encode(), value.encode()) for key, value in self.attributes.items())
+            parts.append(lenenc_map(pairs))
+        return b"".join(parts)
+
+    @classmethod
+    def parse(cls, payload: bytes, offered: Capability) -> HandshakeResponse:
+        """Read the answer as a client would write it that was offered these capabilities.
+
+        Raises RemoteError when it contradicts itself, and for clients of before MySQL 5.5, which cannot name
+        an authentication plugin.
+        """
+        reader = Reader(payload)
+        claimed = Capability(reader.uint(4)) if len(payload) >= SSL_REQUEST_BYTES else Capability(0)
+        if claimed & _NEEDED != _NEEDED:
+            raise RemoteError("the client is too old: it must know authentication plugins (MySQL 5.5)")
+        capabilities = claimed & offered
+        max_packet, charset = reader.uint(4), reader.uint(1)
+        reader.take(23)
+        user = _text(reader.null_terminated(), "user name")
+        lenenc_auth = capabilities & Capability.PLUGIN_AUTH_LENENC
+        auth = reader.lenenc_bytes() if lenenc_auth else reader.take(reader.uint(1))
+        database = plugin = ""
+        if capabilities & Capability.CONNECT_WITH_DB and reader.remaining:
+            database = _text(reader.null_terminated(), "database name")
+        if reader.remaining:
+            # Some clients leave out the NUL when nothing follows.
+            plugin = _text(_until_null_or_end(reader), "plugin name")
+        attributes: dict[str, str] = {}
+        if capabilities & Capability.CONNECT_ATTRS and reader.remaining:
+            pairs = Reader(reader.lenenc_bytes())
+            while pairs.remaining:
+                key = pairs.lenenc_bytes().decode("utf-8", "replace")
+                attributes[key] = pairs.lenenc_bytes().decode("utf-8", "replace")
+        return cls(capabilities, max_packet, charset, user, auth, database, plugin, attributes)
+
+
+def command(number: Command, argument: bytes = b"") -> bytes:
+    """Build a command's payload."""
+    return bytes((number,)) + argument
+
+
+def statement_id(payload: bytes) -> int:
+    """Return which prepared statement a STMT_* command is about."""
+    return Reader(payload, 1).uint(4)
+
+
+def command_name(number: int) -> str:
+    """Name a command for people, known or not."""
+    try:
+        return f"COM_{Command(number).name}"
+    except ValueError:
+        return f"command 0x{number:02X}"
+
+
+def _head(capabilities: Capability, max_packet: int, charset: int) -> bytes:
+    head = int(capabilities).to_bytes(4, "little") + max_packet.to_bytes(4, "little")
+    return head + bytes((charset & 0xFF,)) + bytes(23)
+
+
+def _until_null_or_end(reader: Reader) -> bytes:
+    try:
+        return reader.null_terminated()
+    except RemoteError:
+        return reader.rest()
+
+
+def _text(raw: bytes, what: str) -> str:
+    if len(raw) > 256:
+        raise RemoteError(f"the client's {what} is longer than 256 bytes")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise RemoteError(f"the client's {what} is not UTF-8") from None

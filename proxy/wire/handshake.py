@@ -1,0 +1,333 @@
+"""I am both sides of login as state machines; a refusal is my last state.
+
+Source: page_protocol_connection_phase.html. Neither side touches a socket: bytes go in, the answer comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final
+
+from proxy.wire.auth import (
+    native_proof,
+    new_nonce,
+    rsa_encrypt_password,
+    sha2_proof,
+    sha2_proof_holds,
+)
+from proxy.wire.commands import SSL_REQUEST_BYTES, HandshakeResponse, SslRequest
+from proxy.wire.constants import (
+    AUTH_MORE_DATA,
+    AUTH_SWITCH,
+    CACHING_SHA2_PASSWORD,
+    CHARSET_UTF8MB4,
+    FAST_AUTH_OK,
+    FULL_AUTH_WANTED,
+    NATIVE_PASSWORD,
+    OK,
+    PUBLIC_KEY_REQUEST,
+    Capability,
+    Status,
+)
+from proxy.wire.errors import LocalError, RemoteError
+from proxy.wire.framing import PacketReader, frame
+from proxy.wire.packets import AuthSwitch, ErrPacket, Greeting, OkPacket, auth_more_data, raise_if_err
+
+LOGIN_PACKET_BYTES_MAX: Final = 80 * 1024
+"""No packet of a login is longer: 64 KiB of connection attributes and the rest."""
+
+
+class ServerState(Enum):
+    """Where the server's side of a login is."""
+
+    GREETED = auto()
+    """The greeting is out; the client's answer is awaited."""
+    TLS_WANTED = auto()
+    """The client asked for TLS: start it, and feed what comes out of it."""
+    SWITCHING = auto()
+    """The client was asked to use our plugin; its proof is awaited."""
+    IDENTIFIED = auto()
+    """Name and proof are here: check them, then accept or refuse."""
+    ACCEPTED = auto()
+    REFUSED = auto()
+
+
+class ServerHandshake:
+    """The server's side: greets, learns who the client is, accepts or refuses.
+
+    The caller sends `greeting()`, feeds what arrives to `receive` and sends what that returns, until `state`
+    is IDENTIFIED; then it asks `proof_holds` and ends with `accept` or `refuse`. RemoteError means that the
+    client broke the protocol.
+    """
+
+    def __init__(
+        self,
+        *,
+        connection_id: int,
+        version: str,
+        capabilities: Capability,
+        charset: int = CHARSET_UTF8MB4,
+        nonce: bytes | None = None,
+    ) -> None:
+        self.state = ServerState.GREETED
+        self.capabilities = capabilities
+        self.response: HandshakeResponse | None = None
+        self.tls = False
+        self._nonce = nonce or new_nonce()
+        self._proof = b""
+        self._reader = PacketReader(LOGIN_PACKET_BYTES_MAX)
+        self._sequence = 0
+        self._tls_head: SslRequest | None = None
+        self._greeting = Greeting(
+            version,
+            connection_id,
+            self._nonce,
+            capabilities,
+            charset,
+            Status.AUTOCOMMIT,
+            CACHING_SHA2_PASSWORD,
+        )
+
+    def greeting(self) -> bytes:
+        """Return the first bytes of the connection."""
+        return self._send(self._greeting.build())
+
+    def receive(self, data: bytes) -> bytes:
+        """Take bytes from the client and return what to send back."""
+        reply = b""
+        for sequence, payload in self._reader.feed(data):
+            if sequence != self._sequence:
+                raise RemoteError("the client's packets are out of order")
+            self._sequence += 1
+            reply += self._packet(payload)
+        if self.state is not ServerState.SWITCHING and self.state is not ServerState.GREETED:
+            self._refuse_trailing()
+        return reply
+
+    def tls_started(self) -> None:
+        """Say that TLS is on; the client's answer now comes through it."""
+        if self.state is not ServerState.TLS_WANTED:
+            raise LocalError("the client did not ask for TLS")
+        self.tls = True
+        self.state = ServerState.GREETED
+
+    def proof_holds(self, verifier: bytes) -> bool:
+        """Say whether the client knows the password behind `verifier`."""
+        return sha2_proof_holds(self._proof, verifier, self._nonce)
+
+    @property
+    def used_password(self) -> bool:
+        """Whether the client sent any proof at all, as error 1045 tells."""
+        return bool(self._proof)
+
+    def accept(self, status: int = Status.AUTOCOMMIT) -> bytes:
+        """Let the client in."""
+        self.state = ServerState.ACCEPTED
+        # Drivers that were switched to the plugin insist on its own word before the OK.
+        fast = self._send(auth_more_data(bytes((FAST_AUTH_OK,))))
+        return fast + self._send(OkPacket(status=status).build())
+
+    def refuse(self, errno: int, sqlstate: str, message: str) -> bytes:
+        """Turn the client away, at any point; the connection must be closed after these bytes."""
+        self.state = ServerState.REFUSED
+        return self._send(ErrPacket(errno, sqlstate, message).build())
+
+    def _packet(self, payload: bytes) -> bytes:
+        if self.state is ServerState.GREETED:
+            return self._answer(payload)
+        if self.state is ServerState.SWITCHING:
+            self._proof = payload
+            self.state = ServerState.IDENTIFIED
+            return b""
+        raise RemoteError("the client sent more than its login")
+
+    def _answer(self, payload: bytes) -> bytes:
+        wants_tls = len(payload) == SSL_REQUEST_BYTES and payload[1] & (Capability.SSL >> 8)
+        if wants_tls and not self.tls:
+            if not self.capabilities & Capability.SSL:
+                raise RemoteError("the client asked for TLS, which was not offered")
+            self._tls_head = SslRequest.parse(payload)
+            self.state = ServerState.TLS_WANTED
+            return b""
+        response = HandshakeResponse.parse(payload, self.capabilities)
+        if self._tls_head and self._tls_head.capabilities & self.capabilities != response.capabilities:
+            raise RemoteError("the client's capabilities changed with TLS")
+        self.response = response
+        if response.plugin == CACHING_SHA2_PASSWORD and response.auth:
+            self._proof = response.auth
+            self.state = ServerState.IDENTIFIED
+            return b""
+        # Another plugin, or none yet: ask for ours, and never let a nonce be used twice.
+        self._nonce = new_nonce()
+        self.state = ServerState.SWITCHING
+        return self._send(AuthSwitch(CACHING_SHA2_PASSWORD, self._nonce).build())
+
+    def _refuse_trailing(self) -> None:
+        if self._reader.pending:
+            raise RemoteError("the client sent more than its login")
+
+    def _send(self, payload: bytes) -> bytes:
+        data = frame(payload, self._sequence)
+        self._sequence += 1
+        return data
+
+
+class ClientState(Enum):
+    """Where the client's side of a login is."""
+
+    CONNECTED = auto()
+    """The server's greeting is awaited."""
+    TLS_WANTED = auto()
+    """The server agreed to TLS: start it, then call `tls_started`."""
+    AUTHENTICATING = auto()
+    KEY_AWAITED = auto()
+    """The server's RSA key was asked for."""
+    DONE = auto()
+
+
+@dataclass(slots=True)
+class ClientHandshake:
+    """The client's side: answers the greeting and proves the password by whatever means the server asks.
+
+    Feed what arrives to `receive` and send what it returns, until `state` is DONE. `wanted` are the
+    capabilities to ask for; those the server has too are in `capabilities` afterwards. `secure` says that
+    nobody can listen (a Unix socket, or TLS), so the password itself may be sent; `tls` asks for TLS first.
+    Raises ServerRefused with the server's own error, RemoteError when it breaks the protocol or does not offer
+    the wanted TLS.
+    """
+
+    user: str
+    password: str = field(repr=False)
+    wanted: Capability
+    database: str = ""
+    charset: int = CHARSET_UTF8MB4
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    secure: bool = False
+    tls: bool = False
+
+    state: ClientState = field(default=ClientState.CONNECTED, init=False)
+    capabilities: Capability = field(default=Capability(0), init=False)
+    status: int = field(default=0, init=False)
+    _greeting: Greeting | None = field(default=None, init=False)
+    _plugin: str = field(default="", init=False)
+    _nonce: bytes = field(default=b"", init=False, repr=False)
+    _sequence: int = field(default=0, init=False)
+    _switches: int = field(default=0, init=False)
+    _reader: PacketReader = field(
+        default_factory=lambda: PacketReader(LOGIN_PACKET_BYTES_MAX), init=False, repr=False
+    )
+
+    @property
+    def greeting(self) -> Greeting:
+        """What the server said first; only once it has."""
+        if self._greeting is None:
+            raise LocalError("the server has not greeted yet")
+        return self._greeting
+
+    def receive(self, data: bytes) -> bytes:
+        """Take bytes from the server and return what to send back."""
+        reply = b""
+        for sequence, payload in self._reader.feed(data):
+            if self.state is ClientState.DONE:
+                raise RemoteError("the server went on after the login")
+            self._sequence = sequence + 1
+            reply += self._packet(payload)
+        if self.state is ClientState.DONE and self._reader.pending:
+            raise RemoteError("the server went on after the login")
+        return reply
+
+    def tls_started(self) -> bytes:
+        """Return what to send as the first bytes inside TLS."""
+        if self.state is not ClientState.TLS_WANTED:
+            raise LocalError("TLS was not agreed on")
+        self.secure = True
+        return self._respond()
+
+    def _packet(self, payload: bytes) -> bytes:
+        if self.state is ClientState.CONNECTED:
+            return self._greeted(Greeting.parse(payload))
+        raise_if_err(payload)
+        first = payload[0]
+        if first == OK and self.state is ClientState.AUTHENTICATING:
+            self.status = OkPacket.parse(payload).status
+            self.state = ClientState.DONE
+            return b""
+        if first == AUTH_SWITCH:
+            return self._switch(AuthSwitch.parse(payload))
+        if first == AUTH_MORE_DATA and self._plugin == CACHING_SHA2_PASSWORD:
+            return self._more_data(payload[1:])
+        raise RemoteError(f"the server's login went on with an unknown packet (0x{first:02X})")
+
+    def _greeted(self, greeting: Greeting) -> bytes:
+        self._greeting = greeting
+        needed = Capability.PROTOCOL_41 | Capability.SECURE_CONNECTION | Capability.PLUGIN_AUTH
+        if self.tls:
+            needed |= Capability.SSL
+        if needed & greeting.capabilities != needed:
+            missing = needed & ~greeting.capabilities
+            raise RemoteError(f"the server cannot do what a safe login needs: {missing!r}")
+        self.capabilities = (self.wanted | needed) & greeting.capabilities
+        if not self.database:
+            self.capabilities &= ~Capability.CONNECT_WITH_DB
+        if not self.tls:
+            self.capabilities &= ~Capability.SSL
+        self._plugin, self._nonce = greeting.plugin, greeting.nonce
+        if self.tls:
+            self.state = ClientState.TLS_WANTED
+            return self._send(SslRequest(self.capabilities, 1 << 30, self.charset).build())
+        return self._respond()
+
+    def _respond(self) -> bytes:
+        self.state = ClientState.AUTHENTICATING
+        if self._plugin not in (CACHING_SHA2_PASSWORD, NATIVE_PASSWORD):
+            # The server's default is not ours to speak: offer one, and let it switch to what the account has.
+            self._plugin = NATIVE_PASSWORD
+        return self._send(
+            HandshakeResponse(
+                self.capabilities,
+                1 << 30,
+                self.charset,
+                self.user,
+                self._proof(),
+                self.database,
+                self._plugin,
+                self.attributes,
+            ).build()
+        )
+
+    def _proof(self) -> bytes:
+        if self._plugin == CACHING_SHA2_PASSWORD:
+            return sha2_proof(self.password, self._nonce)
+        return native_proof(self.password, self._nonce)
+
+    def _switch(self, switch: AuthSwitch) -> bytes:
+        self._switches += 1
+        if self._switches > 3:
+            raise RemoteError("the server keeps changing its authentication plugin")
+        if switch.plugin not in (CACHING_SHA2_PASSWORD, NATIVE_PASSWORD):
+            raise RemoteError(
+                f"the server wants authentication plugin {switch.plugin!r} for {self.user!r}: give the "
+                f"account {CACHING_SHA2_PASSWORD} or, on MariaDB, {NATIVE_PASSWORD}"
+            )
+        self._plugin, self._nonce = switch.plugin, switch.nonce
+        return self._send(self._proof())
+
+    def _more_data(self, data: bytes) -> bytes:
+        if self.state is ClientState.KEY_AWAITED:
+            self.state = ClientState.AUTHENTICATING
+            return self._send(rsa_encrypt_password(self.password, self._nonce, data))
+        if data == bytes((FAST_AUTH_OK,)):
+            return b""
+        if data != bytes((FULL_AUTH_WANTED,)):
+            raise RemoteError("the server's login went on with unknown data")
+        if self.secure:
+            return self._send(self.password.encode() + b"\0")
+        self.state = ClientState.KEY_AWAITED
+        return self._send(bytes((PUBLIC_KEY_REQUEST,)))
+
+    def _send(self, payload: bytes) -> bytes:
+        data = frame(payload, self._sequence)
+        self._sequence += 1
+        return data
