@@ -1,0 +1,101 @@
+"""I am the table of states and legal moves of a deployment; nobody else moves one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from migrator.deploy.errors import IllegalMove
+
+
+class State(StrEnum):
+    """Where a deployment is."""
+
+    READY = "ready"
+    NO_CHANGES = "no_changes"
+    ERROR = "error"
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    IN_PROGRESS = "in_progress"
+    PENDING_CUTOVER = "pending_cutover"
+    IN_PROGRESS_CUTOVER = "in_progress_cutover"
+    IN_PROGRESS_CANCEL = "in_progress_cancel"
+    COMPLETE_PENDING_REVERT = "complete_pending_revert"
+    IN_PROGRESS_REVERT = "in_progress_revert"
+    COMPLETE = "complete"
+    COMPLETE_REVERT = "complete_revert"
+    COMPLETE_REVERT_ERROR = "complete_revert_error"
+    COMPLETE_CANCEL = "complete_cancel"
+    COMPLETE_ERROR = "complete_error"
+    CANCELLED = "cancelled"
+
+
+MOVES: dict[State, frozenset[State]] = {
+    # The checks have passed, found nothing to do, or found a reason not to deploy; they may be run again.
+    State.READY: frozenset({State.NO_CHANGES, State.ERROR, State.QUEUED}),
+    State.NO_CHANGES: frozenset({State.READY, State.ERROR}),
+    State.ERROR: frozenset({State.READY, State.NO_CHANGES}),
+    # Waiting for its turn. Production may have moved meanwhile, which sends it back to be checked.
+    State.QUEUED: frozenset({State.SUBMITTING, State.CANCELLED}),
+    State.SUBMITTING: frozenset(
+        {State.IN_PROGRESS, State.NO_CHANGES, State.ERROR, State.IN_PROGRESS_CANCEL, State.COMPLETE_ERROR}
+    ),
+    State.IN_PROGRESS: frozenset(
+        {
+            State.PENDING_CUTOVER,
+            State.IN_PROGRESS_CUTOVER,
+            State.IN_PROGRESS_CANCEL,
+            State.COMPLETE_ERROR,
+        }
+    ),
+    State.PENDING_CUTOVER: frozenset(
+        {State.IN_PROGRESS_CUTOVER, State.IN_PROGRESS_CANCEL, State.COMPLETE_ERROR}
+    ),
+    State.IN_PROGRESS_CUTOVER: frozenset(
+        {State.COMPLETE_PENDING_REVERT, State.COMPLETE, State.COMPLETE_ERROR}
+    ),
+    State.IN_PROGRESS_CANCEL: frozenset({State.COMPLETE_CANCEL, State.COMPLETE_ERROR}),
+    # Swapped; the old tables follow the new ones until the window ends.
+    State.COMPLETE_PENDING_REVERT: frozenset({State.IN_PROGRESS_REVERT, State.COMPLETE}),
+    State.IN_PROGRESS_REVERT: frozenset({State.COMPLETE_REVERT, State.COMPLETE_REVERT_ERROR}),
+    # A failed revert leaves the new tables in place; somebody looks, then tries again or lets it be.
+    State.COMPLETE_REVERT_ERROR: frozenset({State.IN_PROGRESS_REVERT, State.COMPLETE}),
+    # A failed deployment has changed nothing; it may be checked and deployed again.
+    State.COMPLETE_ERROR: frozenset({State.READY, State.NO_CHANGES, State.ERROR}),
+    State.COMPLETE_CANCEL: frozenset({State.READY, State.NO_CHANGES, State.ERROR}),
+    State.CANCELLED: frozenset({State.READY, State.NO_CHANGES, State.ERROR}),
+    State.COMPLETE: frozenset(),
+    State.COMPLETE_REVERT: frozenset(),
+}
+
+# The runner has work to do, or must wait for somebody, before the next request may start.
+RUNNING = frozenset(
+    {
+        State.SUBMITTING,
+        State.IN_PROGRESS,
+        State.PENDING_CUTOVER,
+        State.IN_PROGRESS_CUTOVER,
+        State.IN_PROGRESS_CANCEL,
+        State.COMPLETE_PENDING_REVERT,
+        State.IN_PROGRESS_REVERT,
+        State.COMPLETE_REVERT_ERROR,
+    }
+)
+
+# Nothing has been asked of production yet, or nothing is left of what was: the checks may be run (again).
+CHECKABLE = frozenset(
+    {
+        State.READY,
+        State.NO_CHANGES,
+        State.ERROR,
+        State.COMPLETE_ERROR,
+        State.COMPLETE_CANCEL,
+        State.CANCELLED,
+    }
+)
+
+
+def check_move(before: State, after: State) -> None:
+    """Raise IllegalMove, naming the legal moves, unless a deployment may go from `before` to `after`."""
+    if after not in MOVES[before]:
+        legal = ", ".join(sorted(MOVES[before])) or "none: it has ended"
+        raise IllegalMove(f"a deployment in state {before} cannot become {after} (possible: {legal})")

@@ -1,0 +1,322 @@
+"""I carry one request at a time from queued to complete, or back.
+
+What is to be done next is read from the stored state alone, and stored before it is done, so a new process
+goes on where a killed one stopped; people steer by moving that state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+import structlog
+
+from migrator.deploy import queue
+from migrator.deploy.actions import Deploys, Findings
+from migrator.deploy.errors import IllegalMove
+from migrator.deploy.lifecycle import State
+from migrator.deploy.request import DeployRequest, OperationRecord, RequestState
+from migrator.deploy.store import DeployStore
+from migrator.engine.operation import Operation, Phase, Status
+from migrator.errors import MigratorError, OwnershipUnknown
+from router.errors import DatabaseError
+from router.store import now
+
+log = structlog.get_logger()
+
+ACTOR = "headgate"
+RETRY_S = 2.0
+FAILURE_POLL_S = 1.0
+
+MakeOperation = Callable[[DeployRequest, OperationRecord], Awaitable[Operation]]
+
+
+class Runner:
+    """Carries the deploy requests of one database, one at a time, oldest first."""
+
+    def __init__(
+        self, database: str, store: DeployStore, make_operation: MakeOperation, revert_window_s: float
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._make_operation = make_operation
+        self._revert_window = timedelta(seconds=revert_window_s)
+        self._changed = asyncio.Event()
+        self._operations: dict[str, Operation] = {}
+        self._carried: int | None = None
+
+    def notify(self) -> None:
+        """Say that a request has changed."""
+        event, self._changed = self._changed, asyncio.Event()
+        event.set()
+
+    def status(self, request: DeployRequest) -> dict[str, Status]:
+        """Return how far each operation of the request is, as far as it is being carried now."""
+        if request.number != self._carried:
+            return {}
+        return {
+            record.id: self._operations[record.id].status()
+            for record in request.operations
+            if record.id in self._operations
+        }
+
+    def revert_blocked(self, request: DeployRequest) -> str | None:
+        """Say why the engine cannot revert the request now, or None when it can."""
+        states = self.status(request)
+        if len(states) < len(request.operations):
+            return "it is being taken up again after a restart: try again in a moment"
+        reasons = [
+            f"table {record.table!r}: {reason}"
+            for record in request.operations
+            if (reason := states[record.id].revert_blocked)
+        ]
+        return "; ".join(reasons) or None
+
+    async def run(self, deploys: Deploys) -> None:
+        """Carry requests until cancelled; what is under way then is left for the next start."""
+        try:
+            while True:
+                changed = self._changed
+                request = queue.current(await self._store.all(self._database))
+                if request is None:
+                    await self._drop_operations()
+                    await changed.wait()
+                    continue
+                try:
+                    await self._step(request, deploys)
+                except IllegalMove:
+                    log.info("request.moved_meanwhile", number=request.number)
+                except OwnershipUnknown as error:
+                    await self._freeze(request, error)
+                except (DatabaseError, MigratorError, OSError) as error:
+                    # Nothing is decided; the stored state says what to try again, from the beginning.
+                    log.warning("request.delayed", number=request.number, reason=str(error))
+                    await self._store.update(request, problem=str(error))
+                    await self._drop_operations()
+                    await asyncio.sleep(RETRY_S)
+        finally:
+            await self._drop_operations()
+
+    async def _step(self, request: DeployRequest, deploys: Deploys) -> None:
+        """Do what the state of the request asks for, and store the state that follows."""
+        if request.number != self._carried:
+            await self._drop_operations()
+            self._carried = request.number
+        state = request.deployment_state
+        log.info("request.carried", number=request.number, state=str(state))
+        if state is State.QUEUED:
+            await self._store.move(request, State.SUBMITTING, ACTOR)
+        elif state is State.SUBMITTING:
+            await self._submit(request, deploys)
+        elif state is State.IN_PROGRESS:
+            await self._prepare(request)
+        elif state is State.PENDING_CUTOVER:
+            await self._await_apply(request)
+        elif state is State.IN_PROGRESS_CUTOVER:
+            await self._cut_over(request)
+        elif state is State.IN_PROGRESS_CANCEL:
+            await self._cancel(request)
+        elif state is State.COMPLETE_PENDING_REVERT:
+            await self._keep_revertible(request, deploys)
+        elif state is State.IN_PROGRESS_REVERT:
+            await self._revert(request)
+        elif state is State.COMPLETE_REVERT_ERROR:
+            await self._keep_revertible(request, deploys)
+
+    async def _submit(self, request: DeployRequest, deploys: Deploys) -> None:
+        """Check against production as it is now: it may have moved while the request was queued."""
+        findings: Findings = await deploys.check(request)
+        found = {"diff": findings.diff, "operations": findings.operations, "problem": findings.problem}
+        if findings.state is State.READY:
+            await self._store.move(request, State.IN_PROGRESS, ACTOR, started_at=now(), **found)
+        else:
+            await self._store.move(request, findings.state, ACTOR, findings.problem, **found)
+
+    async def _prepare(self, request: DeployRequest) -> None:
+        async def prepare_all() -> None:
+            for operation in await self._build(request):
+                await operation.prepare()
+
+        try:
+            if not await self._unless_moved(request, prepare_all()):
+                return
+        except MigratorError as error:
+            await self._give_up(request, error)
+            return
+        after = State.IN_PROGRESS_CUTOVER if request.auto_cutover else State.PENDING_CUTOVER
+        await self._store.move(request, after, ACTOR)
+
+    async def _await_apply(self, request: DeployRequest) -> None:
+        async def watch() -> None:
+            operations = await self._build(request)
+            for operation in operations:
+                await operation.prepare()
+            while True:
+                for operation in operations:
+                    if failure := operation.status().failure:
+                        raise MigratorError(failure)
+                await asyncio.sleep(FAILURE_POLL_S)
+
+        try:
+            await self._unless_moved(request, watch())
+        except MigratorError as error:
+            await self._give_up(request, error)
+
+    async def _cut_over(self, request: DeployRequest) -> None:
+        """Swap the tables one after another; if one cannot be swapped, swap the earlier ones back."""
+        operations = await self._build(request)
+        longest_lock_ms = 0.0
+        try:
+            for operation in operations:
+                await operation.prepare()
+            for operation in operations:
+                cut = await operation.cut_over()
+                longest_lock_ms = max(longest_lock_ms, cut.lock_ms)
+        except MigratorError as error:
+            await self._give_up(request, error)
+            return
+        moment = now()
+        await self._store.move(
+            request,
+            State.COMPLETE_PENDING_REVERT,
+            ACTOR,
+            cut_over_at=moment,
+            revert_until=moment + self._revert_window,
+            longest_lock_ms=longest_lock_ms,
+            state=RequestState.CLOSED,
+            closed_at=moment,
+        )
+
+    async def _keep_revertible(self, request: DeployRequest, deploys: Deploys) -> None:
+        """Let the old tables follow until the window ends or somebody decides, then drop them."""
+
+        async def window() -> None:
+            try:
+                for operation in await self._build(request):
+                    await operation.prepare()
+            except OwnershipUnknown:
+                raise
+            except MigratorError as error:
+                # The old table can no longer follow and will not be swapped back; it stays until the end.
+                log.warning("request.not_revertible", number=request.number, reason=str(error))
+                await self._store.update(request, problem=str(error))
+            left = (request.revert_until - now()).total_seconds() if request.revert_until else 0.0
+            await asyncio.sleep(max(left, 0.0))
+
+        if not request.finished_at and not await self._unless_moved(request, window()):
+            return
+        async with deploys.lock:
+            # From here on no revert is accepted, whatever happens to this process.
+            request = await self._store.get(self._database, request.number)
+            if request.deployment_state is State.IN_PROGRESS_REVERT:
+                return
+            if request.revert_until and request.revert_until > now():
+                return
+            request = await self._store.update(request, finished_at=request.finished_at or now())
+        for operation in await self._build(request):
+            await operation.finalize()
+        await self._store.move(request, State.COMPLETE, ACTOR)
+
+    async def _revert(self, request: DeployRequest) -> None:
+        operations = await self._build(request)
+        longest_lock_ms = 0.0
+        try:
+            for operation in operations:
+                await operation.prepare()
+            for operation in reversed(operations):
+                if operation.status().phase is not Phase.REVERTED:
+                    cut = await operation.revert()
+                    longest_lock_ms = max(longest_lock_ms, cut.lock_ms)
+        except OwnershipUnknown:
+            raise
+        except MigratorError as error:
+            await self._store.move(
+                request, State.COMPLETE_REVERT_ERROR, ACTOR, str(error), problem=str(error)
+            )
+            return
+        for operation in operations:
+            await operation.finalize()
+        await self._store.move(
+            request,
+            State.COMPLETE_REVERT,
+            ACTOR,
+            finished_at=now(),
+            longest_lock_ms=longest_lock_ms,
+        )
+
+    async def _cancel(self, request: DeployRequest) -> None:
+        for operation in await self._build(request):
+            await operation.cancel()
+        await self._store.move(request, State.COMPLETE_CANCEL, ACTOR)
+
+    async def _give_up(self, request: DeployRequest, error: MigratorError) -> None:
+        """Undo what was done so far, and leave production as it was."""
+        if isinstance(error, OwnershipUnknown):
+            raise error
+        log.warning("request.failed", number=request.number, reason=str(error))
+        for operation in reversed(await self._build(request)):
+            if operation.status().phase is Phase.REVERTIBLE:
+                await operation.revert()
+                await operation.finalize()
+            else:
+                await operation.cancel()
+        await self._store.move(
+            request, State.COMPLETE_ERROR, ACTOR, str(error), problem=str(error), finished_at=now()
+        )
+
+    async def _freeze(self, request: DeployRequest, error: MigratorError) -> None:
+        """Do nothing more with a request whose tables are not as they should be until a person has looked."""
+        log.error("request.frozen", number=request.number, reason=str(error))
+        await self._store.update(
+            request, problem=f"{error} Nothing more is done until Headgate is restarted."
+        )
+        await asyncio.Event().wait()
+
+    async def _build(self, request: DeployRequest) -> Sequence[Operation]:
+        for record in request.operations:
+            if record.id not in self._operations:
+                self._operations[record.id] = await self._make_operation(request, record)
+        return [self._operations[record.id] for record in request.operations]
+
+    async def _drop_operations(self) -> None:
+        operations, self._operations = self._operations, {}
+        self._carried = None
+        for operation in operations.values():
+            await operation.close()
+
+    async def _unless_moved(self, request: DeployRequest, work: Awaitable[None]) -> bool:
+        """Do the work; stop it, and answer False, as soon as somebody moves or changes the request."""
+        moved = False
+
+        async def watch() -> None:
+            nonlocal moved
+            while not moved:
+                changed = self._changed
+                stored = await self._store.get(self._database, request.number)
+                moved = (stored.deployment_state, stored.revert_until) != (
+                    request.deployment_state,
+                    request.revert_until,
+                )
+                if not moved:
+                    await changed.wait()
+            worker.cancel()
+
+        async def do() -> None:
+            await work
+
+        watcher = asyncio.ensure_future(watch())
+        worker = asyncio.ensure_future(do())
+        try:
+            await worker
+            return True
+        except asyncio.CancelledError:
+            if moved:
+                return False
+            raise
+        finally:
+            for task in (watcher, worker):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, MigratorError, DatabaseError):
+                    await task

@@ -1,0 +1,111 @@
+"""I keep the local servers: embedded production, one per development branch, and scratch."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from router.model import Account, Server
+from router.servers.options import branch_options, production_options
+from router.servers.process import LocalServer
+from router.servers.programs import Programs
+from router.servers.template import make_data_directory
+
+log = structlog.get_logger()
+
+PRODUCTION = "production"
+SCRATCH = "scratch"
+
+
+class LocalHost:
+    """The local servers of one state folder, each a process on a data directory below `directory`.
+
+    A server that was left running by an earlier process is taken over. Every method may be called for any
+    name at any time; calls for one name wait for each other. `admin` may do everything on every server.
+    """
+
+    def __init__(self, programs: Programs, directory: Path, cache: Path, admin: Account) -> None:
+        self.programs = programs
+        self.admin = admin
+        self._directory = directory
+        self._cache = cache
+        self._servers: dict[str, LocalServer] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a data directory of this name."""
+        return (self._directory / name).is_dir()
+
+    def names(self) -> list[str]:
+        """Return the names of all local servers, running or asleep."""
+        if not self._directory.is_dir():
+            return []
+        entries = self._directory.iterdir()
+        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+    async def wake(self, name: str) -> Server:
+        """Return the server of this name, running: made when it does not exist, started when asleep.
+
+        Raises ServerFailed when it does not start, OSError when the disk is full.
+        """
+        async with self._locks[name]:
+            if not self.exists(name):
+                await make_data_directory(
+                    self.programs, self._directory / name, admin=self.admin, cache=self._cache
+                )
+            local = self._local(name)
+            if local.pid is None:
+                await local.start()
+                log.info("server.started", name=name, pid=local.pid)
+            elif not await local.running():
+                await local.start()
+            return local.server
+
+    async def sleep(self, name: str) -> None:
+        """Stop the server of this name; its data stay."""
+        async with self._locks[name]:
+            local = self._local(name)
+            if local.pid is not None:
+                await local.stop()
+                log.info("server.stopped", name=name)
+
+    async def delete(self, name: str) -> None:
+        """Stop the server of this name and remove its data."""
+        async with self._locks[name]:
+            if not self.exists(name):
+                return
+            local = self._local(name)
+            local.kill()
+            await local.stop()
+            del self._servers[name]
+            # Renamed first, so that a crash in the middle leaves no half of a server behind its name.
+            doomed = self._directory / f".{name}.deleted"
+            (self._directory / name).rename(doomed)
+            await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
+            log.info("server.deleted", name=name)
+
+    async def stop_all(self) -> None:
+        """Stop every server."""
+        async with asyncio.TaskGroup() as group:
+            for name in self.names():
+                group.create_task(self.sleep(name))
+
+    def _local(self, name: str) -> LocalServer:
+        if name not in self._servers:
+            self._servers[name] = LocalServer(
+                self.programs,
+                self._directory / name,
+                name=name,
+                admin=self.admin,
+                options=self._options(name),
+            )
+        return self._servers[name]
+
+    def _options(self, name: str) -> Mapping[str, str]:
+        choose = production_options if name == PRODUCTION else branch_options
+        return choose(self.programs.flavor)
