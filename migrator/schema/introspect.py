@@ -1,0 +1,193 @@
+"""I read a database's schema, on a session set so that definitions come in one form only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import assert_never
+
+from migrator.schema.errors import NotCanonical, ReadFailed, SchemaError
+from migrator.schema.model import Code, CodeKind, OpaqueTable, Schema, Table
+from migrator.schema.parse import parse_create, with_collations
+from router.database import Connection, Row, quote_name
+from router.errors import DatabaseError
+from router.model import Flavor, Server
+
+# No ANSI_QUOTES, no NO_BACKSLASH_ESCAPES, no PIPES_AS_CONCAT: they change how definitions are printed and read.
+SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION"
+
+_SETUP = (
+    f"SET SESSION sql_mode = '{SQL_MODE}'",
+    "SET SESSION sql_quote_show_create = 1",
+    "SET SESSION time_zone = '+00:00'",
+    "SET SESSION character_set_results = NULL",
+)
+_MYSQL_SETUP = (
+    "SET SESSION show_create_table_verbosity = 0",
+    "SET SESSION show_gipk_in_create_table_and_information_schema = 1",
+    "SET SESSION information_schema_stats_expiry = 0",
+)
+
+TABLES = (
+    "SELECT TABLE_NAME, TABLE_TYPE, TABLE_COLLATION FROM information_schema.TABLES "
+    "WHERE TABLE_SCHEMA = %s ORDER BY TABLE_NAME"
+)
+COLUMNS = "SELECT TABLE_NAME, COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s"
+COLLATION = "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
+TRIGGERS = (
+    "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s "
+    "ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER"
+)
+ROUTINES = (
+    "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = %s "
+    "ORDER BY ROUTINE_TYPE, ROUTINE_NAME"
+)
+EVENTS = "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s ORDER BY EVENT_NAME"
+
+_DEFINER = re.compile(r"\bDEFINER=(`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)?)\s+")
+_COUNTER = re.compile(r" AUTO_INCREMENT=[0-9]+")
+
+
+def reader_setup(flavor: Flavor) -> tuple[str, ...]:
+    """Return the statements that a session must run before schemas are read on it."""
+    match flavor:
+        case Flavor.MYSQL:
+            return _SETUP + _MYSQL_SETUP
+        case Flavor.MARIADB:
+            return _SETUP
+        case _:
+            assert_never(flavor)
+
+
+READER_SETUP = reader_setup
+
+
+async def open_reader(server: Server, *, database: str | None = None) -> Connection:
+    """Open a connection for `read_schema`: pinned, and giving bytes where a server may print bytes."""
+    return await Connection.open(server, database=database, decode=False, setup=reader_setup(server.flavor))
+
+
+async def read_schema(connection: Connection, schema: str) -> Schema:
+    """Read everything in one database; the connection comes from `open_reader`.
+
+    Raises ReadFailed when a definition cannot be read, naming it. Tables that cannot be printed back are in
+    `Schema.opaque`, with the reason.
+    """
+    server = connection.server
+    collation = await connection.fetch_value(COLLATION, schema)
+    if collation is None:
+        raise ReadFailed(f"there is no database {schema!r}, or {server.account.user!r} may not see it")
+    await connection.execute(f"USE {quote_name(schema)}")
+    tables, opaque, views = await _read_tables(connection, schema)
+    code = [
+        *[await _read_code(connection, CodeKind.VIEW, name) for name in views],
+        *await _read_all_code(connection, schema),
+    ]
+    return Schema(server.flavor, server.version, _text(collation), tables, opaque, tuple(code))
+
+
+async def read_tables(connection: Connection, schema: str) -> dict[str, Table]:
+    """Read only the tables of a database; raises NotCanonical for one that cannot be printed back."""
+    await connection.execute(f"USE {quote_name(schema)}")
+    tables, opaque, _ = await _read_tables(connection, schema)
+    for table in opaque.values():
+        raise NotCanonical(f"table {table.name!r}: {table.reason}")
+    return tables
+
+
+async def _read_tables(
+    connection: Connection, schema: str
+) -> tuple[dict[str, Table], dict[str, OpaqueTable], list[str]]:
+    collations: dict[str, dict[str, str | None]] = {}
+    for table, column, collation in await connection.fetch_all(COLUMNS, schema):
+        named = collations.setdefault(_text(table), {})
+        named[_text(column)] = None if collation is None else _text(collation)
+    tables: dict[str, Table] = {}
+    opaque: dict[str, OpaqueTable] = {}
+    views: list[str] = []
+    for raw_name, raw_type, raw_collation in await connection.fetch_all(TABLES, schema):
+        name, kind = _text(raw_name), _text(raw_type)
+        if kind == "VIEW":
+            views.append(name)
+        elif kind == "SEQUENCE":
+            row = await _show(connection, "SEQUENCE", name)
+            opaque[name] = OpaqueTable(name, _text(row[1]), "it is a sequence", sequence=True)
+        else:
+            text = _text((await _show(connection, "TABLE", name))[1])
+            try:
+                table = parse_create(text, connection.server.flavor)
+            except NotCanonical as error:
+                opaque[name] = OpaqueTable(name, _COUNTER.sub("", text), str(error))
+            else:
+                tables[name] = with_collations(table, _text(raw_collation), collations.get(name, {}))
+    return tables, opaque, views
+
+
+async def _read_all_code(connection: Connection, schema: str) -> list[Code]:
+    code = []
+    for kind, name in await connection.fetch_all(ROUTINES, schema):
+        code.append(await _read_code(connection, CodeKind(_text(kind)), _text(name)))
+    for name, table in await connection.fetch_all(TRIGGERS, schema):
+        code.append(await _read_code(connection, CodeKind.TRIGGER, _text(name), _text(table)))
+    for (name,) in await connection.fetch_all(EVENTS, schema):
+        code.append(await _read_code(connection, CodeKind.EVENT, _text(name)))
+    return code
+
+
+async def _read_code(connection: Connection, kind: CodeKind, name: str, table: str = "") -> Code:
+    # These texts come in the character set their author used unless the server is asked for one.
+    await connection.execute("SET SESSION character_set_results = utf8mb4")
+    try:
+        row = await _show(connection, kind.value, name)
+    finally:
+        if not connection.closed:
+            await connection.execute("SET SESSION character_set_results = NULL")
+    match kind:
+        case CodeKind.VIEW:
+            sql_mode, text, collation = "", row[1], row[3]
+        case CodeKind.EVENT:
+            sql_mode, text, collation = _text(row[1]), row[3], row[5]
+        case CodeKind.TRIGGER | CodeKind.FUNCTION | CodeKind.PROCEDURE | CodeKind.PACKAGE | CodeKind.PACKAGE_BODY:
+            sql_mode, text, collation = _text(row[1]), row[2], row[4]
+        case _:
+            assert_never(kind)
+    if text is None:
+        raise ReadFailed(
+            f"the definition of {kind.lower()} {name!r} is hidden from {connection.server.account.user!r}",
+            "Grant that account SHOW_ROUTINE (MySQL) or SELECT on mysql.proc (MariaDB), and SHOW VIEW.",
+        )
+    definer, bare = split_definer(_text(text))
+    return Code(kind, name, bare, sql_mode, definer, _text(collation), table)
+
+
+def split_definer(text: str) -> tuple[str, str]:
+    """Return the definer of a CREATE statement as written ('' when there is none), and the text without it."""
+    match = _DEFINER.search(text)
+    if match is None:
+        return "", text
+    return match[1], text[: match.start()] + text[match.end() :]
+
+
+async def _show(connection: Connection, kind: str, name: str) -> Row:
+    try:
+        row = await connection.fetch_one(f"SHOW CREATE {kind} {quote_name(name)}")
+    except DatabaseError as error:
+        raise ReadFailed(f"cannot read the definition of {kind.lower()} {name!r}: {error}") from error
+    if row is None:
+        raise ReadFailed(f"cannot read the definition of {kind.lower()} {name!r}: the server gives no row")
+    return row
+
+
+def _text(value: object) -> str:
+    """Bytes as text: what is no UTF-8 survives as surrogates and goes back to the server as the same bytes."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def require_same_servers(schemas: Sequence[Schema]) -> None:
+    """Raise SchemaError when schemas of different flavours are to be compared."""
+    flavors = {schema.flavor for schema in schemas}
+    if len(flavors) > 1:
+        raise SchemaError(
+            "schemas of MySQL and MariaDB cannot be compared",
+            "Use a branch on the same kind of server as production.",
+        )

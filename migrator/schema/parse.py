@@ -1,0 +1,397 @@
+"""I turn SHOW CREATE TABLE into the model, and refuse what I cannot print back identically.
+
+The grammar is what the servers print (checked on MySQL 9.7 and MariaDB 10.11), not what they accept. A word
+that is not known here ends the reading: nothing is ever skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from migrator.schema.errors import NotCanonical
+from migrator.schema.lexer import Kind, Token, tokenize
+from migrator.schema.model import (
+    OPTION_RESET,
+    Check,
+    Column,
+    ColumnType,
+    ForeignKey,
+    Generated,
+    Index,
+    IndexKind,
+    IndexPart,
+    Option,
+    Partitioning,
+    Table,
+)
+from migrator.schema.render import canonical_text
+from router.model import Flavor
+
+INDEX_STARTS = {
+    "PRIMARY": IndexKind.PRIMARY,
+    "UNIQUE": IndexKind.UNIQUE,
+    "KEY": IndexKind.PLAIN,
+    "FULLTEXT": IndexKind.FULLTEXT,
+    "SPATIAL": IndexKind.SPATIAL,
+}
+
+
+def parse_create(text: str, flavor: Flavor) -> Table:
+    """Read one canonical CREATE TABLE.
+
+    Raises NotCanonical when something is unknown or the model does not print back as exactly this text; the
+    message names the first place that differs.
+    """
+    table = _Reader(text, flavor).table()
+    printed = canonical_text(table)
+    if printed != text:
+        raise NotCanonical(_first_difference(text, printed))
+    return table
+
+
+def with_collations(table: Table, default: str, columns: Mapping[str, str | None]) -> Table:
+    """Return the table with the collations in force; `columns` maps column names as the server gives them."""
+    return replace(
+        table,
+        collation=default,
+        columns=tuple(replace(column, collation=columns.get(column.name)) for column in table.columns),
+    )
+
+
+def _first_difference(text: str, printed: str) -> str:
+    at = next(
+        (n for n, (a, b) in enumerate(zip(text, printed, strict=False)) if a != b), min(len(text), len(printed))
+    )
+    start = max(0, text.rfind("\n", 0, at) + 1)
+    return f"{text[start : at + 24].strip()!r} would be printed back as {printed[start : at + 24].strip()!r}"
+
+
+class _Reader:
+    """A cursor over the tokens, with one method per construct."""
+
+    def __init__(self, text: str, flavor: Flavor) -> None:
+        self.text = text
+        self.flavor = flavor
+        self.tokens = tokenize(text)
+        self.position = 0
+
+    # The cursor.
+
+    @property
+    def next(self) -> Token:
+        return self.tokens[self.position]
+
+    def take(self) -> Token:
+        token = self.next
+        if token.kind is Kind.END:
+            raise NotCanonical("the definition ends too early")
+        self.position += 1
+        return token
+
+    def refuse(self, token: Token, where: str) -> NotCanonical:
+        shown = self.text[token.start : token.start + 40].split("\n")[0]
+        return NotCanonical(f"{shown!r} is not known {where}")
+
+    def word(self, *words: str) -> bool:
+        """Take these words if they come next, all of them or none."""
+        ahead = self.tokens[self.position : self.position + len(words)]
+        if len(ahead) == len(words) and all(
+            token.kind is Kind.WORD and token.value == word for token, word in zip(ahead, words, strict=True)
+        ):
+            self.position += len(words)
+            return True
+        return False
+
+    def mark(self, character: str) -> bool:
+        if self.next.kind is Kind.PUNCTUATION and self.next.text == character:
+            self.position += 1
+            return True
+        return False
+
+    def need_word(self, *words: str) -> None:
+        if not self.word(*words):
+            raise self.refuse(self.next, f"where {' '.join(words)} should be")
+
+    def need_mark(self, character: str) -> None:
+        if not self.mark(character):
+            raise self.refuse(self.next, f"where {character!r} should be")
+
+    def need(self, kind: Kind) -> Token:
+        if self.next.kind is not kind:
+            raise self.refuse(self.next, f"where a {kind.value} should be")
+        return self.take()
+
+    def name(self) -> str:
+        return self.need(Kind.NAME).value
+
+    def string(self) -> str:
+        return self.need(Kind.STRING).text
+
+    def number(self) -> int:
+        token = self.need(Kind.WORD)
+        if not token.text.isdigit():
+            raise self.refuse(token, "where a number should be")
+        return int(token.text)
+
+    def group(self) -> str:
+        """Take a balanced pair of parentheses and return the text between them."""
+        self.need_mark("(")
+        start = self.tokens[self.position - 1].end
+        depth = 1
+        while depth:
+            token = self.take()
+            if token.kind is Kind.PUNCTUATION:
+                depth += (token.text == "(") - (token.text == ")")
+        return self.text[start : self.tokens[self.position - 1].start]
+
+    def close_version(self) -> None:
+        self.need(Kind.CLOSE_VERSION)
+
+    # The constructs.
+
+    def table(self) -> Table:
+        self.need_word("CREATE", "TABLE")
+        name = self.name()
+        self.need_mark("(")
+        columns: list[Column] = []
+        indexes: list[Index] = []
+        foreign_keys: list[ForeignKey] = []
+        checks: list[Check] = []
+        while True:
+            if self.next.kind is Kind.NAME:
+                columns.append(self.column())
+            elif self.next.kind is Kind.WORD and self.next.value in INDEX_STARTS:
+                indexes.append(self.index())
+            elif self.word("CONSTRAINT"):
+                constraint = self.name()
+                if self.word("FOREIGN", "KEY"):
+                    foreign_keys.append(self.foreign_key(constraint))
+                else:
+                    checks.append(self.check(constraint))
+            else:
+                raise self.refuse(self.next, "as a part of a table")
+            if not self.mark(","):
+                break
+        self.need_mark(")")
+        options = self.options()
+        partitioning = self.partitioning()
+        if self.next.kind is not Kind.END:
+            raise self.refuse(self.next, "after a table's options")
+        return Table(
+            self.flavor,
+            name,
+            tuple(columns),
+            tuple(indexes),
+            tuple(foreign_keys),
+            tuple(checks),
+            options,
+            partitioning,
+        )
+
+    def type(self) -> ColumnType:
+        base = self.need(Kind.WORD).text
+        if base == "double" and self.word("PRECISION"):
+            base = "double precision"
+        arguments = None
+        if self.next.kind is Kind.PUNCTUATION and self.next.text == "(":
+            arguments = self.group()
+        unsigned = self.word("UNSIGNED")
+        zerofill = self.word("ZEROFILL")
+        return ColumnType(base, arguments, unsigned, zerofill)
+
+    def column(self) -> Column:
+        column = Column(self.name(), self.type())
+        while not (self.next.kind is Kind.PUNCTUATION and self.next.text in ",)"):
+            column = self.attribute(column)
+        return column
+
+    def attribute(self, column: Column) -> Column:
+        if self.next.kind is Kind.OPEN_VERSION:
+            return self.versioned_attribute(column)
+        if self.word("CHARACTER", "SET"):
+            return replace(column, character_set=self.need(Kind.WORD).text)
+        if self.word("COLLATE"):
+            return replace(column, collate=self.need(Kind.WORD).text)
+        if self.word("NOT", "NULL"):
+            return replace(column, nullable=False)
+        if self.word("NULL"):
+            return replace(column, null_printed=True)
+        if self.word("GENERATED", "ALWAYS", "AS"):
+            expression = self.group()
+            token = self.take()
+            if token.value not in ("VIRTUAL", "STORED", "PERSISTENT"):
+                raise self.refuse(token, "as the storage of a generated column")
+            return replace(column, generated=Generated(expression, token.value))
+        if self.word("DEFAULT"):
+            return replace(column, default=self.value())
+        if self.word("ON", "UPDATE"):
+            return replace(column, on_update=self.value())
+        if self.word("AUTO_INCREMENT"):
+            return replace(column, auto_increment=True)
+        if self.word("INVISIBLE"):
+            return replace(column, invisible=True)
+        if self.word("COMMENT"):
+            return replace(column, comment=self.string())
+        if self.word("REF_SYSTEM_ID"):
+            self.need_mark("=")
+            return replace(column, srid=self.number())
+        if self.word("CHECK"):
+            return replace(column, check=self.group())
+        raise self.refuse(self.next, f"as an attribute of column {column.name!r}")
+
+    def versioned_attribute(self, column: Column) -> Column:
+        opening = self.take()
+        if self.word("INVISIBLE"):
+            column = replace(column, invisible=True)
+        elif self.word("SRID"):
+            column = replace(column, srid=self.number())
+        elif self.word("STORAGE"):
+            column = replace(column, storage=self.need(Kind.WORD).text)
+        elif self.word("COLUMN_FORMAT"):
+            column = replace(column, column_format=self.need(Kind.WORD).text)
+        elif self.word("ENGINE_ATTRIBUTE"):
+            self.mark("=")
+            column = replace(column, engine_attribute=self.string())
+        elif self.word("COMPRESSED"):
+            column = replace(column, compressed=True)
+        else:
+            raise self.refuse(opening, f"as an attribute of column {column.name!r}")
+        self.close_version()
+        return column
+
+    def value(self) -> str:
+        """Take a default or ON UPDATE value and return its text: a literal, a call, or anything in parentheses."""
+        start = self.next.start
+        if not self.mark("-"):
+            self.mark("+")
+        if self.next.kind is Kind.PUNCTUATION and self.next.text == "(":
+            self.group()
+        elif self.next.kind is Kind.STRING:
+            self.take()
+        else:
+            first = self.need(Kind.WORD)
+            if self.next.kind is Kind.STRING and self.next.start == first.end:
+                self.take()  # b'1', x'ff', _utf8mb4'…'
+            elif self.next.kind is Kind.PUNCTUATION and self.next.text == "(" and self.next.start == first.end:
+                self.group()
+        return self.text[start : self.tokens[self.position - 1].end]
+
+    def index(self) -> Index:
+        kind = INDEX_STARTS[self.take().value]
+        if kind is not IndexKind.PLAIN:
+            self.need_word("KEY")
+        name = "" if kind is IndexKind.PRIMARY else self.name()
+        self.need_mark("(")
+        parts = [self.index_part()]
+        while self.mark(","):
+            parts.append(self.index_part())
+        self.need_mark(")")
+        index = Index(kind, name, tuple(parts))
+        while not (self.next.kind is Kind.PUNCTUATION and self.next.text in ",)"):
+            index = self.index_attribute(index)
+        return index
+
+    def index_part(self) -> IndexPart:
+        if self.next.kind is Kind.NAME:
+            column, prefix = self.name(), None
+            if self.mark("("):
+                prefix = self.number()
+                self.need_mark(")")
+            part = IndexPart(column=column, prefix=prefix)
+        else:
+            part = IndexPart(expression=self.group())
+        return replace(part, descending=self.word("DESC"))
+
+    def index_attribute(self, index: Index) -> Index:
+        if self.word("USING"):
+            return replace(index, using=self.need(Kind.WORD).text)
+        if self.word("KEY_BLOCK_SIZE"):
+            self.need_mark("=")
+            return replace(index, key_block_size=self.number())
+        if self.word("COMMENT"):
+            return replace(index, comment=self.string())
+        if self.word("IGNORED"):
+            return replace(index, visible=False)
+        opening = self.need(Kind.OPEN_VERSION)
+        if self.word("INVISIBLE"):
+            index = replace(index, visible=False)
+        elif self.word("WITH", "PARSER"):
+            index = replace(index, parser=self.name())
+        elif self.word("ENGINE_ATTRIBUTE"):
+            self.mark("=")
+            index = replace(index, engine_attribute=self.string())
+        else:
+            raise self.refuse(opening, f"as an attribute of index {index.name!r}")
+        self.close_version()
+        return index
+
+    def foreign_key(self, constraint: str) -> ForeignKey:
+        columns = self.names()
+        self.need_word("REFERENCES")
+        schema, table = None, self.name()
+        if self.mark("."):
+            schema, table = table, self.name()
+        key = ForeignKey(constraint, columns, schema, table, self.names())
+        if self.word("ON", "DELETE"):
+            key = replace(key, on_delete=self.action())
+        if self.word("ON", "UPDATE"):
+            key = replace(key, on_update=self.action())
+        return key
+
+    def names(self) -> tuple[str, ...]:
+        self.need_mark("(")
+        names = [self.name()]
+        while self.mark(","):
+            names.append(self.name())
+        self.need_mark(")")
+        return tuple(names)
+
+    def action(self) -> str:
+        for words in (("CASCADE",), ("RESTRICT",), ("SET", "NULL"), ("SET", "DEFAULT"), ("NO", "ACTION")):
+            if self.word(*words):
+                return " ".join(words)
+        raise self.refuse(self.next, "as the action of a foreign key")
+
+    def check(self, constraint: str) -> Check:
+        self.need_word("CHECK")
+        check = Check(constraint, self.group())
+        if self.next.kind is Kind.OPEN_VERSION:
+            self.take()
+            self.need_word("NOT", "ENFORCED")
+            self.close_version()
+            check = replace(check, enforced=False)
+        return check
+
+    def options(self) -> tuple[Option, ...]:
+        options: list[Option] = []
+        while self.next.kind in (Kind.WORD, Kind.NAME) and self.next.value != "PARTITION":
+            token = self.take()
+            name = token.text
+            if token.value in ("DEFAULT", "DATA", "INDEX"):
+                name = f"{name} {self.need(Kind.WORD).text}"
+            if name not in OPTION_RESET:
+                raise self.refuse(token, "as a table option")
+            self.need_mark("=")
+            start = self.next.start
+            if self.next.kind not in (Kind.WORD, Kind.STRING):
+                raise self.refuse(self.next, f"as the value of {name}")
+            self.take()
+            options.append(Option(name, self.text[start : self.tokens[self.position - 1].end]))
+        return tuple(options)
+
+    def partitioning(self) -> Partitioning | None:
+        version = None
+        if self.next.kind is Kind.OPEN_VERSION:
+            version = self.take().value
+        if self.next.kind is not Kind.WORD or self.next.value != "PARTITION":
+            if version is not None:
+                raise self.refuse(self.tokens[self.position - 1], "after a table's options")
+            return None
+        start = self.next.start
+        while self.next.kind not in (Kind.END, Kind.CLOSE_VERSION):
+            self.take()
+        end = self.tokens[self.position - 1].end
+        if version is not None:
+            self.close_version()
+        return Partitioning(self.text[start:end], version)
