@@ -1,0 +1,243 @@
+"""I name the kind of a statement from its first tokens, without parsing SQL.
+
+The server runs exactly one statement per command, because the proxy opens guarded connections without
+CLIENT_MULTI_STATEMENTS; so the first keyword decides what a statement is, whatever quotes, character set and
+sql_mode do to the rest of it.
+
+Version comments (`/*!80000 … */`, `/*M! … */`) may or may not be executed, depending on the server. Every
+reading is considered and the strictest wins.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+HEAD_BYTES: Final = 64 * 1024
+"""A statement whose first keyword comes later than this is UNKNOWN."""
+
+
+class Kind(StrEnum):
+    """What a statement is; a later member is stricter, for statements that can be read in several ways."""
+
+    EMPTY = "empty"
+    READ = "read"
+    WRITE = "write"
+    TRANSACTION = "transaction"
+    SET = "set"
+    SESSION = "session"
+    """Changes or asks only this session: USE, LOCK TABLES, SIGNAL…"""
+    CALL = "call"
+    PREPARED = "prepared"
+    """Runs or forgets what was classified when it was prepared."""
+    TEMPORARY = "temporary"
+    """Creates or drops a temporary table."""
+    COMMAND = "command"
+    """Not a statement at all: a ping, a cursor's fetch…"""
+    DYNAMIC = "dynamic"
+    """Runs text that cannot be known beforehand."""
+    ADMIN = "admin"
+    """Acts on the whole server, or on accounts."""
+    DDL = "ddl"
+    UNKNOWN = "unknown"
+
+
+_STRICTNESS = {kind: rank for rank, kind in enumerate(Kind)}
+
+_PLAIN: Final[dict[str, Kind]] = {
+    word: kind
+    for kind, words in {
+        Kind.READ: "SELECT TABLE VALUES SHOW DESC DESCRIBE EXPLAIN HELP WITH CHECKSUM DO HANDLER",
+        Kind.WRITE: "INSERT REPLACE UPDATE DELETE",
+        Kind.TRANSACTION: "COMMIT ROLLBACK SAVEPOINT RELEASE XA",
+        Kind.SESSION: "USE GET SIGNAL RESIGNAL",
+        Kind.CALL: "CALL",
+        Kind.PREPARED: "DEALLOCATE",
+        Kind.DDL: "ALTER RENAME TRUNCATE",
+        Kind.ADMIN: "GRANT REVOKE ANALYZE OPTIMIZE REPAIR CHECK CACHE FLUSH RESET CHANGE STOP CLONE SHUTDOWN "
+        "RESTART BINLOG KILL PURGE IMPORT INSTALL UNINSTALL BACKUP",
+    }.items()
+    for word in words.split()
+}
+
+# The fast way: white space and brackets, then a word that decides alone.
+_FIRST_WORD = re.compile(rb"[ \t\n\r\v\f(]*+([A-Za-z]++)(?![\w$\x80-\xff])")
+_KIND_OF_WORD: Final[dict[bytes, Kind]] = {
+    spelling: kind
+    for word, kind in _PLAIN.items()
+    for spelling in (word.encode(), word.lower().encode(), word.capitalize().encode())
+}
+
+_SPACE = re.compile(rb"[ \t\n\r\v\f]*+")
+_SPACE_OR_BRACKET = re.compile(rb"[ \t\n\r\v\f(]*+")
+_WORD = re.compile(rb"[A-Za-z_]++(?![\w$\x80-\xff])")
+_LINE_COMMENT = re.compile(rb"(?:#|--(?=[\x00-\x20]|\Z))[^\n]*+\n?+")
+_VERSION_COMMENT = re.compile(rb"/\*M?!\d*+")
+_PREPARE = re.compile(
+    rb"[ \t\n\r]*+PREPARE[ \t\n\r]++(?:\w++|`[^`]++`)[ \t\n\r]++FROM[ \t\n\r]*+['\"]([^'\"\\]*+)",
+    re.IGNORECASE,
+)
+_PASSWORD = re.compile(rb"(?<![\w$@.`'\"])password(?![\w$])", re.IGNORECASE)
+
+_EXECUTED, _SKIPPED, _SKIPPED_NESTED = range(3)
+_COMMENTS_MAX = 4
+_WORDS_MAX = 5
+
+
+def classify(data: bytes, start: int = 0) -> Kind:
+    """Name the kind of the statement that begins at `start`."""
+    match = _FIRST_WORD.match(data, start)
+    if match:
+        kind = _KIND_OF_WORD.get(match[1])
+        if kind:
+            return kind
+    return _classify_slowly(data[start : start + HEAD_BYTES])
+
+
+def verb(text: bytes) -> str:
+    """Return the first words of a statement, for people: `ALTER TABLE`, `DROP`."""
+    words, _, _ = _words(text[:HEAD_BYTES], ())
+    return " ".join(words[:2]) or "?"
+
+
+_LITERAL = re.compile(rb"'(?:[^'\\]|\\.|'')*+'?|\"(?:[^\"\\]|\\.|\"\")*+\"?|\b\d[\w.]*", re.DOTALL)
+
+
+def digest(text: bytes, limit: int = 256) -> str:
+    """Return the beginning of a statement with its literals replaced, fit for logs."""
+    plain = _LITERAL.sub(b"?", text[: limit * 4])
+    return b" ".join(plain.split())[:limit].decode("utf-8", "replace")
+
+
+def _classify_slowly(text: bytes) -> Kind:
+    """Take the strictest of all readings of the version comments in front of and between the first words."""
+    words, comments, clean = _words(text, ())
+    kind = _kind(words, text, clean)
+    if not comments:
+        return kind
+    if comments > _COMMENTS_MAX:
+        return Kind.UNKNOWN
+    # Skipping one comment can uncover others, so every combination is as long as the most there may be.
+    for choices in itertools.product((_EXECUTED, _SKIPPED, _SKIPPED_NESTED), repeat=_COMMENTS_MAX):
+        words, comments, clean = _words(text, choices)
+        if comments > _COMMENTS_MAX:
+            return Kind.UNKNOWN
+        other = _kind(words, text, clean)
+        if _STRICTNESS[other] > _STRICTNESS[kind]:
+            kind = other
+    return kind
+
+
+def _words(text: bytes, choices: Sequence[int]) -> tuple[list[str], int, bool]:
+    """Return the first words, how many version comments were met, and whether the text ended after them."""
+    at, comments, words = 0, 0, list[str]()
+    while len(words) < _WORDS_MAX:
+        at = _next_token(text, at, words)
+        if at >= len(text):
+            return words, comments, True
+        if version := _VERSION_COMMENT.match(text, at):
+            choice = choices[comments] if comments < len(choices) else _EXECUTED
+            comments += 1
+            at = version.end() if choice == _EXECUTED else _end_of_comment(text, at, choice)
+        elif text.startswith(b"/*", at):
+            at = _end_of_comment(text, at, _SKIPPED)
+        elif text.startswith(b"*/", at) and comments:
+            at += 2
+        elif line := _LINE_COMMENT.match(text, at):
+            at = line.end()
+        elif word := _WORD.match(text, at):
+            words.append(word[0].decode("ascii").upper())
+            at = word.end()
+        else:
+            return words, comments, bool(words) and text[at : at + 1] == b";"
+        if at < 0:
+            # A comment without an end.
+            return [], comments, False
+    return words, comments, False
+
+
+def _next_token(text: bytes, at: int, words: list[str]) -> int:
+    match = (_SPACE if words else _SPACE_OR_BRACKET).match(text, at)
+    return match.end() if match else at
+
+
+def _end_of_comment(text: bytes, at: int, choice: int) -> int:
+    """Return where a comment that begins at `at` is over; -1 when it is not."""
+    end = text.find(b"*/", at + 2)
+    if choice == _SKIPPED_NESTED:
+        inner = text.find(b"/*", at + 2)
+        if 0 <= inner < end:
+            end = text.find(b"*/", end + 2)
+    return end + 2 if end >= 0 else -1
+
+
+def _kind(words: Sequence[str], text: bytes, clean: bool) -> Kind:
+    """Name the kind of a statement by its words; `clean` says that nothing follows them."""
+    if not words:
+        return Kind.EMPTY if clean else Kind.UNKNOWN
+    first, rest = words[0], list(words[1:])
+    second = rest[0] if rest else ""
+    plain = _PLAIN.get(first)
+    if plain:
+        return plain
+    match first:
+        case "CREATE":
+            if rest[:2] == ["OR", "REPLACE"]:
+                rest = rest[2:]
+            return Kind.TEMPORARY if _is_temporary(rest) else Kind.DDL
+        case "DROP":
+            if second == "PREPARE":
+                return Kind.PREPARED
+            return Kind.TEMPORARY if _is_temporary(rest) else Kind.DDL
+        case "SET":
+            return _kind_of_set(second, text)
+        case "START":
+            return Kind.TRANSACTION if second == "TRANSACTION" else Kind.ADMIN
+        case "BEGIN":
+            return Kind.TRANSACTION if clean and rest in ([], ["WORK"]) else Kind.UNKNOWN
+        case "LOAD":
+            return Kind.WRITE if second in ("DATA", "XML") else Kind.ADMIN
+        case "LOCK" | "UNLOCK":
+            return Kind.SESSION if second in ("TABLE", "TABLES") else Kind.ADMIN
+        case "PREPARE":
+            return _kind_of_prepare(text)
+        case "EXECUTE":
+            return Kind.DYNAMIC if second == "IMMEDIATE" else Kind.PREPARED
+        case _:
+            return Kind.UNKNOWN
+
+
+def _is_temporary(rest: Sequence[str]) -> bool:
+    return rest[:1] == ["TEMPORARY"] and rest[1:2] in (["TABLE"], ["TABLES"])
+
+
+def _kind_of_set(second: str, text: bytes) -> Kind:
+    """Tell the SET of a session's variables from those that reach further.
+
+    Every account may change its own password, and MariaDB takes that anywhere in the list.
+    """
+    if second in ("GLOBAL", "PERSIST", "PERSIST_ONLY", "PASSWORD", "ROLE", "DEFAULT", "RESOURCE"):
+        return Kind.ADMIN
+    if second == "STATEMENT":
+        return Kind.DYNAMIC
+    return Kind.ADMIN if _PASSWORD.search(text) else Kind.SET
+
+
+def _kind_of_prepare(text: bytes) -> Kind:
+    """Classify the text of `PREPARE name FROM 'text'`; anything but a plain literal cannot be known.
+
+    The literal's first word must end inside it: MariaDB glues adjacent literals together.
+    """
+    literal = _PREPARE.match(text)
+    inner = _FIRST_WORD.match(literal[1]) if literal else None
+    if not literal or not inner or inner.end() == len(literal[1]):
+        return Kind.DYNAMIC
+    kind = classify(literal[1])
+    return Kind.PREPARED if kind in (Kind.READ, Kind.WRITE, Kind.CALL) else max(kind, Kind.DYNAMIC, key=_rank)
+
+
+def _rank(kind: Kind) -> int:
+    return _STRICTNESS[kind]
