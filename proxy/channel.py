@@ -1,0 +1,207 @@
+"""I am the messages that control and workers exchange.
+
+They cross one Unix socket, each as four bytes of length (little-endian) and that many of MessagePack. Workers
+connect. Control sends Routes first; a worker sends Hello first.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from router.model import Branch, Server, User
+
+MESSAGE_BYTES_MAX = 64 << 20
+
+Table = tuple[str, str]
+"""Schema and name of a table."""
+
+
+class Message(msgspec.Struct, frozen=True, tag=True):
+    """What all messages have in common: a type that is named on the wire."""
+
+
+class Routes(Message, frozen=True):
+    """Who may log in, and where to; replaces what was sent before. `version` counts up."""
+
+    version: int
+    greeting: str
+    users: list[User]
+    branches: list[Branch]
+
+
+class GateClose(Message, frozen=True):
+    """Hold what would start on these tables of a branch, for `hold_ms` at the longest."""
+
+    id: int
+    database: str
+    branch: str
+    tables: list[Table]
+    hold_ms: int
+    max_held: int
+
+
+class GateOpen(Message, frozen=True):
+    """Let go what a gate holds."""
+
+    id: int
+
+
+class WakeAnswer(Message, frozen=True):
+    """Where the branch of a WakeRequest is, or why it cannot be woken."""
+
+    request: int
+    server: Server | None = None
+    error: str | None = None
+
+
+class Drain(Message, frozen=True):
+    """Take no new connections, and end when those there are have finished."""
+
+
+class KillSessions(Message, frozen=True):
+    """Close every client connection of a branch, or only those of `user`."""
+
+    database: str
+    branch: str
+    user: str | None = None
+
+
+class Hello(Message, frozen=True):
+    """A worker says who it is; `boot` is new each time the process starts."""
+
+    worker: int
+    pid: int
+    boot: str
+
+
+class GateClosed(Message, frozen=True):
+    """A gate is shut; `busy` clients of the branch are in a statement or transaction at this moment."""
+
+    id: int
+    busy: int
+
+
+class GateOpened(Message, frozen=True):
+    """A gate is open again, by order or by its own timer, and what it did meanwhile."""
+
+    id: int
+    held: int
+    overflowed: int
+    longest_hold_ms: float
+    by_timer: bool
+
+
+class ClassStats(msgspec.Struct, frozen=True):
+    """One kind of statement on one branch since the last report; `in_flight` at this moment.
+
+    `buckets` holds pairs of a bucket of `proxy.histogram` and how many durations fell into it.
+    """
+
+    queries: int
+    errors: int
+    in_flight: int
+    busy_us: int
+    buckets: list[tuple[int, int]]
+
+
+class BranchStats(msgspec.Struct, frozen=True):
+    """One branch as a worker sees it; classes that did nothing are left out."""
+
+    database: str
+    branch: str
+    connections: int
+    in_transaction: int
+    refused: int
+    classes: dict[str, ClassStats]
+
+
+class Stats(Message, frozen=True):
+    """A worker's counters since its last report, ten times a second; `at_s` is time.time()."""
+
+    at_s: float
+    branches: list[BranchStats]
+
+
+class WakeRequest(Message, frozen=True):
+    """A client wants a branch that may be asleep."""
+
+    request: int
+    database: str
+    branch: str
+
+
+class Refused(Message, frozen=True):
+    """A statement was refused on a branch with safe migrations; `digest` has no literals."""
+
+    user: str
+    client: str
+    database: str
+    branch: str
+    verb: str
+    digest: str
+
+
+ToWorker = Routes | GateClose | GateOpen | WakeAnswer | Drain | KillSessions
+ToControl = Hello | GateClosed | GateOpened | Stats | WakeRequest | Refused
+
+_encoder = msgspec.msgpack.Encoder()
+_from_control: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+_from_worker: msgspec.msgpack.Decoder[ToControl] = msgspec.msgpack.Decoder(ToControl)
+
+
+class ChannelError(Exception):
+    """What came over the channel is not one of its messages; the connection is of no further use."""
+
+
+def encode(message: ToWorker | ToControl) -> bytes:
+    """Return a message as it goes over the socket."""
+    body = _encoder.encode(message)
+    return len(body).to_bytes(4, "little") + body
+
+
+class _Bodies:
+    """Message bodies out of chunks that end anywhere."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        self._buffer += data
+        bodies: list[bytes] = []
+        while len(self._buffer) >= 4:
+            length = int.from_bytes(self._buffer[:4], "little")
+            if length > MESSAGE_BYTES_MAX:
+                raise ChannelError(f"a message of {length} bytes was announced")
+            if len(self._buffer) < 4 + length:
+                break
+            bodies.append(bytes(self._buffer[4 : 4 + length]))
+            del self._buffer[: 4 + length]
+        return bodies
+
+
+class WorkerSide:
+    """Decodes what a worker receives."""
+
+    def __init__(self) -> None:
+        self._bodies = _Bodies()
+
+    def feed(self, data: bytes) -> list[ToWorker]:
+        """Take a chunk and return the messages that are complete now. Raises ChannelError."""
+        try:
+            return [_from_control.decode(body) for body in self._bodies.feed(data)]
+        except msgspec.MsgspecError as error:
+            raise ChannelError(str(error)) from error
+
+
+class ControlSide:
+    """Decodes what control receives from one worker."""
+
+    def __init__(self) -> None:
+        self._bodies = _Bodies()
+
+    def feed(self, data: bytes) -> list[ToControl]:
+        """Take a chunk and return the messages that are complete now. Raises ChannelError."""
+        try:
+            return [_from_worker.decode(body) for body in self._bodies.feed(data)]
+        except msgspec.MsgspecError as error:
+            raise ChannelError(str(error)) from error
