@@ -171,12 +171,14 @@ async def _sources(distribution: Distribution, suite: str, no_lists: Path) -> st
 def find_archive(printed_uris: str, distribution: Distribution) -> str | None:
     """Return the address of the distribution's main archive, given what `apt-get update --print-uris` says.
 
-    Addresses there end in /dists/SUITE/InRelease; the archive that carries the plain suite of this machine is
-    the main one, archives of security updates and of other vendors are not.
+    The main archive carries the machine's plain suite with component main; archives of security updates do
+    not. Other vendors' may, so one that carries the suite's updates as well is preferred.
     """
-    found = re.findall(r"^'([^']+?)/?/dists/([^']+)/InRelease'", printed_uris, re.MULTILINE)
+    listed = re.findall(r"^'([^']+?)/?/dists/([^'/]+)/main/binary-", printed_uris, re.MULTILINE)
     plain = {distribution.codename, "stable", "oldstable", "testing", "unstable", "sid"}
-    return next((base for base, suite in found if suite in plain), None)
+    bases = [base for base, suite in listed if suite in plain]
+    complete = {base for base, suite in listed if suite.endswith("-updates")}
+    return next((base for base in bases if base in complete), bases[0] if bases else None)
 
 
 async def _unpack(archives: Sequence[Path], root: Path) -> None:
@@ -190,7 +192,7 @@ async def _unpack(archives: Sequence[Path], root: Path) -> None:
         async with asyncio.TaskGroup() as group:
             for archive in archives:
                 group.create_task(unpack(archive))
-    except* ServerNotFound as errors:
+    except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     for folder in ("doc", "man", "locale", "lintian", "info"):
         shutil.rmtree(root / "usr/share" / folder, ignore_errors=True)

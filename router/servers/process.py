@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from collections.abc import Mapping
 from dataclasses import replace
@@ -51,8 +52,8 @@ class LocalServer:
         self.name = name
         self.port = port
         self.options = dict(branch_options(programs.flavor) if options is None else options)
-        self.run_dir = run_dir(self.directory)
-        address = Address(port=port or 3306, socket=str(self.run_dir / "server.sock"))
+        self._spawned: int | None = None
+        address = Address(port=port or 3306, socket=str(run_dir(self.directory) / "server.sock"))
         version = programs.version.split("-")[0]
         if programs.flavor is Flavor.MARIADB:
             version += "-MariaDB"
@@ -73,7 +74,10 @@ class LocalServer:
             pid = int((self.directory / "headgate-server.pid").read_text())
         except (OSError, ValueError):
             return None
-        return pid if _is_alive(pid) and self._is_ours(pid) else None
+        if not _is_alive(pid):
+            self._spawned = None
+            return None
+        return pid if pid == self._spawned or self._is_ours(pid) else None
 
     async def running(self) -> bool:
         """Whether the process is alive and answers our login."""
@@ -81,8 +85,10 @@ class LocalServer:
 
     async def start(self, *, timeout_s: float = 60.0) -> None:
         """Start the server and return when it answers; adopt it when it runs already."""
+        if not self.directory.is_dir():
+            raise ServerFailed(f"the local server {self.name!r} has no data directory {self.directory}")
         async with locked(self.directory / "headgate-server.lock"):
-            if self.pid is None:
+            if self.pid is None and not self._adopt_orphan():
                 self._spawn()
             try:
                 async with asyncio.timeout(timeout_s):
@@ -113,6 +119,15 @@ class LocalServer:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
+    async def remove(self) -> None:
+        """End the server if it runs and delete its data directory."""
+        pid = self.pid
+        self.kill()
+        while pid is not None and _is_alive(pid):  # noqa: ASYNC110 - see stop
+            await asyncio.sleep(POLL_S)
+        await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
+        shutil.rmtree(run_dir(self.directory), ignore_errors=True)
+
     async def _wait_until_it_answers(self) -> None:
         """Poll for the socket: the server makes it last, and the first login then waits for the rest."""
         socket = Path(str(self.server.address.socket))
@@ -140,8 +155,8 @@ class LocalServer:
         return True
 
     def _spawn(self) -> None:
-        socket = Path(str(self.server.address.socket))
-        socket.unlink(missing_ok=True)
+        for leftover in ("server.sock", "server.sock.lock"):
+            (run_dir(self.directory) / leftover).unlink(missing_ok=True)
         self._trim_log()
         arguments = self._command()
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -163,6 +178,8 @@ class LocalServer:
             raise self._failed(f"cannot be started: {error}") from error
         finally:
             os.close(log)
+        # A process has no command line to recognise it by for a moment after it was started.
+        self._spawned = pid
         (self.directory / "headgate-server.pid").write_text(f"{pid}\n")
 
     def _command(self) -> list[str]:
@@ -170,21 +187,30 @@ class LocalServer:
         arguments = {**self.options, "datadir": str(self.directory), "socket": str(address.socket)}
         arguments["pid-file"] = str(self.directory / "server.pid")
         if self.programs.flavor is Flavor.MARIADB:
-            arguments.setdefault("secure-file-priv", str(self.run_dir))
+            arguments.setdefault("secure-file-priv", str(run_dir(self.directory)))
         if self.port is None:
             arguments["skip-networking"] = "1"
         else:
             arguments["port"] = str(self.port)
             arguments["bind-address"] = "127.0.0.1"
             if self.programs.flavor is Flavor.MYSQL:
-                arguments["auto-generate-certs"] = "1"
-                arguments["caching-sha2-password-auto-generate-rsa-keys"] = "1"
+                arguments["loose-auto-generate-certs"] = "1"
+                arguments["loose-caching-sha2-password-auto-generate-rsa-keys"] = "1"
         admin_file = self.directory / ADMIN_FILE
         if admin_file.exists():
             arguments["init-file"] = str(admin_file)
         if os.geteuid() == 0:
             arguments["user"] = "root"
         return self.programs.server(*(f"--{key}={value}" for key, value in arguments.items()))
+
+    def _adopt_orphan(self) -> bool:
+        """Find a server whose starter was killed before it could note the process id."""
+        pids = (int(folder.name) for folder in Path("/proc").glob("[0-9]*"))
+        for pid in pids:
+            if self._is_ours(pid) and _is_alive(pid):
+                (self.directory / "headgate-server.pid").write_text(f"{pid}\n")
+                return True
+        return False
 
     def _is_ours(self, pid: int) -> bool:
         """Guard against a process id that was given to another program since."""
@@ -211,8 +237,7 @@ class LocalServer:
 def _is_alive(pid: int) -> bool:
     """Whether the process still runs; one that has ended is no longer alive even if nobody waited for it."""
     with contextlib.suppress(ChildProcessError):
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return False
+        return os.waitpid(pid, os.WNOHANG)[0] != pid
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -223,4 +248,5 @@ def _is_alive(pid: int) -> bool:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return True
-    return status.rpartition(")")[2].split()[0] not in ("Z", "X")
+    state, threads = (status.rpartition(")")[2].split()[index] for index in (0, 17))
+    return state not in ("Z", "X") or int(threads) > 1

@@ -205,7 +205,8 @@ def launch(root: Path, program: Path) -> list[str]:
         first = file.readline(256)
     if not first.startswith(b"#!"):
         return [*start, str(program)]
-    interpreter = Path(first[2:].split()[0].decode()).name
+    words = first[2:].decode(errors="replace").split()
+    interpreter = Path(words[1] if words[0].endswith("/env") else words[0]).name
     options: list[str] = []
     if interpreter == "perl":
         folders = [*root.glob("usr/share/perl*"), *root.glob("usr/share/perl/*")]

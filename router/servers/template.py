@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -24,18 +25,18 @@ ADMIN_FILE = "headgate-admin.sql"
 
 # `auto.cnf` holds the server's own UUID, which two servers must not share; keys likewise; the rest the server
 # makes anew at each start.
-NOT_COPIED = shutil.ignore_patterns("auto.cnf", "*.pem", "ibtmp1", "ib_buffer_pool", "*.log.err", "*_tmp")
+NOT_COPIED = ("auto.cnf", "*.pem", "ibtmp1", "ib_buffer_pool", "*_tmp")
 
 MYSQL_OPTIONS = (
     "--initialize-insecure",
-    "--innodb-redo-log-capacity=8M",
+    "--loose-innodb-redo-log-capacity=8M",
     "--skip-log-bin",
-    "--mysqlx=0",
+    "--loose-mysqlx=0",
     "--secure-file-priv=NULL",
     "--performance-schema=0",
-    "--auto-generate-certs=0",
-    "--caching-sha2-password-auto-generate-rsa-keys=0",
-    "--sha256-password-auto-generate-rsa-keys=0",
+    "--loose-auto-generate-certs=0",
+    "--loose-caching-sha2-password-auto-generate-rsa-keys=0",
+    "--loose-sha256-password-auto-generate-rsa-keys=0",
     "--character-set-server=utf8mb4",
     "--innodb-flush-log-at-trx-commit=0",
 )
@@ -81,10 +82,10 @@ async def make_data_directory(programs: Programs, target: Path, *, admin: Accoun
     try:
         await asyncio.to_thread(_copy, template, work)
         _write_private(work / ADMIN_FILE, admin_statements(admin))
-        if target.is_dir():
-            target.rmdir()
         work.rename(target)
     except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return  # somebody else was quicker
         raise ServerFailed(f"cannot make the data directory {target}: {error}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -173,7 +174,12 @@ async def _run(command: Sequence[str], script: str) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    shutil.copytree(source, target, dirs_exist_ok=True, ignore=NOT_COPIED, copy_function=shutil.copyfile)
+    for path in source.iterdir():
+        if path.is_dir():
+            (target / path.name).mkdir(mode=0o750)
+            _copy(path, target / path.name)
+        elif not any(path.match(pattern) for pattern in NOT_COPIED):
+            shutil.copyfile(path, target / path.name)
 
 
 def _write_private(path: Path, text: str) -> None:

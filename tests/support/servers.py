@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import inspect
 import itertools
 import os
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
+from conf.settings import run_dir
 from router.database import Connection, quote_name
 from router.model import Account, Flavor
 from router.servers.options import branch_options, production_options
@@ -33,7 +37,7 @@ def session_folder() -> Iterator[Path]:
     """A folder for this session's servers; what sessions that were killed left behind is removed first."""
     _BASE.mkdir(mode=0o700, exist_ok=True)
     for folder in _BASE.iterdir():
-        if not Path(f"/proc/{folder.name}").exists():
+        if folder.name == str(os.getpid()) or not Path(f"/proc/{folder.name}").exists():
             remove_servers(folder)
     folder = _BASE / str(os.getpid())
     folder.mkdir()
@@ -47,8 +51,30 @@ def remove_servers(folder: Path) -> None:
     """Kill every local server whose data directory is in this folder and remove the folder."""
     for pid_file in folder.rglob("headgate-server.pid"):
         bare = Programs(Flavor.MYSQL, "", None, Path())
-        LocalServer(bare, pid_file.parent, name="leftover", admin=ADMIN).kill()
+        leftover = LocalServer(bare, pid_file.parent, name="leftover", admin=ADMIN)
+        leftover.kill()
+        wait_until(lambda leftover=leftover: leftover.pid is None)
+        shutil.rmtree(run_dir(leftover.directory), ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until(holds: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+    """Look every 10 ms until the condition holds; fail when it does not within the time."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, f"still waiting after {timeout_s:g} s"
+        time.sleep(0.01)
+
+
+async def until(holds: Callable[[], bool | Awaitable[bool]], *, timeout_s: float = 10.0) -> None:
+    """Do as `wait_until` without stopping the event loop; the condition may be a coroutine function."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = holds()
+        if (await answer) if inspect.isawaitable(answer) else answer:
+            return
+        assert time.monotonic() < deadline, f"still waiting after {timeout_s:g} s"
+        await asyncio.sleep(0.01)
 
 
 def free_port() -> int:
