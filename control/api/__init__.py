@@ -1,0 +1,1 @@
+"""HTTP in, one call down, JSON out."""

@@ -1,0 +1,46 @@
+"""I am the paths that say where one is: organizations, regions, databases."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, Request
+
+from control.api.paths import DATABASE, Here, check_organization
+from control.api.present import REGION, Json, database, organization, page
+from control.service import Service
+
+router = APIRouter(tags=["places"])
+
+
+@router.get("/organizations")
+async def list_organizations(request: Request) -> Json:
+    """List the one organization there is."""
+    service: Service = request.app.state.service
+    return page([organization(service.organization, service.started_at)])
+
+
+@router.get("/regions")
+@router.get("/organizations/{org}/regions", dependencies=[Depends(check_organization)])
+async def list_regions() -> Json:
+    """List the one region there is."""
+    return page([REGION])
+
+
+@router.get("/organizations/{org}", dependencies=[Depends(check_organization)])
+async def get_organization(request: Request) -> Json:
+    """Show the organization."""
+    service: Service = request.app.state.service
+    return organization(service.organization, service.started_at)
+
+
+@router.get("/organizations/{org}/databases", dependencies=[Depends(check_organization)])
+async def list_databases(request: Request) -> Json:
+    """List the databases."""
+    service: Service = request.app.state.service
+    name = service.branches.production.database
+    return page([database(name, service.base_url, await service.branches.all())])
+
+
+@router.get(DATABASE)
+async def get_database(service: Here, db: str) -> Json:
+    """Show a database."""
+    return database(db, service.base_url, await service.branches.all())

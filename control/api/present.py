@@ -1,0 +1,319 @@
+"""I put our records into the shapes of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from migrator.deploy.lifecycle import State
+from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord
+from migrator.engine.operation import Phase, Status
+from router.store import BranchRecord, PasswordRecord
+
+Json = dict[str, Any]
+
+ACTOR: Json = {"type": "ServiceToken", "id": "localcontrol", "display_name": "local", "avatar_url": ""}
+REGION: Json = {
+    "id": "local",
+    "slug": "local",
+    "provider": "self-hosted",
+    "display_name": "Self-hosted",
+    "location": "Self-hosted",
+    "enabled": True,
+    "current_default": True,
+    "public_ip_addresses": [],
+    "mysql_supported": True,
+    "postgresql_supported": False,
+}
+
+DONE_PHASES = frozenset({Phase.REVERTIBLE, Phase.REVERTING, Phase.FINALIZED, Phase.READY})
+
+
+def moment(at: datetime | None) -> str | None:
+    """Return a time as RFC 3339 in UTC with milliseconds."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z" if at else None
+
+
+def page(items: Sequence[Json], number: int = 1, size: int = 25) -> Json:
+    """Return one page of a list."""
+    start = (number - 1) * size
+    more = start + size < len(items)
+    return {
+        "type": "list",
+        "current_page": number,
+        "per_page": size,
+        "next_page": number + 1 if more else None,
+        "next_page_url": None,
+        "prev_page": number - 1 if number > 1 else None,
+        "prev_page_url": None,
+        "data": list(items[start : start + size]),
+    }
+
+
+def organization(name: str, since: datetime) -> Json:
+    """Return the one organization there is."""
+    return {
+        "id": name,
+        "name": name,
+        "created_at": moment(since),
+        "updated_at": moment(since),
+        "free_databases_remaining": 0,
+        "plan": "self-hosted",
+        "database_count": 1,
+        "sso": False,
+    }
+
+
+def database(name: str, base_url: str, branches: Sequence[BranchRecord]) -> Json:
+    """Return a database with its branches counted."""
+    production = [record for record in branches if record.production]
+    since = min(record.created_at for record in branches)
+    return {
+        "id": name,
+        "name": name,
+        "notes": "",
+        "kind": "mysql",
+        "state": "ready",
+        "ready": True,
+        "sharded": False,
+        "html_url": f"{base_url}/{name}",
+        "url": f"{base_url}/{name}",
+        "branches_url": f"{base_url}/{name}/branches",
+        "region": REGION,
+        "default_branch": production[0].name if production else "main",
+        "require_approval_for_deploy": False,
+        "branches_count": len(branches),
+        "production_branches_count": len(production),
+        "development_branches_count": len(branches) - len(production),
+        "open_schema_recommendations_count": 0,
+        "created_at": moment(since),
+        "updated_at": moment(max(record.updated_at for record in branches)),
+        "schema_last_updated_at": None,
+    }
+
+
+def branch(record: BranchRecord, base_url: str, asleep: bool) -> Json:
+    """Return a branch."""
+    state = "sleeping" if asleep and record.state == "ready" else str(record.state)
+    return {
+        "id": record.id,
+        "name": record.name,
+        "kind": "mysql",
+        "parent_branch": record.parent,
+        "actor": ACTOR,
+        "region": REGION,
+        "state": state,
+        # A sleeping branch is woken by its first login, so clients need not wait.
+        "ready": record.state == "ready",
+        "production": record.production,
+        "safe_migrations": record.safe_migrations,
+        "html_url": f"{base_url}/{record.database}/{record.name}",
+        "vtgate_size": "",
+        "vtgate_count": 0,
+        "sharded": False,
+        "shard_count": 1,
+        "keyspace_count": 1,
+        "has_replicas": False,
+        "deletion_protected": False,
+        "schema_ready": True,
+        "stale_schema": False,
+        "created_at": moment(record.created_at),
+        "updated_at": moment(record.updated_at),
+        "deleted_at": None,
+        "restored_from_branch": None,
+    }
+
+
+def password(record: PasswordRecord, host: str, port: int, secret: str | None = None) -> Json:
+    """Return a password; its secret only when it has just been made."""
+    return {
+        "id": record.id,
+        "name": record.name,
+        "username": record.username,
+        "access_host_url": host,
+        "port": port,
+        "plain_text": secret,
+        "role": "admin",
+        "actor": ACTOR,
+        "database_branch": {"id": record.branch, "name": record.branch, "production": record.branch is None},
+        "region": REGION,
+        "created_at": moment(record.created_at),
+        "deleted_at": None,
+        "expires_at": None,
+        "ttl_seconds": None,
+        "renewable": False,
+        "replica": False,
+    }
+
+
+def deploy_request(
+    request: DeployRequest,
+    base_url: str,
+    states: Mapping[str, Status],
+    ahead: Sequence[DeployRequest] = (),
+    revert_blocked: str | None = None,
+) -> Json:
+    """Return a deploy request with its deployment and how far each operation is."""
+    return {
+        "id": request.id,
+        "number": request.number,
+        "state": str(request.state),
+        "deployment_state": str(request.deployment_state),
+        "branch": request.branch,
+        "branch_deleted": False,
+        "branch_deleted_by": None,
+        "branch_deleted_at": None,
+        "into_branch": request.into_branch,
+        "into_branch_sharded": False,
+        "into_branch_shard_count": 1,
+        "into_branch_keyspace_count": 1,
+        "approved": False,
+        "num_comments": 0,
+        "notes": request.notes,
+        "html_url": f"{base_url}/{request.database}/deploy-requests/{request.number}",
+        "actor": ACTOR,
+        "closed_by": ACTOR if request.closed_at else None,
+        "created_at": moment(request.created_at),
+        "updated_at": moment(request.updated_at),
+        "closed_at": moment(request.closed_at),
+        "deployed_at": moment(request.cut_over_at),
+        "deployment": deployment(request, states, ahead, revert_blocked),
+    }
+
+
+def deployment(
+    request: DeployRequest,
+    states: Mapping[str, Status],
+    ahead: Sequence[DeployRequest] = (),
+    revert_blocked: str | None = None,
+) -> Json:
+    """Return the execution of a deploy request."""
+    return {
+        "id": request.id,
+        "state": str(request.deployment_state),
+        "deployable": request.problem is None and bool(request.operations),
+        "problem": request.problem,
+        "deploy_check_errors": request.problem,
+        "into_branch": request.into_branch,
+        "deploy_request_number": request.number,
+        "auto_cutover": request.auto_cutover,
+        "auto_delete_branch": False,
+        "instant_ddl": False,
+        "instant_ddl_eligible": False,
+        "lint_errors": [],
+        "preceding_deployments": [_preceding(other) for other in ahead],
+        "sequential_diff_dependencies": [],
+        "lookup_vindex_operations": [],
+        "deploy_operation_summaries": [],
+        "deploy_operations": [
+            operation(request, record, states.get(record.id)) for record in request.operations
+        ],
+        "deployment_revert_request": _revert_window(request),
+        "revert_blocked": revert_blocked,
+        "longest_lock_ms": request.longest_lock_ms,
+        "cutover_expiring": False,
+        "table_locked": False,
+        "locked_table_name": None,
+        "queue_paused": False,
+        "queue_pause_reason": None,
+        "strategy": "serial",
+        "throttler_configurations": None,
+        "actor": ACTOR,
+        "cutover_actor": ACTOR if request.cut_over_at else None,
+        "cancelled_actor": None,
+        "created_at": moment(request.created_at),
+        "updated_at": moment(request.updated_at),
+        "queued_at": moment(request.queued_at),
+        "submitted_at": moment(request.started_at),
+        "started_at": moment(request.started_at),
+        "cutover_at": moment(request.cut_over_at),
+        "finished_at": moment(request.finished_at),
+    }
+
+
+def operation(request: DeployRequest, record: OperationRecord, status: Status | None) -> Json:
+    """Return one table's part of a deployment."""
+    return {
+        "id": record.id,
+        "state": _operation_state(request.deployment_state, status),
+        "keyspace_name": request.database,
+        "table_name": record.table,
+        "operation_name": str(record.kind),
+        "ddl_statement": ";\n".join(record.statements),
+        "syntax_highlighted_ddl": "",
+        "progress_percentage": _percentage(request, status),
+        "eta_seconds": None if status is None or status.eta_s is None else round(status.eta_s),
+        "rows_copied": status.rows_copied if status else 0,
+        "rows_total": status.rows_total if status else 0,
+        "rows_per_second": round(status.rows_per_s) if status else 0,
+        "activity": status.activity if status else "",
+        "throttled_reason": status.throttled if status else None,
+        "throttled_at": None,
+        "can_drop_data": record.kind is OperationKind.DROP
+        or any("DROP COLUMN" in statement for statement in record.statements),
+        "table_locked": False,
+        "table_recently_used": False,
+        "table_recently_used_at": None,
+        "removed_foreign_key_names": [],
+        "deploy_errors": status.failure if status else None,
+        "created_at": moment(request.created_at),
+        "updated_at": moment(request.updated_at),
+    }
+
+
+def diff(changes: Mapping[str, str]) -> Json:
+    """Return a change, one table an entry."""
+    return {"data": [{"name": table, "raw": text, "html": ""} for table, text in changes.items()]}
+
+
+def _preceding(other: DeployRequest) -> Json:
+    return {
+        "id": other.id,
+        "state": str(other.deployment_state),
+        "deploy_request_number": other.number,
+        "into_branch": other.into_branch,
+        "actor": ACTOR,
+        "created_at": moment(other.created_at),
+        "updated_at": moment(other.updated_at),
+        "started_at": moment(other.started_at),
+        "queued_at": moment(other.queued_at),
+        "finished_at": moment(other.finished_at),
+    }
+
+
+def _revert_window(request: DeployRequest) -> Json | None:
+    if request.revert_until is None:
+        return None
+    return {
+        "id": request.id,
+        "actor": ACTOR,
+        "cancelled_at": None,
+        "finished_at": moment(request.finished_at),
+        "waiting_period_end_at": moment(request.revert_until),
+        "deploy_revert_operations": [],
+    }
+
+
+def _operation_state(state: State, status: Status | None) -> str:
+    if status and status.failure:
+        return "error"
+    if state in {State.COMPLETE, State.COMPLETE_PENDING_REVERT, State.IN_PROGRESS_REVERT}:
+        return "complete"
+    if state in {State.COMPLETE_REVERT, State.COMPLETE_CANCEL, State.CANCELLED, State.IN_PROGRESS_CANCEL}:
+        return "cancelled"
+    if state in {State.COMPLETE_ERROR, State.COMPLETE_REVERT_ERROR}:
+        return "error"
+    if state is State.QUEUED:
+        return "queued"
+    if state in {State.READY, State.NO_CHANGES, State.ERROR, State.SUBMITTING}:
+        return "pending"
+    return "in_progress"
+
+
+def _percentage(request: DeployRequest, status: Status | None) -> int:
+    if request.cut_over_at is not None or (status and status.phase in DONE_PHASES):
+        return 100
+    if status is None or status.rows_total <= 0:
+        return 0
+    return min(99, 100 * status.rows_copied // status.rows_total)

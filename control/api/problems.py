@@ -1,0 +1,72 @@
+"""I turn every error into an HTTP answer: a status, a code and a sentence for people."""
+
+from __future__ import annotations
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from control.errors import ControlError, NotFound
+from migrator.deploy.errors import DeployError, UnknownRequest
+from migrator.errors import MigratorError
+from migrator.schema.errors import SchemaError
+from router.errors import DatabaseError, RouteError, ServerFailed, UnknownBranch
+
+log = structlog.get_logger()
+
+# The first class that fits counts, so the particular stand before the general.
+ANSWERS: tuple[tuple[type[Exception], int, str], ...] = (
+    (NotFound, 404, "not_found"),
+    (UnknownBranch, 404, "not_found"),
+    (UnknownRequest, 404, "not_found"),
+    (RouteError, 422, "unprocessable"),
+    (DeployError, 422, "unprocessable"),
+    (MigratorError, 422, "unprocessable"),
+    (SchemaError, 422, "unprocessable"),
+    (ControlError, 422, "unprocessable"),
+    (ServerFailed, 503, "server_failed"),
+    (DatabaseError, 503, "server_failed"),
+)
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every error in the one shape that clients understand."""
+    for kind, status, code in ANSWERS:
+        app.add_exception_handler(kind, _answerer(status, code))
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _bug)
+
+
+def problem(status: int, code: str, message: str) -> JSONResponse:
+    """Return one error as an answer."""
+    return JSONResponse({"code": code, "message": message}, status_code=status)
+
+
+def _answerer(status: int, code: str):  # type: ignore[no-untyped-def]
+    async def answer(request: Request, error: Exception) -> JSONResponse:
+        return problem(status, code, str(error))
+
+    return answer
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    details = "; ".join(
+        f"{'.'.join(str(part) for part in mistake['loc'][1:]) or 'body'}: {mistake['msg']}"
+        for mistake in error.errors()
+    )
+    return problem(400, "invalid_params", details)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    codes = {401: "unauthorized", 403: "unauthorized", 404: "not_found"}
+    return problem(error.status_code, codes.get(error.status_code, "bad_request"), str(error.detail))
+
+
+async def _bug(request: Request, error: Exception) -> JSONResponse:
+    log.error("api.failed", path=request.url.path, exc_info=error)
+    return problem(500, "internal", "Headgate has a fault: its log holds the details")

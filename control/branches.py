@@ -1,0 +1,273 @@
+"""I make, wake, put to sleep and delete branches, and hand out passwords for them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from conf.settings import ServersSettings
+from control.errors import ControlError, NotFound
+from migrator.schema.clone import clone_schema
+from migrator.schema.introspect import open_reader, read_schema
+from migrator.schema.model import Schema
+from migrator.schema.store import schema_from_text, schema_to_text
+from router.accounts import make_branch_account
+from router.database import Connection
+from router.errors import RouteError
+from router.hosts import SCRATCH, LocalHost
+from router.model import Account, Branch, Server, User, check_name
+from router.secrets import new_id, new_password, verifier
+from router.store import BranchRecord, BranchState, BranchStore, PasswordRecord, now
+
+log = structlog.get_logger()
+
+MAIN = "main"
+SLEEP_CHECK_S = 1.0
+USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Production:
+    """The production server, as the proxy and as the migrator reach it."""
+
+    database: str
+    schema: str
+    traffic: Server
+    migrator: Server
+
+
+class Branches:
+    """The branches of the production database and the local servers they live on.
+
+    `changed` is called whenever the routing table is no longer what the workers have. `connections` answers
+    how many clients a branch has now.
+    """
+
+    def __init__(
+        self,
+        settings: ServersSettings,
+        store: BranchStore,
+        host: LocalHost,
+        production: Production,
+        branch_account: Account,
+        *,
+        changed: Callable[[], None],
+        connections: Callable[[str, str], int],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._host = host
+        self.production = production
+        self._account = branch_account
+        self._changed = changed
+        self._connections = connections
+        self._used: dict[str, float] = {}
+
+    async def prepare(self) -> None:
+        """Make sure that the production branch is known, and clear away branches that were half made."""
+        records = {record.name: record for record in await self._store.branches(self.production.database)}
+        if MAIN not in records:
+            moment = now()
+            await self._store.add_branch(
+                BranchRecord(
+                    id=new_id(),
+                    database=self.production.database,
+                    name=MAIN,
+                    parent=None,
+                    production=True,
+                    safe_migrations=True,
+                    state=BranchState.READY,
+                    base=None,
+                    created_at=moment,
+                    updated_at=moment,
+                )
+            )
+        for record in records.values():
+            if record.state is BranchState.PENDING:
+                log.warning("branch.half_made_removed", branch=record.name)
+                await self._remove(record)
+
+    def check_database(self, database: str) -> None:
+        """Raise NotFound unless `database` is the one we serve."""
+        if database != self.production.database:
+            raise NotFound(f"there is no database {database!r} here: there is {self.production.database!r}")
+
+    async def all(self) -> Sequence[BranchRecord]:
+        """Return all branches, oldest first."""
+        return await self._store.branches(self.production.database)
+
+    async def get(self, name: str) -> BranchRecord:
+        """Return one branch, or raise UnknownBranch."""
+        return await self._store.branch(self.production.database, name)
+
+    async def create(self, name: str, parent: str = "") -> BranchRecord:
+        """Make a branch on a server of its own with its parent's schema, and remember that as its base."""
+        check_name("branch", name)
+        origin = await self.get(parent or MAIN)
+        moment = now()
+        record = BranchRecord(
+            id=new_id(),
+            database=self.production.database,
+            name=name,
+            parent=origin.name,
+            production=False,
+            safe_migrations=False,
+            state=BranchState.PENDING,
+            base=None,
+            created_at=moment,
+            updated_at=moment,
+        )
+        await self._store.add_branch(record)
+        try:
+            schema = await self.read(origin.name)
+            server = await self._host.wake(_server_name(record))
+            async with await Connection.open(server) as connection:
+                await clone_schema(schema, connection, self.production.schema)
+                await make_branch_account(connection, self._account, self.production.schema)
+        except BaseException:
+            await asyncio.shield(self._remove(record))
+            raise
+        self._used[name] = time.monotonic()
+        record = await self._store.save_branch(
+            replace(record, state=BranchState.READY, base=schema_to_text(schema))
+        )
+        log.info(
+            "branch.created", branch=name, parent=origin.name, duration_s=(now() - moment).total_seconds()
+        )
+        self._changed()
+        return record
+
+    async def delete(self, name: str) -> None:
+        """Delete a development branch, its server and its passwords."""
+        record = await self.get(name)
+        if record.production:
+            raise ControlError(f"branch {name!r} is production: it cannot be deleted")
+        await self._remove(record)
+        self._changed()
+
+    def asleep(self, record: BranchRecord) -> bool:
+        """Whether the branch's server does not run now; the next login wakes it."""
+        return not record.production and self._host.asleep(_server_name(record))
+
+    async def read(self, name: str) -> Schema:
+        """Read the schema of a branch as it is now; a sleeping branch is woken for it."""
+        record = await self.get(name)
+        server = self.production.migrator if record.production else await self._wake(record)
+        async with await open_reader(server) as connection:
+            return await read_schema(connection, self.production.schema)
+
+    async def base(self, name: str) -> Schema:
+        """Return the schema that a branch had when it was made."""
+        record = await self.get(name)
+        if record.base is None:
+            raise ControlError(f"branch {name!r} has no base to compare with: it is production")
+        return schema_from_text(record.base)
+
+    async def scratch(self) -> Connection:
+        """Open a connection to the scratch server, which is started for it."""
+        self._used[SCRATCH] = time.monotonic()
+        return await open_reader(await self._host.wake(SCRATCH))
+
+    async def wake(self, name: str) -> Server:
+        """Return the server of a branch, running, with the account for its clients."""
+        record = await self.get(name)
+        if record.production:
+            return self.production.traffic
+        return replace(await self._wake(record), account=self._account)
+
+    async def create_password(
+        self, branch: str | None, name: str, username: str = ""
+    ) -> tuple[PasswordRecord, str]:
+        """Make a password, for one branch or (None) for all of them; return it with its secret, once."""
+        if branch is not None:
+            await self.get(branch)
+        if username and not USERNAME.fullmatch(username):
+            raise RouteError(
+                f"{username!r} cannot be a user name: use letters, digits, hyphens and underscores; "
+                "dots separate the user from the branch"
+            )
+        secret = new_password()
+        record = PasswordRecord(
+            id=new_id(),
+            database=self.production.database,
+            branch=branch,
+            name=name or username or "unnamed",
+            username=username or new_id(),
+            verifier=verifier(secret),
+            created_at=now(),
+        )
+        await self._store.put_password(record)
+        self._changed()
+        return record, secret
+
+    async def passwords(self, branch: str | None = None) -> Sequence[PasswordRecord]:
+        """Return the passwords of one branch, or all."""
+        known = await self._store.passwords(self.production.database)
+        return [record for record in known if branch is None or record.branch in (None, branch)]
+
+    async def delete_password(self, password_id: str) -> None:
+        """Delete a password."""
+        if not await self._store.delete_password(self.production.database, password_id):
+            raise NotFound(f"there is no password {password_id!r}")
+        self._changed()
+
+    async def routes(self) -> tuple[list[User], list[Branch]]:
+        """Return what the routing table is made of."""
+        users = [record.user for record in await self._store.passwords(self.production.database)]
+        branches = [
+            Branch(
+                database=record.database,
+                name=record.name,
+                schema=self.production.schema,
+                production=record.production,
+                safe_migrations=record.safe_migrations,
+                sleepable=not record.production,
+                server=self.production.traffic if record.production else self._address(record),
+            )
+            for record in await self.all()
+            if record.state is not BranchState.PENDING
+        ]
+        return users, branches
+
+    async def put_idle_to_sleep(self) -> None:
+        """Stop the servers that nobody has used for a while, again and again until cancelled."""
+        while True:
+            await asyncio.sleep(SLEEP_CHECK_S)
+            for record in await self.all():
+                if record.production or record.state is not BranchState.READY:
+                    continue
+                if self._connections(record.database, record.name):
+                    self._used[record.name] = time.monotonic()
+                await self._sleep_if_idle(record.name, _server_name(record))
+            await self._sleep_if_idle(SCRATCH, SCRATCH)
+
+    async def _sleep_if_idle(self, name: str, server_name: str) -> None:
+        def in_use() -> bool:
+            used = self._used.setdefault(name, time.monotonic())
+            return time.monotonic() - used <= self._settings.sleep_after_s
+
+        if not in_use() and not self._host.asleep(server_name):
+            await self._host.sleep(server_name, unless=in_use)
+
+    async def _wake(self, record: BranchRecord) -> Server:
+        if record.state is BranchState.PENDING:
+            raise ControlError(f"branch {record.name!r} is still being made: try again in a moment")
+        self._used[record.name] = time.monotonic()
+        return await self._host.wake(_server_name(record))
+
+    async def _remove(self, record: BranchRecord) -> None:
+        await self._store.delete_branch(record)
+        await self._host.delete(_server_name(record))
+
+    def _address(self, record: BranchRecord) -> Server | None:
+        local = self._host.server(_server_name(record))
+        return replace(local, account=self._account) if local else None
+
+
+def _server_name(record: BranchRecord) -> str:
+    return f"branch-{record.id}"

@@ -1,0 +1,5 @@
+"""The API's calls from a terminal: `headgate …`."""
+
+from control.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,96 @@
+"""I am `headgate branch`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from control.cli.context import Context, Database, context
+
+app = typer.Typer(help="Make, look at and delete branches.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The branch, for example add-phone.")]
+Yes = Annotated[bool, typer.Option("--force", help="Do not ask.")]
+
+COLUMNS = {
+    "name": "name",
+    "parent": "parent_branch",
+    "production": "production",
+    "safe migrations": "safe_migrations",
+    "state": "state",
+    "created": "created_at",
+}
+
+
+@app.command("list")
+def list_branches(ctx: typer.Context, database: Database) -> None:
+    """List the branches of a database."""
+    here = context(ctx)
+    here.output.table(here.client.get(f"databases/{database}/branches")["data"], COLUMNS)
+
+
+@app.command()
+def create(
+    ctx: typer.Context,
+    database: Database,
+    name: Name,
+    parent: Annotated[str, typer.Option("--from", help="The branch to start from.")] = "",
+) -> None:
+    """Make a branch with its parent's schema, and print how to connect to it."""
+    here = context(ctx)
+    client = here.client
+    branch = client.post(f"databases/{database}/branches", {"name": name, "parent_branch": parent})
+    password = client.post(f"databases/{database}/branches/{name}/passwords", {"name": "created with branch"})
+    command = mysql_command(password, database)
+    here.output.say(
+        f"Branch [bold]{name}[/bold] is ready: the schema of {branch['parent_branch']}, and no rows.\n"
+        f"Connect (the password is shown only now):\n\n  {command}\n\n"
+        f"Change it as you like, then: headgate deploy-request create {database} {name}",
+        {**branch, "password": password, "command": command},
+    )
+
+
+@app.command()
+def show(ctx: typer.Context, database: Database, name: Name) -> None:
+    """Show a branch."""
+    here = context(ctx)
+    here.output.table([here.client.get(f"databases/{database}/branches/{name}")], COLUMNS)
+
+
+@app.command()
+def diff(ctx: typer.Context, database: Database, name: Name) -> None:
+    """Show what has changed on a branch since it was made."""
+    _changes(context(ctx), f"databases/{database}/branches/{name}/diff", "The branch is as it was made.")
+
+
+@app.command()
+def schema(ctx: typer.Context, database: Database, name: Name) -> None:
+    """Show the definitions of a branch's tables."""
+    _changes(context(ctx), f"databases/{database}/branches/{name}/schema", "The branch has no tables.")
+
+
+@app.command()
+def delete(ctx: typer.Context, database: Database, name: Name, force: Yes = False) -> None:
+    """Delete a branch, its server and its passwords."""
+    here = context(ctx)
+    if not force:
+        typer.confirm(f"Delete branch {name} of {database} with everything in it?", abort=True)
+    here.client.delete(f"databases/{database}/branches/{name}")
+    here.output.say(f"Branch {name} is deleted.", {"name": name, "deleted": True})
+
+
+def mysql_command(password: Any, database: str) -> str:
+    """Return the shell command that connects with a password that was just made."""
+    return (
+        f"mysql -h {password['access_host_url']} -P {password['port']} -u {password['username']} "
+        f"-p{password['plain_text']} {database}"
+    )
+
+
+def _changes(here: Context, path: str, none: str) -> None:
+    changes = here.client.get(path)["data"]
+    if changes or here.output.is_json:
+        here.output.diff(changes)
+    else:
+        here.output.say(none)

@@ -1,0 +1,78 @@
+"""I print answers: tables and colours for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+people = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Format(StrEnum):
+    """How answers are printed."""
+
+    HUMAN = "human"
+    JSON = "json"
+
+
+class Output:
+    """Prints in the chosen format."""
+
+    def __init__(self, chosen: Format) -> None:
+        self.format = chosen
+
+    @property
+    def is_json(self) -> bool:
+        """Whether a program reads the output."""
+        return self.format is Format.JSON
+
+    def json(self, answer: Any) -> None:
+        """Print an answer as JSON."""
+        sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+
+    def say(self, text: str, answer: Any = None) -> None:
+        """Print a sentence to people, or the answer behind it to programs."""
+        if self.is_json:
+            self.json(answer)
+        else:
+            people.print(text)
+
+    def table(self, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
+        """Print rows as a table whose columns are `heading: key`, or whole as JSON."""
+        if self.is_json:
+            self.json(list(rows))
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in columns:
+            table.add_column(heading.upper(), overflow="fold")
+        for row in rows:
+            table.add_row(*(_cell(row.get(key)) for key in columns.values()))
+        people.print(table if rows else "there are none")
+
+    def diff(self, changes: Sequence[Mapping[str, str]]) -> None:
+        """Print changes, added lines green and removed ones red."""
+        if self.is_json:
+            self.json(list(changes))
+            return
+        for change in changes:
+            people.print(Text(change["name"], style="bold"))
+            for line in change["raw"].splitlines():
+                style = {"+": "green", "-": "red"}.get(line[:1], "")
+                people.print(Text(line, style=style))
+            people.print()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)

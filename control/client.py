@@ -1,0 +1,96 @@
+"""I speak the HTTP API for the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import httpx
+
+from conf.settings import Settings
+from control.api.app import TOKEN_ID
+
+Json = Any
+
+TIMEOUT_S = 120.0
+
+
+class ApiRefused(Exception):
+    """The API answered with an error: the message is its sentence, `status` its HTTP status."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class Unreachable(Exception):
+    """No Headgate answers where one should."""
+
+
+class Client:
+    """The API of one Headgate.
+
+    The address is HEADGATE_URL, else what the settings say; the token is HEADGATE_TOKEN, else the one in the
+    state folder of this machine.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        url = os.environ.get("HEADGATE_URL") or f"http://{settings.control.host}:{settings.control.port}"
+        self.organization = settings.control.organization
+        self._url = url
+        self._http = httpx.Client(
+            base_url=f"{url.rstrip('/')}/v1/organizations/{self.organization}/",
+            headers={"Authorization": f"{TOKEN_ID}:{_token(settings)}"},
+            timeout=TIMEOUT_S,
+            trust_env=False,
+        )
+
+    def get(self, path: str, **query: str | int) -> Json:
+        """Fetch what is at a path below the organization."""
+        return self._ask("GET", path, params=query)
+
+    def post(self, path: str, body: Json = None) -> Json:
+        """Create something, or do something."""
+        return self._ask("POST", path, json=body or {})
+
+    def patch(self, path: str, body: Json) -> Json:
+        """Change something."""
+        return self._ask("PATCH", path, json=body)
+
+    def delete(self, path: str) -> None:
+        """Delete something."""
+        self._ask("DELETE", path)
+
+    def _ask(self, method: str, path: str, **rest: Any) -> Json:
+        try:
+            answer = self._http.request(method, path, **rest)
+        except httpx.TimeoutException:
+            raise Unreachable(f"Headgate at {self._url} did not answer within {TIMEOUT_S:g} s") from None
+        except httpx.TransportError as error:
+            raise Unreachable(
+                f"no Headgate answers at {self._url} ({error}): start one with 'headgate serve', or name "
+                "another address with HEADGATE_URL"
+            ) from None
+        if answer.is_success:
+            return answer.json() if answer.content else None
+        try:
+            problem = answer.json()
+            raise ApiRefused(answer.status_code, problem["code"], problem["message"])
+        except (json.JSONDecodeError, KeyError, TypeError):
+            raise ApiRefused(
+                answer.status_code,
+                "unknown",
+                f"{self._url} answered HTTP {answer.status_code}: is it Headgate?",
+            ) from None
+
+
+def _token(settings: Settings) -> str:
+    given = os.environ.get("HEADGATE_TOKEN")
+    if given:
+        return given.partition(":")[2] or given
+    try:
+        return str(json.loads((settings.state_dir / "secrets.json").read_text()).get("token", ""))
+    except (OSError, json.JSONDecodeError):
+        return ""

@@ -1,0 +1,89 @@
+"""I run the control process: the service, its HTTP API, and their orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+
+import structlog
+import uvicorn
+import uvloop
+
+from conf.load import load
+from conf.logs import set_up
+from conf.settings import ControlSettings, Settings
+from control.api.app import make_app
+from control.errors import StartRefused
+from control.service import open_service
+
+log = structlog.get_logger()
+
+REFUSED = 2
+"""Exit status of a start that was refused: starting again would not help."""
+
+
+def run(config: str) -> int:
+    """Run control until SIGTERM or SIGINT and return the exit status."""
+    settings = load(config or None)
+    set_up(settings.log_level, "control")
+    try:
+        uvloop.run(_serve(settings))
+    except StartRefused as error:
+        log.error("control.refused", reason=str(error))
+        sys.stderr.write(f"{error}\n")
+        return REFUSED
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    ending = False
+
+    def end() -> None:
+        # Once only: a second signal must not interrupt the orderly end.
+        nonlocal ending
+        if not ending:
+            ending = True
+            task.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    try:
+        await _work(settings, listen(settings.control))
+    except asyncio.CancelledError:
+        if not ending:
+            raise
+    log.info("control.ended")
+
+
+async def _work(settings: Settings, listener: socket.socket) -> None:
+    async with open_service(settings) as service, asyncio.TaskGroup() as group:
+        http = _HttpServer(uvicorn.Config(make_app(service), log_config=None, lifespan="off"))
+        group.create_task(service.run())
+        log.info("control.ready", api=service.base_url)
+        await http.serve(sockets=[listener])
+
+
+class _HttpServer(uvicorn.Server):
+    """Uvicorn without its own signal handling: the process has one place for that."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+def listen(settings: ControlSettings) -> socket.socket:
+    """Return the socket of the HTTP API. Raises StartRefused when its port is taken."""
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=128)
+    except OSError as error:
+        raise StartRefused(
+            f"cannot listen on {settings.host}:{settings.port} for the HTTP API ({error.strerror}): "
+            "stop what uses that port, or set HEADGATE_CONTROL_PORT"
+        ) from error

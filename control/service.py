@@ -1,0 +1,281 @@
+"""I put the control process together; every dependency is passed in here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from conf.settings import ProductionSettings, Settings
+from control.branches import MAIN, Branches, Production
+from control.errors import ControlError, StartRefused
+from control.workers import Workers
+from migrator.deploy.actions import Deploys, Findings
+from migrator.deploy.lifecycle import RUNNING
+from migrator.deploy.queue import queued
+from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord
+from migrator.deploy.review import review
+from migrator.deploy.runner import MakeOperation, Runner
+from migrator.deploy.store import DeployStore
+from migrator.engine.create import CreateTable
+from migrator.engine.drop import DropTable
+from migrator.engine.migration import OnlineAlter
+from migrator.engine.operation import Operation
+from migrator.engine.preflight import check_server
+from migrator.engine.state import prepare_state
+from migrator.errors import MigratorError
+from migrator.throttle.throttler import Throttle
+from router.accounts import AccountTooPowerful, make_migrator_account, make_traffic_account, prove_no_ddl
+from router.database import Connection, quote_name
+from router.errors import DatabaseError, ServerFailed, ServerNotFound
+from router.hosts import PRODUCTION, LocalHost
+from router.model import Account, Address, Flavor, Server
+from router.secrets import TOKEN_PREFIX, SecretsFile
+from router.servers.programs import default_cache, find_server
+from router.store import BranchStore, now, open_state
+
+log = structlog.get_logger()
+
+ADMIN_USER = "headgate_admin"
+BRANCH_USER = "headgate_branch"
+
+
+class Service:
+    """Everything the control process does, as the API and the command line see it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        branches: Branches,
+        deploys: Deploys,
+        runner: Runner,
+        workers: Workers,
+        token: str,
+    ) -> None:
+        self.branches = branches
+        self.deploys = deploys
+        self.runner = runner
+        self.workers = workers
+        self.token = token
+        self.organization = settings.control.organization
+        self.base_url = f"http://{settings.control.host}:{settings.control.port}"
+        self.proxy_host = settings.proxy.host
+        self.proxy_port = settings.proxy.port
+        self.started_at: datetime = now()
+
+    async def create_deploy_request(
+        self, branch: str, into_branch: str, notes: str, auto_cutover: bool, actor: str
+    ) -> DeployRequest:
+        """Open a deploy request for a branch, into its parent unless said otherwise."""
+        origin = await self.branches.get(branch)
+        target = await self.branches.get(into_branch or origin.parent or MAIN)
+        if origin.name == target.name:
+            raise ControlError(
+                f"branch {branch!r} cannot be deployed into itself: name a branch made from it"
+            )
+        if not target.production:
+            raise ControlError(f"branch {target.name!r} is not production: deploy requests go into {MAIN!r}")
+        return await self.deploys.create(
+            origin.database, origin.name, target.name, notes, auto_cutover, actor
+        )
+
+    async def delete_branch(self, name: str) -> None:
+        """Delete a branch that no deployment needs, and cut off its clients."""
+        record = await self.branches.get(name)
+        for request in await self.deploys.all(record.database):
+            waiting = request.deployment_state in RUNNING or queued([request])
+            if request.branch == name and waiting and request.cut_over_at is None:
+                raise ControlError(
+                    f"branch {name!r} is being deployed by deploy request {request.number}: wait, or cancel "
+                    f"it with: headgate deploy-request cancel {record.database} {request.number}"
+                )
+        self.workers.cut_off(record.database, name)
+        await self.branches.delete(name)
+
+    async def not_ready(self) -> str | None:
+        """Say why clients cannot be served now, or None when they can."""
+        if not self.workers.connected:
+            return "no proxy worker is connected yet"
+        try:
+            async with await Connection.open(self.branches.production.traffic, timeout_s=3) as connection:
+                await connection.fetch_value("SELECT 1")
+        except DatabaseError as error:
+            return f"production does not answer: {error}"
+        return None
+
+    async def run(self) -> None:
+        """Do the work that nobody asks for: carry deploy requests, put idle branches to sleep."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.runner.run(self.deploys))
+            group.create_task(self.branches.put_idle_to_sleep())
+
+
+@contextlib.asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Service]:
+    """Bring everything up that control needs, and take it down again at the end.
+
+    Raises StartRefused with what to mend when it cannot be brought up.
+    """
+    state = settings.state_dir
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_sole_owner(settings))
+        try:
+            service = await _assemble(settings, stack)
+        except (
+            ServerNotFound,
+            ServerFailed,
+            AccountTooPowerful,
+            MigratorError,
+            DatabaseError,
+            OSError,
+        ) as error:
+            raise StartRefused(str(error)) from error
+        yield service
+
+
+async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Service:
+    state = settings.state_dir
+    secrets = SecretsFile(state / "secrets.json")
+    engine = open_state(state / "state.db")
+    stack.push_async_callback(engine.dispose)
+    branch_store, deploy_store = BranchStore(engine), DeployStore(engine)
+    await branch_store.prepare()
+    await deploy_store.prepare()
+
+    host = await _local_host(settings, secrets)
+    stack.push_async_callback(host.stop_all)
+    production = await _production(settings.production, host, secrets)
+    refusal = await prove_no_ddl(production.traffic, production.schema)
+    log.info("account.proved", account=production.traffic.account.user, refusal=refusal)
+    for warning in await check_server(production.migrator):
+        log.warning("production.warned", reason=warning)
+    await prepare_state(production.migrator)
+
+    workers = Workers(
+        settings.run_dir / "control.sock",
+        greeting=_greeting(production.traffic),
+        hold_ms=settings.proxy.gate_hold_ms,
+        max_held=settings.proxy.gate_max_held,
+    )
+    branches = Branches(
+        settings.servers,
+        branch_store,
+        host,
+        production,
+        Account(BRANCH_USER, secrets.get(BRANCH_USER)),
+        changed=workers.routes_changed,
+        connections=workers.connections,
+    )
+    await branches.prepare()
+    runner = Runner(
+        production.database,
+        deploy_store,
+        _operations(settings, production, workers),
+        settings.migrator.revert_window_s,
+    )
+
+    async def check(database: str, branch: str, into_branch: str) -> Findings:
+        base, theirs, ours = (
+            await branches.base(branch),
+            await branches.read(branch),
+            await branches.read(into_branch),
+        )
+        async with await branches.scratch() as scratch:
+            return await review(scratch, base=base, branch=theirs, production=ours)
+
+    deploys = Deploys(deploy_store, check, runner.notify)
+    await stack.enter_async_context(workers.serving(branches.routes, branches.wake))
+    return Service(settings, branches, deploys, runner, workers, secrets.get("token", TOKEN_PREFIX))
+
+
+def _operations(settings: Settings, production: Production, workers: Workers) -> MakeOperation:
+    """Return what turns a recorded operation into one that can be carried out."""
+    server, schema = production.migrator, production.schema
+
+    async def make(request: DeployRequest, record: OperationRecord) -> Operation:
+        gate = workers.gate(request.database, request.into_branch)
+        if record.kind is OperationKind.DROP:
+            return DropTable(record.id, server, schema, record.table, gate, settings.migrator)
+        assert record.target is not None
+        if record.kind is OperationKind.CREATE:
+            return CreateTable(record.id, server, schema, record.table, record.target)
+        return OnlineAlter(
+            record.id,
+            server,
+            schema,
+            record.table,
+            record.target,
+            gate,
+            Throttle(settings.throttle, workers.signal(request.database, request.into_branch)),
+            settings.migrator,
+        )
+
+    return make
+
+
+async def _local_host(settings: Settings, secrets: SecretsFile) -> LocalHost:
+    programs = await find_server(
+        Flavor(settings.servers.flavor), configured=settings.servers.program, fetch=settings.servers.fetch
+    )
+    admin = Account(ADMIN_USER, secrets.get(ADMIN_USER))
+    return LocalHost(programs, settings.state_dir / "servers", default_cache(), admin)
+
+
+async def _production(settings: ProductionSettings, host: LocalHost, secrets: SecretsFile) -> Production:
+    schema = settings.schema or settings.database
+    if settings.host or settings.socket:
+        address = Address(settings.host, settings.port, settings.socket or None)
+        traffic = Account(settings.proxy_user, settings.proxy_password)
+        migrator = Account(settings.migrator_user, settings.migrator_password)
+        server = await _describe(Server(Flavor.MYSQL, "", address, migrator))
+        if server.flavor is not host.programs.flavor:
+            raise StartRefused(
+                f"production is {server.flavor} {server.version}, but local servers are "
+                f"{host.programs.flavor}: set servers.flavor to {str(server.flavor)!r}"
+            )
+        return Production(settings.database, schema, replace(server, account=traffic), server)
+    embedded = await host.wake(PRODUCTION)
+    traffic = Account(settings.proxy_user, secrets.get(settings.proxy_user))
+    migrator = Account(settings.migrator_user, secrets.get(settings.migrator_user))
+    async with await Connection.open(embedded) as admin:
+        await admin.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(schema)}")
+        await make_traffic_account(admin, traffic, schema)
+        await make_migrator_account(admin, migrator)
+    return Production(
+        settings.database, schema, replace(embedded, account=traffic), replace(embedded, account=migrator)
+    )
+
+
+async def _describe(server: Server) -> Server:
+    """Return the server with the flavour and version it says it has."""
+    async with await Connection.open(server) as connection:
+        version = str(await connection.fetch_value("SELECT VERSION()"))
+    flavor = Flavor.MARIADB if "mariadb" in version.lower() else Flavor.MYSQL
+    return replace(server, flavor=flavor, version=version)
+
+
+def _greeting(server: Server) -> str:
+    """Return the version told to clients: production's numbers, which drivers look at, and our name."""
+    numbers = server.version.split("-")[0]
+    return f"{numbers}-MariaDB-headgate" if server.flavor is Flavor.MARIADB else f"{numbers}-headgate"
+
+
+@contextlib.contextmanager
+def _sole_owner(settings: Settings) -> Iterator[None]:
+    """Hold the state folder's lock, which the system releases when this process ends, however it ends."""
+    path = settings.state_dir / "lock"
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StartRefused(
+                f"another Headgate runs on the state folder {settings.state_dir}: stop it, or choose another "
+                "folder with HEADGATE_STATE"
+            ) from None
+        yield

@@ -1,0 +1,175 @@
+"""I start one control process and N workers, restart what dies, and end them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import structlog
+
+from conf.lifeline import SUPERVISOR
+from conf.settings import Settings
+from control.certificate import ensure_certificate
+from control.errors import StartRefused
+from control.server import REFUSED
+
+log = structlog.get_logger()
+
+RESTART_PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0)
+STEADY_S = 30.0
+"""A process that has run this long has recovered: its next restart is quick again."""
+WORKER_END_S = 10.0
+CONTROL_END_S = 60.0
+
+
+class Supervisor:
+    """The processes of one Headgate.
+
+    `log_to` is a folder for one log file a process; without it they write to our standard error. Children are
+    in a process group of their own, so that Ctrl-C reaches only us, and are told to end when we are killed.
+    """
+
+    def __init__(self, settings: Settings, config: str, *, log_to: Path | None = None) -> None:
+        self._settings = settings
+        self._config = config
+        self._log_to = log_to
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._ending = False
+        self.restarts: dict[str, int] = {}
+
+    def pid(self, name: str) -> int | None:
+        """Return the process id of `control` or `worker N` while it runs."""
+        child = self._children.get(name)
+        return child.pid if child and child.poll() is None else None
+
+    async def run(self) -> None:
+        """Keep the processes running until cancelled, then end them: workers first, control last.
+
+        Raises StartRefused when control refuses to start, or a port is taken.
+        """
+        check_ports(self._settings)
+        ensure_certificate(self._settings.state_dir / "tls")
+        if self._log_to:
+            self._log_to.mkdir(parents=True, exist_ok=True)
+        loop = asyncio.get_running_loop()
+        control = asyncio.ensure_future(
+            self._keep("control", [sys.executable, "-m", "control", *self._conf()])
+        )
+        numbers = range(1, self._settings.proxy.workers + 1)
+        workers = [
+            asyncio.ensure_future(
+                self._keep(f"worker {number}", [*self._command("proxy"), "--worker", str(number)])
+            )
+            for number in numbers
+        ]
+        try:
+            done, _ = await asyncio.wait([control, *workers], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            self._ending = True
+            for task in (control, *workers):
+                task.cancel()
+            await asyncio.gather(control, *workers, return_exceptions=True)
+            await asyncio.shield(loop.run_in_executor(None, self._end_all))
+
+    def _command(self, module: str) -> list[str]:
+        return [sys.executable, "-m", module, *(["--config", self._config] if self._config else [])]
+
+    async def _keep(self, name: str, command: list[str]) -> None:
+        attempt = 0
+        while True:
+            started = time.monotonic()
+            child = self._start(name, command)
+            status = await _wait(child)
+            if name == "control" and status == REFUSED:
+                raise StartRefused(self._last_words(name))
+            if time.monotonic() - started > STEADY_S:
+                attempt = 0
+            pause = RESTART_PAUSES_S[min(attempt, len(RESTART_PAUSES_S) - 1)]
+            attempt += 1
+            self.restarts[name] = self.restarts.get(name, 0) + 1
+            log.warning("process.died", name=name, status=status, restart_in_s=pause)
+            await asyncio.sleep(pause)
+
+    def _start(self, name: str, command: list[str]) -> subprocess.Popen[bytes]:
+        with contextlib.ExitStack() as stack:
+            stderr = None
+            if self._log_to:
+                path = self._log_to / f"{name.replace(' ', '-')}.log"
+                stderr = stack.enter_context(path.open("ab"))
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                process_group=0,
+                env={**os.environ, SUPERVISOR: str(os.getpid())},
+            )
+        self._children[name] = child
+        return child
+
+    def _last_words(self, name: str) -> str:
+        if self._log_to is None:
+            return "control did not start: the reason stands above"
+        path = self._log_to / f"{name}.log"
+        lines = path.read_text(errors="replace").splitlines()
+        return lines[-1] if lines else f"control did not start; see {path}"
+
+    def _end_all(self) -> None:
+        workers = {name: child for name, child in self._children.items() if name != "control"}
+        _end(workers, WORKER_END_S)
+        _end({"control": self._children["control"]} if "control" in self._children else {}, CONTROL_END_S)
+
+
+def check_ports(settings: Settings) -> None:
+    """Raise StartRefused when a port we need is taken.
+
+    Workers share their port with SO_REUSEPORT, which would let a second Headgate share it too, so this asks
+    without it.
+    """
+    for what, host, port, variable in (
+        ("MySQL clients", settings.proxy.host, settings.proxy.port, "HEADGATE_PROXY_PORT"),
+        ("the HTTP API", settings.control.host, settings.control.port, "HEADGATE_CONTROL_PORT"),
+    ):
+        try:
+            socket.create_server((host, port)).close()
+        except OSError as error:
+            raise StartRefused(
+                f"cannot listen on {host}:{port} for {what} ({error.strerror}): stop what uses that port, or "
+                f"choose another with {variable}"
+            ) from error
+
+
+async def _wait(child: subprocess.Popen[bytes]) -> int:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    descriptor = os.pidfd_open(child.pid)
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    return child.wait()
+
+
+def _end(children: dict[str, subprocess.Popen[bytes]], patience_s: float) -> None:
+    for child in children.values():
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + patience_s
+    for name, child in children.items():
+        try:
+            child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("process.killed", name=name, reason=f"did not end within {patience_s:g} s")
+            child.kill()
+            child.wait()

@@ -1,0 +1,257 @@
+"""I am control's end of the line to the workers: routes out, gates out and back, counters in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from control.traffic import Traffic
+from migrator.throttle.signals import TrafficSample
+from proxy.channel import (
+    ChannelError,
+    ControlSide,
+    Drain,
+    GateClose,
+    GateClosed,
+    GateOpen,
+    GateOpened,
+    Hello,
+    KillSessions,
+    Refused,
+    Routes,
+    Stats,
+    Table,
+    ToControl,
+    ToWorker,
+    WakeAnswer,
+    WakeRequest,
+    encode,
+)
+from router.model import Branch, Server, User
+
+log = structlog.get_logger()
+
+READ_BYTES = 1 << 16
+GATE_ANSWER_S = 0.5
+
+ReadRoutes = Callable[[], Awaitable[tuple[list[User], list[Branch]]]]
+Wake = Callable[[str], Awaitable[Server]]
+
+
+@dataclass(eq=False, slots=True)
+class _Worker:
+    """One connected worker; `closed_gates` are those it has said it shut."""
+
+    writer: asyncio.StreamWriter
+    number: int = 0
+    closed_gates: set[int] = field(default_factory=set)
+
+    def send(self, message: ToWorker) -> None:
+        self.writer.write(encode(message))
+
+
+class Workers:
+    """The workers that are connected now.
+
+    `hold_ms` and `max_held` bound what a gate may hold in each worker; workers enforce them by themselves.
+    """
+
+    def __init__(self, path: Path, *, greeting: str, hold_ms: int, max_held: int) -> None:
+        self._path = path
+        self._greeting = greeting
+        self._hold_ms = hold_ms
+        self._max_held = max_held
+        self._workers: set[_Worker] = set()
+        self._gate_ids = itertools.count(1)
+        self._gate_answered = asyncio.Event()
+        self._routes_changed = asyncio.Event()
+        self._version = 0
+        self._latest: Routes | None = None
+        self.traffic = Traffic()
+
+    @property
+    def connected(self) -> int:
+        """How many workers are connected and have said who they are."""
+        return sum(1 for worker in self._workers if worker.number)
+
+    def connections(self, database: str, branch: str) -> int:
+        """How many clients a branch has now, over all workers."""
+        return self.traffic.connections(database, branch)
+
+    def routes_changed(self) -> None:
+        """Say that the workers' routing table is out of date."""
+        self._routes_changed.set()
+
+    def cut_off(self, database: str, branch: str) -> None:
+        """Close all client connections of a branch."""
+        self._broadcast(KillSessions(database, branch))
+
+    def drain(self) -> None:
+        """Tell all workers to finish."""
+        self._broadcast(Drain())
+
+    def gate(self, database: str, branch: str) -> BranchGate:
+        """Return the gate of a branch."""
+        return BranchGate(self, database, branch)
+
+    def signal(self, database: str, branch: str) -> BranchSignal:
+        """Return what the throttle may know of a branch's traffic."""
+        return BranchSignal(self.traffic, database, branch)
+
+    @contextlib.asynccontextmanager
+    async def serving(self, read_routes: ReadRoutes, wake: Wake) -> AsyncIterator[None]:
+        """Accept workers while the body runs."""
+        self._path.unlink(missing_ok=True)
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await self._serve(reader, writer, wake)
+
+        server = await asyncio.start_unix_server(accept, self._path)
+        self._path.chmod(0o600)
+        self._routes_changed.set()
+        async with asyncio.TaskGroup() as group:
+            publisher = group.create_task(self._publish(read_routes))
+            try:
+                yield
+            finally:
+                publisher.cancel()
+                server.close()
+                for worker in list(self._workers):
+                    worker.writer.close()
+                self._path.unlink(missing_ok=True)
+
+    async def close_gate(self, database: str, branch: str, tables: Sequence[Table]) -> int | None:
+        """Shut a gate in every worker and return its id, or None, with it open, when one did not answer."""
+        gate = next(self._gate_ids)
+        asked = list(self._workers)
+        self._broadcast(GateClose(gate, database, branch, list(tables), self._hold_ms, self._max_held))
+        try:
+            async with asyncio.timeout(GATE_ANSWER_S):
+                # A worker that has died holds nothing, so it need not answer.
+                while any(gate not in worker.closed_gates for worker in asked if worker in self._workers):
+                    self._gate_answered.clear()
+                    await self._gate_answered.wait()
+        except TimeoutError:
+            log.warning("gate.unanswered", database=database, branch=branch)
+            self.open_gate(gate)
+            return None
+        return gate
+
+    def open_gate(self, gate: int) -> None:
+        """Let go what a gate holds."""
+        for worker in self._workers:
+            worker.closed_gates.discard(gate)
+        self._broadcast(GateOpen(gate))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wake: Wake) -> None:
+        worker = _Worker(writer)
+        self._workers.add(worker)
+        decoder = ControlSide()
+        try:
+            if self._latest:
+                worker.send(self._latest)
+            async with asyncio.TaskGroup() as group:
+                while data := await reader.read(READ_BYTES):
+                    for message in decoder.feed(data):
+                        self._receive(worker, message, wake, group)
+        except (ChannelError, OSError) as error:
+            log.warning("worker.dropped", worker=worker.number, reason=str(error))
+        finally:
+            self._workers.discard(worker)
+            self._gate_answered.set()
+            self.traffic.forget(id(worker))
+            writer.close()
+            log.info("worker.left", worker=worker.number)
+
+    def _receive(self, worker: _Worker, message: ToControl, wake: Wake, group: asyncio.TaskGroup) -> None:
+        match message:
+            case Hello():
+                worker.number = message.worker
+                log.info("worker.joined", worker=message.worker, pid=message.pid)
+            case Stats():
+                self.traffic.record(id(worker), message.branches)
+            case GateClosed():
+                worker.closed_gates.add(message.id)
+                self._gate_answered.set()
+            case GateOpened():
+                log.info(
+                    "gate.opened",
+                    worker=worker.number,
+                    held=message.held,
+                    overflowed=message.overflowed,
+                    longest_hold_ms=message.longest_hold_ms,
+                    by_timer=message.by_timer,
+                )
+            case WakeRequest():
+                group.create_task(self._wake(worker, message, wake))
+            case Refused():
+                log.info(
+                    "statement.refused",
+                    user=message.user,
+                    client=message.client,
+                    branch=message.branch,
+                    verb=message.verb,
+                    digest=message.digest,
+                )
+
+    async def _wake(self, worker: _Worker, request: WakeRequest, wake: Wake) -> None:
+        try:
+            answer = WakeAnswer(request.request, server=await wake(request.branch))
+        except Exception as error:
+            # Whatever went wrong is told to the client that waits for this branch.
+            log.warning("branch.wake_failed", branch=request.branch, reason=str(error))
+            answer = WakeAnswer(request.request, error=str(error))
+        worker.send(answer)
+
+    async def _publish(self, read_routes: ReadRoutes) -> None:
+        while True:
+            await self._routes_changed.wait()
+            self._routes_changed.clear()
+            users, branches = await read_routes()
+            self._version += 1
+            self._latest = Routes(self._version, self._greeting, users, branches)
+            self._broadcast(self._latest)
+
+    def _broadcast(self, message: ToWorker) -> None:
+        for worker in self._workers:
+            worker.send(message)
+
+
+class BranchGate:
+    """The gate of one branch over all workers, as the engine's cut-over uses it."""
+
+    def __init__(self, workers: Workers, database: str, branch: str) -> None:
+        self._workers = workers
+        self._database = database
+        self._branch = branch
+        self._gate: int | None = None
+
+    async def close(self, tables: Sequence[tuple[str, str]]) -> bool:
+        """Hold what would start on these tables; False, with nothing held, when a worker did not answer."""
+        self._gate = await self._workers.close_gate(self._database, self._branch, tables)
+        return self._gate is not None
+
+    async def open(self) -> None:
+        """Let go what is held."""
+        if self._gate is not None:
+            self._workers.open_gate(self._gate)
+            self._gate = None
+
+
+@dataclass(frozen=True, slots=True)
+class BranchSignal:
+    """What the throttle may know of one branch's traffic."""
+
+    traffic: Traffic
+    database: str
+    branch: str
+
+    def sample(self) -> TrafficSample | None:
+        """Return the last second as the proxy saw it, or None when no worker reports."""
+        return self.traffic.sample(self.database, self.branch)

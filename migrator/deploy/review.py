@@ -1,0 +1,48 @@
+"""I say what a request would do: its changes table by table, or the reason why it cannot be deployed."""
+
+from __future__ import annotations
+
+from migrator.deploy.actions import Findings
+from migrator.deploy.request import OperationKind, OperationRecord
+from migrator.schema.diff import unified_diff
+from migrator.schema.errors import SchemaError
+from migrator.schema.merge import Conflict, check
+from migrator.schema.model import Schema
+from migrator.schema.render import render_create
+from router.model import Server
+from router.secrets import new_id
+
+
+async def review(scratch: Server, *, base: Schema, branch: Schema, production: Schema) -> Findings:
+    """Find the change from `base` to `branch`, carry it over to `production`, and prove it on `scratch`."""
+    try:
+        found = await check(scratch, base=base, branch=branch, production=production)
+    except SchemaError as error:
+        return Findings({}, (), _sentence(error))
+    if found.conflicts:
+        return Findings({}, (), "; ".join(_conflict(conflict) for conflict in found.conflicts))
+    if found.plan.unsupported:
+        return Findings({}, (), "; ".join(found.plan.unsupported))
+    operations = tuple(
+        OperationRecord(
+            id=new_id(),
+            kind=OperationKind(operation.kind.upper()),
+            table=operation.table,
+            statements=operation.statements,
+            target=render_create(found.target.tables[operation.table]) if operation.after else None,
+        )
+        for operation in found.plan.operations
+    )
+    return Findings(unified_diff(production, found.target), operations, None)
+
+
+def _conflict(conflict: Conflict) -> str:
+    return (
+        f"table {conflict.table!r}, {conflict.element}: production has moved in a conflicting way since the "
+        f"branch was made ({conflict.reason}; here {conflict.ours}, in production {conflict.theirs}). Make a "
+        "new branch from production as it is now and make the change there"
+    )
+
+
+def _sentence(error: SchemaError) -> str:
+    return f"{error} {error.hint}".strip()
