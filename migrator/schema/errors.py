@@ -27,10 +27,13 @@ class ProofFailed(SchemaError):
     """A plan did not do on the scratch server what it should.
 
     `statement` is what was run last and `server_error` what the server said; it is empty when every statement
-    ran but the tables read back were not the expected ones.
+    ran but the tables read back were not the expected ones. `table` is the table it was about, if known.
     """
 
-    def __init__(self, statement: str, server_error: str, message: str, hint: str = "") -> None:
+    def __init__(
+        self, statement: str, server_error: str, message: str, hint: str = "", *, table: str = ""
+    ) -> None:
         super().__init__(message, hint)
         self.statement = statement
+        self.table = table
         self.server_error = server_error

@@ -13,7 +13,7 @@ from router.database import Connection, Row, quote_name
 from router.errors import DatabaseError
 from router.model import Flavor, Server
 
-# No ANSI_QUOTES, no NO_BACKSLASH_ESCAPES, no PIPES_AS_CONCAT: they change how definitions are printed and read.
+# No ANSI_QUOTES, NO_BACKSLASH_ESCAPES or PIPES_AS_CONCAT: they change how definitions are printed and read.
 SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION"
 
 _SETUP = (
@@ -32,7 +32,9 @@ TABLES = (
     "SELECT TABLE_NAME, TABLE_TYPE, TABLE_COLLATION FROM information_schema.TABLES "
     "WHERE TABLE_SCHEMA = %s ORDER BY TABLE_NAME"
 )
-COLUMNS = "SELECT TABLE_NAME, COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s"
+COLUMNS = (
+    "SELECT TABLE_NAME, COLUMN_NAME, COLLATION_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s"
+)
 COLLATION = "SELECT DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = %s"
 TRIGGERS = (
     "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s "
@@ -45,6 +47,7 @@ ROUTINES = (
 EVENTS = "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s ORDER BY EVENT_NAME"
 
 _DEFINER = re.compile(r"\bDEFINER=(`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)?)\s+")
+_EVENT_STATUS = re.compile(r"(ON COMPLETION (?:NOT )?PRESERVE) (?:ENABLE|DISABLE(?: ON \w+)?)")
 _COUNTER = re.compile(r" AUTO_INCREMENT=[0-9]+")
 
 
@@ -87,10 +90,12 @@ async def read_schema(connection: Connection, schema: str) -> Schema:
 
 
 async def read_tables(connection: Connection, schema: str) -> dict[str, Table]:
-    """Read only the tables of a database; raises NotCanonical for one that cannot be printed back."""
+    """Read only the tables of a database, raising NotCanonical for one that cannot be printed back."""
     await connection.execute(f"USE {quote_name(schema)}")
     tables, opaque, _ = await _read_tables(connection, schema)
     for table in opaque.values():
+        if table.sequence:
+            continue
         raise NotCanonical(f"table {table.name!r}: {table.reason}")
     return tables
 
@@ -142,26 +147,25 @@ async def _read_code(connection: Connection, kind: CodeKind, name: str, table: s
     finally:
         if not connection.closed:
             await connection.execute("SET SESSION character_set_results = NULL")
-    match kind:
-        case CodeKind.VIEW:
-            sql_mode, text, collation = "", row[1], row[3]
-        case CodeKind.EVENT:
-            sql_mode, text, collation = _text(row[1]), row[3], row[5]
-        case CodeKind.TRIGGER | CodeKind.FUNCTION | CodeKind.PROCEDURE | CodeKind.PACKAGE | CodeKind.PACKAGE_BODY:
-            sql_mode, text, collation = _text(row[1]), row[2], row[4]
-        case _:
-            assert_never(kind)
+    # Where each answer keeps sql_mode, text and collation_connection.
+    places = {CodeKind.VIEW: (None, 1, 3), CodeKind.EVENT: (1, 3, 5)}
+    mode_at, text_at, collation_at = places.get(kind, (1, 2, 4))
+    sql_mode = "" if mode_at is None else _text(row[mode_at])
+    text, collation = row[text_at], row[collation_at]
     if text is None:
         raise ReadFailed(
             f"the definition of {kind.lower()} {name!r} is hidden from {connection.server.account.user!r}",
             "Grant that account SHOW_ROUTINE (MySQL) or SELECT on mysql.proc (MariaDB), and SHOW VIEW.",
         )
     definer, bare = split_definer(_text(text))
+    if kind is CodeKind.EVENT:
+        # Clones never run events: whether one is switched on does not belong to the schema.
+        bare = _EVENT_STATUS.sub(r"\1 DISABLE", bare, count=1)
     return Code(kind, name, bare, sql_mode, definer, _text(collation), table)
 
 
 def split_definer(text: str) -> tuple[str, str]:
-    """Return the definer of a CREATE statement as written ('' when there is none), and the text without it."""
+    """Return the definer of a CREATE statement as written ('' when there is none), and the text without."""
     match = _DEFINER.search(text)
     if match is None:
         return "", text
@@ -179,7 +183,7 @@ async def _show(connection: Connection, kind: str, name: str) -> Row:
 
 
 def _text(value: object) -> str:
-    """Bytes as text: what is no UTF-8 survives as surrogates and goes back to the server as the same bytes."""
+    """Bytes as text: what is no UTF-8 survives as surrogates, and goes back as the same bytes."""
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 

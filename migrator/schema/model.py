@@ -96,6 +96,11 @@ class IndexPart:
     prefix: int | None = None
     descending: bool = False
 
+    @property
+    def meaning(self) -> IndexPart:
+        """Itself with the column's name in lower case."""
+        return self if self.column is None else replace(self, column=self.column.lower())
+
 
 @dataclass(frozen=True, slots=True)
 class Index:
@@ -116,9 +121,15 @@ class Index:
         """The name as servers compare it."""
         return self.name.lower()
 
-    def uses(self, column_key: str) -> bool:
-        """Whether a column of that (lower-case) name is a part of this index."""
-        return any(part.column is not None and part.column.lower() == column_key for part in self.parts)
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The keys of the columns that are parts of this index, without expressions."""
+        return tuple(part.column.lower() for part in self.parts if part.column is not None)
+
+    @property
+    def meaning(self) -> Index:
+        """Itself without what is only spelling: the case in which columns are written."""
+        return replace(self, parts=tuple(part.meaning for part in self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,15 +272,15 @@ class Table:
         found: dict[ElementKey, object] = {(Element.COLUMN, column.key): column for column in self.columns}
         for index in self.indexes:
             kind = Element.PRIMARY_KEY if index.kind is IndexKind.PRIMARY else Element.INDEX
-            found[kind, index.key] = index
+            found[kind, index.key] = index.meaning
         for foreign_key, count in Counter(key.meaning for key in self.foreign_keys).items():
             found[Element.FOREIGN_KEY, foreign_key] = count
         # A check is the same whatever it is called: a shadow table cannot carry the old table's names.
-        for expression, enforced in (
-            (check.expression, tuple(sorted(c.enforced for c in self.checks if c.expression == check.expression)))
-            for check in self.checks
-        ):
-            found[Element.CHECK, expression] = enforced
+        enforced: dict[str, list[bool]] = {}
+        for check in self.checks:
+            enforced.setdefault(check.expression, []).append(check.enforced)
+        for expression, all_enforced in enforced.items():
+            found[Element.CHECK, expression] = tuple(sorted(all_enforced))
         for option in self.options:
             if option.name not in NOT_COMPARED:
                 found[Element.OPTION, option.name] = option.value
@@ -334,7 +345,7 @@ class Schema:
     code: tuple[Code, ...] = ()
 
     def same_as(self, other: Schema) -> bool:
-        """Whether both have the same tables, in all but spelling; views, triggers and routines do not count."""
+        """Whether both have the same tables in all but spelling; views, triggers, routines do not count."""
         return (
             self.tables.keys() == other.tables.keys()
             and self.opaque == other.opaque

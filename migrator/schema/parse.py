@@ -61,7 +61,8 @@ def with_collations(table: Table, default: str, columns: Mapping[str, str | None
 
 def _first_difference(text: str, printed: str) -> str:
     at = next(
-        (n for n, (a, b) in enumerate(zip(text, printed, strict=False)) if a != b), min(len(text), len(printed))
+        (n for n, (a, b) in enumerate(zip(text, printed, strict=False)) if a != b),
+        min(len(text), len(printed)),
     )
     start = max(0, text.rfind("\n", 0, at) + 1)
     return f"{text[start : at + 24].strip()!r} would be printed back as {printed[start : at + 24].strip()!r}"
@@ -78,12 +79,15 @@ class _Reader:
 
     # The cursor.
 
-    @property
-    def next(self) -> Token:
+    def peek(self) -> Token:
         return self.tokens[self.position]
 
+    def sees_mark(self, characters: str) -> bool:
+        token = self.peek()
+        return token.kind is Kind.PUNCTUATION and token.text in characters
+
     def take(self) -> Token:
-        token = self.next
+        token = self.peek()
         if token.kind is Kind.END:
             raise NotCanonical("the definition ends too early")
         self.position += 1
@@ -104,22 +108,22 @@ class _Reader:
         return False
 
     def mark(self, character: str) -> bool:
-        if self.next.kind is Kind.PUNCTUATION and self.next.text == character:
+        if self.sees_mark(character):
             self.position += 1
             return True
         return False
 
     def need_word(self, *words: str) -> None:
         if not self.word(*words):
-            raise self.refuse(self.next, f"where {' '.join(words)} should be")
+            raise self.refuse(self.peek(), f"where {' '.join(words)} should be")
 
     def need_mark(self, character: str) -> None:
         if not self.mark(character):
-            raise self.refuse(self.next, f"where {character!r} should be")
+            raise self.refuse(self.peek(), f"where {character!r} should be")
 
     def need(self, kind: Kind) -> Token:
-        if self.next.kind is not kind:
-            raise self.refuse(self.next, f"where a {kind.value} should be")
+        if self.peek().kind is not kind:
+            raise self.refuse(self.peek(), f"where a {kind.value} should be")
         return self.take()
 
     def name(self) -> str:
@@ -159,9 +163,9 @@ class _Reader:
         foreign_keys: list[ForeignKey] = []
         checks: list[Check] = []
         while True:
-            if self.next.kind is Kind.NAME:
+            if self.peek().kind is Kind.NAME:
                 columns.append(self.column())
-            elif self.next.kind is Kind.WORD and self.next.value in INDEX_STARTS:
+            elif self.peek().kind is Kind.WORD and self.peek().value in INDEX_STARTS:
                 indexes.append(self.index())
             elif self.word("CONSTRAINT"):
                 constraint = self.name()
@@ -170,14 +174,14 @@ class _Reader:
                 else:
                     checks.append(self.check(constraint))
             else:
-                raise self.refuse(self.next, "as a part of a table")
+                raise self.refuse(self.peek(), "as a part of a table")
             if not self.mark(","):
                 break
         self.need_mark(")")
         options = self.options()
         partitioning = self.partitioning()
-        if self.next.kind is not Kind.END:
-            raise self.refuse(self.next, "after a table's options")
+        if self.peek().kind is not Kind.END:
+            raise self.refuse(self.peek(), "after a table's options")
         return Table(
             self.flavor,
             name,
@@ -194,20 +198,25 @@ class _Reader:
         if base == "double" and self.word("PRECISION"):
             base = "double precision"
         arguments = None
-        if self.next.kind is Kind.PUNCTUATION and self.next.text == "(":
+        if self.sees_mark("("):
             arguments = self.group()
+        if self.flavor is Flavor.MYSQL and base in ("enum", "set") and "?" in (arguments or ""):
+            raise NotCanonical(
+                f"{base}({arguments}) may not be what it says: "
+                "MySQL prints members with characters beyond the BMP, such as emoji, with '?' in their place"
+            )
         unsigned = self.word("UNSIGNED")
         zerofill = self.word("ZEROFILL")
         return ColumnType(base, arguments, unsigned, zerofill)
 
     def column(self) -> Column:
         column = Column(self.name(), self.type())
-        while not (self.next.kind is Kind.PUNCTUATION and self.next.text in ",)"):
+        while not self.sees_mark(",)"):
             column = self.attribute(column)
         return column
 
     def attribute(self, column: Column) -> Column:
-        if self.next.kind is Kind.OPEN_VERSION:
+        if self.peek().kind is Kind.OPEN_VERSION:
             return self.versioned_attribute(column)
         if self.word("CHARACTER", "SET"):
             return replace(column, character_set=self.need(Kind.WORD).text)
@@ -238,7 +247,7 @@ class _Reader:
             return replace(column, srid=self.number())
         if self.word("CHECK"):
             return replace(column, check=self.group())
-        raise self.refuse(self.next, f"as an attribute of column {column.name!r}")
+        raise self.refuse(self.peek(), f"as an attribute of column {column.name!r}")
 
     def versioned_attribute(self, column: Column) -> Column:
         opening = self.take()
@@ -261,19 +270,19 @@ class _Reader:
         return column
 
     def value(self) -> str:
-        """Take a default or ON UPDATE value and return its text: a literal, a call, or anything in parentheses."""
-        start = self.next.start
+        """Take a default or ON UPDATE value, return its text: a literal, a call, anything in parentheses."""
+        start = self.peek().start
         if not self.mark("-"):
             self.mark("+")
-        if self.next.kind is Kind.PUNCTUATION and self.next.text == "(":
+        if self.sees_mark("("):
             self.group()
-        elif self.next.kind is Kind.STRING:
+        elif self.peek().kind is Kind.STRING:
             self.take()
         else:
             first = self.need(Kind.WORD)
-            if self.next.kind is Kind.STRING and self.next.start == first.end:
+            if self.peek().kind is Kind.STRING and self.peek().start == first.end:
                 self.take()  # b'1', x'ff', _utf8mb4'…'
-            elif self.next.kind is Kind.PUNCTUATION and self.next.text == "(" and self.next.start == first.end:
+            elif self.sees_mark("(") and self.peek().start == first.end:
                 self.group()
         return self.text[start : self.tokens[self.position - 1].end]
 
@@ -288,12 +297,12 @@ class _Reader:
             parts.append(self.index_part())
         self.need_mark(")")
         index = Index(kind, name, tuple(parts))
-        while not (self.next.kind is Kind.PUNCTUATION and self.next.text in ",)"):
+        while not self.sees_mark(",)"):
             index = self.index_attribute(index)
         return index
 
     def index_part(self) -> IndexPart:
-        if self.next.kind is Kind.NAME:
+        if self.peek().kind is Kind.NAME:
             column, prefix = self.name(), None
             if self.mark("("):
                 prefix = self.number()
@@ -351,12 +360,12 @@ class _Reader:
         for words in (("CASCADE",), ("RESTRICT",), ("SET", "NULL"), ("SET", "DEFAULT"), ("NO", "ACTION")):
             if self.word(*words):
                 return " ".join(words)
-        raise self.refuse(self.next, "as the action of a foreign key")
+        raise self.refuse(self.peek(), "as the action of a foreign key")
 
     def check(self, constraint: str) -> Check:
         self.need_word("CHECK")
         check = Check(constraint, self.group())
-        if self.next.kind is Kind.OPEN_VERSION:
+        if self.peek().kind is Kind.OPEN_VERSION:
             self.take()
             self.need_word("NOT", "ENFORCED")
             self.close_version()
@@ -365,7 +374,7 @@ class _Reader:
 
     def options(self) -> tuple[Option, ...]:
         options: list[Option] = []
-        while self.next.kind in (Kind.WORD, Kind.NAME) and self.next.value != "PARTITION":
+        while self.peek().kind in (Kind.WORD, Kind.NAME) and self.peek().value != "PARTITION":
             token = self.take()
             name = token.text
             if token.value in ("DEFAULT", "DATA", "INDEX"):
@@ -373,23 +382,23 @@ class _Reader:
             if name not in OPTION_RESET:
                 raise self.refuse(token, "as a table option")
             self.need_mark("=")
-            start = self.next.start
-            if self.next.kind not in (Kind.WORD, Kind.STRING):
-                raise self.refuse(self.next, f"as the value of {name}")
+            start = self.peek().start
+            if self.peek().kind not in (Kind.WORD, Kind.STRING):
+                raise self.refuse(self.peek(), f"as the value of {name}")
             self.take()
             options.append(Option(name, self.text[start : self.tokens[self.position - 1].end]))
         return tuple(options)
 
     def partitioning(self) -> Partitioning | None:
         version = None
-        if self.next.kind is Kind.OPEN_VERSION:
+        if self.peek().kind is Kind.OPEN_VERSION:
             version = self.take().value
-        if self.next.kind is not Kind.WORD or self.next.value != "PARTITION":
+        if self.peek().kind is not Kind.WORD or self.peek().value != "PARTITION":
             if version is not None:
                 raise self.refuse(self.tokens[self.position - 1], "after a table's options")
             return None
-        start = self.next.start
-        while self.next.kind not in (Kind.END, Kind.CLOSE_VERSION):
+        start = self.peek().start
+        while self.peek().kind not in (Kind.END, Kind.CLOSE_VERSION):
             self.take()
         end = self.tokens[self.position - 1].end
         if version is not None:

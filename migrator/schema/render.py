@@ -18,25 +18,20 @@ def canonical_text(table: Table) -> str:
 def render_create(table: Table, name: str | None = None, *, without_names: Collection[str] = ()) -> str:
     """Print a CREATE TABLE that can be run, optionally for a table of another name.
 
-    The AUTO_INCREMENT counter is left out: it belongs to the rows. Under another name, and for the constraints
-    listed in `without_names`, constraints that share one name space per database are printed without a name
-    (the server makes one up): foreign keys always, checks on MySQL.
+    The AUTO_INCREMENT counter is left out: it belongs to the rows. Under another name, and for those listed
+    in `without_names`, constraints that share one name space per database are printed without a name (the
+    server makes one up): foreign keys always, checks on MySQL.
     """
     renamed = name is not None and name != table.name
-    if name is not None:
-        table = replace(table, name=name)
-    if renamed or without_names:
-        table = replace(
-            table,
-            foreign_keys=tuple(
-                replace(key, name="") if renamed or key.name in without_names else key for key in table.foreign_keys
-            ),
-            checks=tuple(
-                replace(check, name="") if renamed or check.name in without_names else check for check in table.checks
-            )
-            if table.flavor is Flavor.MYSQL
-            else table.checks,
-        )
+
+    def kept(constraint: str) -> str:
+        return "" if renamed or constraint in without_names else constraint
+
+    keys = tuple(replace(key, name=kept(key.name)) for key in table.foreign_keys)
+    checks = table.checks
+    if table.flavor is Flavor.MYSQL:
+        checks = tuple(replace(check, name=kept(check.name)) for check in checks)
+    table = replace(table, name=name or table.name, foreign_keys=keys, checks=checks)
     options = tuple(option for option in table.options if option.name != "AUTO_INCREMENT")
     return _create(table, options, column_definition)
 
@@ -51,7 +46,9 @@ def _create(table: Table, options: tuple[Option, ...], print_column: Callable[[T
     tail = "".join(" " + option_text(option) for option in options)
     if table.partitioning is not None:
         partitions = table.partitioning
-        body = partitions.text if partitions.version is None else f"/*!{partitions.version} {partitions.text} */"
+        body = (
+            partitions.text if partitions.version is None else f"/*!{partitions.version} {partitions.text} */"
+        )
         tail += ("\n " if table.flavor is Flavor.MARIADB else "\n") + body
     return f"CREATE TABLE {quote_name(table.name)} (\n  " + ",\n  ".join(lines) + "\n)" + tail
 
@@ -180,7 +177,10 @@ def foreign_key_text(key: ForeignKey) -> str:
     table = quote_name(key.ref_table)
     if key.ref_schema is not None:
         table = f"{quote_name(key.ref_schema)}.{table}"
-    text = _constraint(key.name) + f"FOREIGN KEY ({_names(key.columns)}) REFERENCES {table} ({_names(key.ref_columns)})"
+    text = (
+        _constraint(key.name)
+        + f"FOREIGN KEY ({_names(key.columns)}) REFERENCES {table} ({_names(key.ref_columns)})"
+    )
     if key.on_delete is not None:
         text += f" ON DELETE {key.on_delete}"
     if key.on_update is not None:

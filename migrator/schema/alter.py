@@ -1,0 +1,247 @@
+"""I turn one table into another: the clauses, and the statements they must be spread over.
+
+Each split names the server rule that forces it (numbers are the servers' errors, seen on MySQL 9.7 and
+MariaDB 10.11).
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from migrator.schema import changes
+from migrator.schema.changes import Change
+from migrator.schema.model import (
+    NOT_COMPARED,
+    Check,
+    Column,
+    Element,
+    ElementKey,
+    ForeignKey,
+    Index,
+    IndexKind,
+    Table,
+)
+from router.database import quote_name
+
+# A default made of these cannot come with ADD COLUMN (1674): replicas would compute other values.
+_NOT_DETERMINISTIC = re.compile(
+    r"\b(uuid|uuid_short|rand|random_bytes|sys_guid|sysdate|connection_id|current_user|user|session_user"
+    r"|system_user|last_insert_id|row_count|found_rows|nextval|lastval|version)\s*\(",
+    re.IGNORECASE,
+)
+
+
+def alter_table(before: Table, after: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the statements that turn `before` into `after` (of the same name), and what they destroy."""
+    return _Alteration(before, after).statements()
+
+
+class _Alteration:
+    """Works out one table's changes, kind by kind."""
+
+    def __init__(self, before: Table, after: Table) -> None:
+        self.before = before
+        self.after = after
+        self.old = before.elements()
+        self.new = after.elements()
+        self.remade = {
+            column.key
+            for column in after.columns
+            if (old := before.column(column.name)) is not None and _must_be_remade(old, column)
+        }
+
+    def statements(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        removed_keys, added_keys = self.foreign_keys()
+        drop_checks, alter_checks, add_checks = self.checks()
+        drop_indexes, alter_indexes, add_indexes = self.indexes()
+        drop_columns, add_columns, defaults = self.columns()
+        # One FULLTEXT index per statement (1795).
+        fulltext = [index for index in add_indexes if index.kind is IndexKind.FULLTEXT]
+        together = [index for index in add_indexes if index not in fulltext[1:]]
+        main = [
+            *drop_checks,
+            *map(changes.drop_index, drop_indexes),
+            *drop_columns,
+            *add_columns,
+            *(changes.add_index(self.after, index) for index in together),
+            *alter_indexes,
+            *add_checks,
+            *alter_checks,
+            *self.options(),
+        ]
+        # A foreign key goes before anything it stands in the way of (1553, 3776) and before one of the same
+        # name comes (1826).
+        groups: list[Sequence[Change]] = [
+            [changes.drop_foreign_key(key) for key in removed_keys],
+            main,
+            *([changes.add_index(self.after, index)] for index in fulltext[1:]),
+            *([changes.set_default(column)] for column in defaults),
+            [changes.add_foreign_key(key) for key in added_keys],
+        ]
+        statements = []
+        for group in groups:
+            partitioning = self.partitioning() if group is main else ""
+            if group or partitioning:
+                clauses = ", ".join(change.clause for change in group)
+                body = " ".join(part for part in (clauses, partitioning) if part)
+                statements.append(f"ALTER TABLE {quote_name(self.before.name)} {body}")
+        losses = tuple(change.loses for group in groups for change in group if change.loses)
+        return tuple(statements), losses
+
+    def differs(self, key: ElementKey) -> bool:
+        return self.old.get(key) != self.new.get(key)
+
+    def columns(self) -> tuple[list[Change], list[Change], list[Column]]:
+        """Return removals, additions and modifications, and the columns that get their default later."""
+        before, after = self.before, self.after
+        gone = [c for c in before.columns if after.column(c.name) is None or c.key in self.remade]
+        drops = [changes.drop_column(column) for column in gone]
+        old_place = {column.key: number for number, column in enumerate(before.columns) if column not in gone}
+        staying = longest_increasing([old_place[c.key] for c in after.columns if c.key in old_place])
+        moves = {key for key, number in old_place.items() if number not in staying}
+        last_kept = max((n for n, c in enumerate(after.columns) if c.key in old_place), default=-1)
+        steps: list[Change] = []
+        late: list[Column] = []
+        for number, column in enumerate(after.columns):
+            place = changes.after(after.columns[number - 1]) if number else changes.FIRST
+            if column.key not in old_place:
+                if number > last_kept >= 0 and not moves:
+                    place = ""
+                if column.default is not None and _NOT_DETERMINISTIC.search(column.default):
+                    late.append(column)
+                    column = replace(column, default=None)
+                steps.append(changes.add_column(after, column, place))
+                continue
+            old = before.columns[old_place[column.key]]
+            if column.key in moves:
+                steps.append(changes.modify_column(after, old, column, place))
+            elif old != column:
+                steps.append(changes.modify_column(after, old, column))
+        return drops, steps, late
+
+    def indexes(self) -> tuple[list[Index], list[Change], list[Index]]:
+        """Return what goes, what changes in place, and what comes; in the target's order."""
+        drops: list[Index] = []
+        shown: list[Change] = []
+        adds: list[Index] = []
+        for index in self.before.indexes:
+            target = self.counterpart(index, self.after)
+            if target is None or self.is_remade(index, target):
+                drops.append(index)
+        for index in self.after.indexes:
+            source = self.counterpart(index, self.before)
+            if source is None or self.is_remade(source, index):
+                adds.append(index)
+            elif source.visible != index.visible:
+                shown.append(changes.show_index(self.after, index))
+        drops.sort(key=lambda index: index.kind is IndexKind.PRIMARY)
+        adds.sort(key=lambda index: index.kind is not IndexKind.PRIMARY)
+        return drops, shown, adds
+
+    @staticmethod
+    def counterpart(index: Index, table: Table) -> Index | None:
+        return next((other for other in table.indexes if other.key == index.key), None)
+
+    def is_remade(self, old: Index, new: Index) -> bool:
+        same = replace(old.meaning, visible=True) == replace(new.meaning, visible=True)
+        return not same or not self.remade.isdisjoint(new.columns)
+
+    def checks(self) -> tuple[list[Change], list[Change], list[Change]]:
+        """Return removals, switches and additions; checks are told apart by what they say."""
+        drops: list[Change] = []
+        switches: list[Change] = []
+        adds: list[Change] = []
+        old_checks, new_checks = _by_expression(self.before), _by_expression(self.after)
+        kept_names = {
+            check.name.lower()
+            for expression, checks in old_checks.items()
+            if not self.differs((Element.CHECK, expression))
+            for check in checks
+        }
+        for expression in dict.fromkeys([*old_checks, *new_checks]):
+            old, new = old_checks.get(expression, []), new_checks.get(expression, [])
+            if not self.differs((Element.CHECK, expression)):
+                continue
+            if len(old) == len(new) == 1:
+                switches.append(changes.enforce_check(old[0], enforced=new[0].enforced))
+                kept_names.add(old[0].name.lower())
+                continue
+            drops += [changes.drop_check(self.before, check) for check in old]
+            adds += [changes.add_check(check, named=check.name.lower() not in kept_names) for check in new]
+        return drops, switches, adds
+
+    def foreign_keys(self) -> tuple[list[ForeignKey], list[ForeignKey]]:
+        """Return what goes and what comes; a key also makes way when its columns or its table are rebuilt."""
+        rebuilt = self.rebuilt_columns()
+        all_make_way = self.differs((Element.OPTION, "ENGINE")) or self.differs((Element.PARTITIONING, ""))
+        touched = {
+            key.meaning
+            for key in (*self.before.foreign_keys, *self.after.foreign_keys)
+            if all_make_way
+            or self.differs((Element.FOREIGN_KEY, key.meaning))
+            or not rebuilt.isdisjoint(name.lower() for name in key.columns)
+        }
+        removed = [key for key in self.before.foreign_keys if key.meaning in touched]
+        added = [key for key in self.after.foreign_keys if key.meaning in touched]
+        kept = {key.name.lower() for key in self.before.foreign_keys if key not in removed}
+        return removed, [replace(key, name="") if key.name.lower() in kept else key for key in added]
+
+    def rebuilt_columns(self) -> set[str]:
+        """Return the columns whose values or names are not what they were."""
+        rebuilt = set(self.remade)
+        for column in self.before.columns:
+            new = self.after.column(column.name)
+            if new is None or (column.type, column.collation, column.nullable, column.name) != (
+                new.type,
+                new.collation,
+                new.nullable,
+                new.name,
+            ):
+                rebuilt.add(column.key)
+        return rebuilt
+
+    def options(self) -> list[Change]:
+        steps = []
+        for option in self.after.options:
+            if option.name not in NOT_COMPARED and self.before.option(option.name) != option.value:
+                steps.append(changes.set_option(option))
+        for option in self.before.options:
+            if option.name not in NOT_COMPARED and self.after.option(option.name) is None:
+                steps.append(changes.reset_option(option.name))
+        if self.after.collation is not None and self.before.collation != self.after.collation:
+            steps.append(changes.set_collation(self.after.collation))
+        return steps
+
+    def partitioning(self) -> str:
+        if not self.differs((Element.PARTITIONING, "")):
+            return ""
+        return changes.set_partitioning(self.after.partitioning).clause
+
+
+def _must_be_remade(old: Column, new: Column) -> bool:
+    """Whether a column can only become the other by removal and addition (3106, 1907)."""
+    before = "BASE" if old.generated is None else "STORED" if old.generated.stored else "VIRTUAL"
+    after = "BASE" if new.generated is None else "STORED" if new.generated.stored else "VIRTUAL"
+    return before != after and "VIRTUAL" in (before, after)
+
+
+def _by_expression(table: Table) -> dict[str, list[Check]]:
+    found: dict[str, list[Check]] = {}
+    for check in table.checks:
+        found.setdefault(check.expression, []).append(check)
+    return found
+
+
+def longest_increasing(numbers: Sequence[int]) -> set[int]:
+    """Return the members of a longest increasing subsequence: the columns that need not move."""
+    ends: list[int] = []
+    chains: list[tuple[int, ...]] = []
+    for number in numbers:
+        place = bisect.bisect_left(ends, number)
+        chain = (*(chains[place - 1] if place else ()), number)
+        ends[place : place + 1] = [number]
+        chains[place : place + 1] = [chain]
+    return set(chains[-1]) if chains else set()

@@ -1,0 +1,91 @@
+"""I say what a branch would do to production, and prove it on the scratch server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from migrator.schema.diff import diff, unsupported_changes
+from migrator.schema.errors import ProofFailed
+from migrator.schema.introspect import require_same_servers
+from migrator.schema.merge import Conflict, merge
+from migrator.schema.model import Schema
+from migrator.schema.plan import Plan
+from migrator.schema.render import render_create
+from migrator.schema.verify import part_of, prove, proving_ground, surroundings
+from router.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What a branch means for production now.
+
+    `plan` leads from production to `target`; it is empty when there is nothing to deploy, and when there are
+    conflicts. `notes` are sentences for the author.
+    """
+
+    plan: Plan
+    target: Schema
+    conflicts: tuple[Conflict, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def targets(self) -> Mapping[str, str]:
+        """The CREATE TABLE of each table that is created or altered, as the scratch server prints it."""
+        names = {operation.table for operation in self.plan.operations if operation.after is not None}
+        return {name: render_create(self.target.tables[name]) for name in sorted(names)}
+
+
+async def check(scratch: Connection, *, base: Schema, branch: Schema, production: Schema) -> Review:
+    """Compare a branch with its base and with production as it is now, and prove the plan that follows.
+
+    Two changes go together if and only if both orders of making them work and give the same schema; that is
+    tried on the scratch server (on connections of its own). Raises ProofFailed when the branch's change
+    cannot be made exactly even without production's changes, SchemaError for schemas of different flavours.
+    """
+    require_same_servers((base, branch, production))
+    merged = merge(base, branch, production)
+    unsupported = tuple(unsupported_changes(base, branch, production))
+    if merged.conflicts:
+        return Review(Plan(unsupported=unsupported), production, merged.conflicts, merged.notes)
+    plan = replace(diff(production, merged.target), unsupported=unsupported)
+    if not plan.operations:
+        return Review(plan, production)
+    moved = not base.same_as(production)
+    try:
+        proved = await prove(scratch, production, plan, merged.target)
+        if moved:
+            await _prove_other_order(scratch, branch, merged.target, plan)
+    except ProofFailed as failure:
+        if not moved:
+            raise
+        await _prove_branch_alone(scratch, base, branch)
+        conflict = _as_conflict(failure)
+        return Review(Plan(unsupported=unsupported), production, (conflict,), merged.notes)
+    target = replace(production, tables={**merged.target.tables, **proved.tables})
+    notes = merged.notes if proved.no_way_back is None else (*merged.notes, proved.no_way_back)
+    operations = tuple(
+        operation if operation.after is None else replace(operation, after=target.tables[operation.table])
+        for operation in plan.operations
+    )
+    return Review(replace(plan, operations=operations), target, (), notes)
+
+
+async def _prove_other_order(scratch: Connection, branch: Schema, target: Schema, plan: Plan) -> None:
+    """Prove that production's changes can also be made after the branch's, with the same outcome."""
+    touched = {operation.table for operation in plan.operations}
+    names = surroundings((branch, target), touched)
+    start, end = part_of(branch, names), part_of(target, names)
+    async with proving_ground(scratch.server, start) as ground:
+        await ground.apply_and_compare(diff(start, replace(end, opaque=start.opaque)), end.tables)
+
+
+async def _prove_branch_alone(scratch: Connection, base: Schema, branch: Schema) -> None:
+    plan = diff(base, branch)
+    await prove(scratch, base, plan, branch)
+
+
+def _as_conflict(failure: ProofFailed) -> Conflict:
+    reason = "the branch's change does not go together with what production has become since: "
+    reason += failure.server_error or str(failure)
+    return Conflict(failure.table, "", failure.statement or None, None, reason)

@@ -1,0 +1,153 @@
+"""I make a new branch's database look like its parent's.
+
+Everything is made by the account that clones: definers of the parent's server need not exist here. Events are
+made switched off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from migrator.schema.changes import character_set_of
+from migrator.schema.errors import CloneFailed
+from migrator.schema.introspect import SQL_MODE
+from migrator.schema.model import Code, CodeKind, Schema
+from migrator.schema.render import render_create
+from router.database import Connection, quote_name
+from router.errors import DatabaseError
+
+# The definition names something that is not there: perhaps it only is not there yet.
+_MISSING = frozenset({1054, 1146, 1305, 1356, 1449})
+# A function that is not declared deterministic, on a server with a binary log.
+_UNSAFE_FUNCTION = 1418
+
+LOADING = (
+    f"SET SESSION sql_mode = '{SQL_MODE}'",
+    "SET SESSION time_zone = '+00:00'",
+    "SET SESSION foreign_key_checks = 0",
+)
+# Limits that may be new or stricter here than when the parent's tables were made.
+LENIENT = (
+    "SET SESSION innodb_strict_mode = OFF",
+    "SET SESSION sql_require_primary_key = OFF",
+    "SET SESSION sql_generate_invisible_primary_key = OFF",
+    "SET SESSION restrict_fk_on_non_standard_key = OFF",
+)
+
+
+async def clone_schema(schema: Schema, target: Connection, database: str) -> tuple[str, ...]:
+    """Create `database` on the target's server with everything that is in `schema`.
+
+    Returns sentences about views that were left out because they do not work in the parent either. Raises
+    CloneFailed when the server refuses anything else; the database is gone again then. The target's default
+    database and session settings are changed.
+    """
+    if schema.flavor is not target.server.flavor:
+        raise CloneFailed(
+            f"a {schema.flavor} schema cannot be cloned to a {target.server.flavor} server",
+            "Use a branch host of production's flavour.",
+        )
+    try:
+        await create_database(target, database, schema.collation)
+    except DatabaseError as error:
+        raise CloneFailed(f"cannot create database {database!r}: {error}") from error
+    try:
+        await load_tables(target, schema)
+        return await _load_code(target, schema.code)
+    except BaseException:
+        await drop_database(target, database)
+        raise
+
+
+async def create_database(connection: Connection, database: str, collation: str) -> None:
+    """Create a database and make it the connection's default."""
+    charset = character_set_of(collation)
+    await connection.execute(
+        f"CREATE DATABASE {quote_name(database)} CHARACTER SET {charset} COLLATE {collation}"
+    )
+    await connection.execute(f"USE {quote_name(database)}")
+
+
+async def drop_database(connection: Connection, database: str) -> None:
+    """Drop a database whatever happens: on a new connection when the old one broke, also while cancelled."""
+
+    async def drop() -> None:
+        with contextlib.suppress(DatabaseError):
+            async with await Connection.open(connection.server) as other:
+                await other.execute("SET SESSION foreign_key_checks = 0")
+                await other.execute(f"DROP DATABASE IF EXISTS {quote_name(database)}")
+
+    await asyncio.shield(drop())
+
+
+async def load_tables(connection: Connection, schema: Schema) -> None:
+    """Create a schema's tables (and sequences) in the connection's default database; raises CloneFailed."""
+    for statement in LOADING:
+        await connection.execute(statement)
+    for statement in LENIENT:
+        with contextlib.suppress(DatabaseError):  # not every server has every setting
+            await connection.execute(statement)
+    sequences = [table for table in schema.opaque.values() if table.sequence]
+    statements = {table.name: table.text for table in sequences}
+    statements |= {table.name: render_create(table) for table in schema.tables.values()}
+    statements |= {table.name: table.text for table in schema.opaque.values() if not table.sequence}
+    for name, statement in statements.items():
+        try:
+            await connection.execute(statement)
+        except DatabaseError as error:
+            raise CloneFailed(f"the server does not take table {name!r}: {error}") from error
+    await connection.execute("SET SESSION foreign_key_checks = 1")
+
+
+async def _load_code(connection: Connection, code: Sequence[Code]) -> tuple[str, ...]:
+    order = [
+        CodeKind.PACKAGE,
+        CodeKind.PACKAGE_BODY,
+        CodeKind.FUNCTION,
+        CodeKind.PROCEDURE,
+        CodeKind.VIEW,
+        CodeKind.TRIGGER,
+        CodeKind.EVENT,
+    ]
+    left_out: list[str] = []
+    for kind in order:
+        waiting = [item for item in code if item.kind is kind]
+        while waiting:
+            refused: list[tuple[Code, DatabaseError]] = []
+            for item in waiting:
+                try:
+                    await _create_code(connection, item)
+                except DatabaseError as error:
+                    if kind is not CodeKind.VIEW or error.errno not in _MISSING:
+                        raise CloneFailed(
+                            f"the server does not take {kind.lower()} {item.name!r}: {error}"
+                        ) from error
+                    refused.append((item, error))
+            if len(refused) == len(waiting):
+                left_out += [f"view {item.name!r} is left out: {error.message}" for item, error in refused]
+                break
+            waiting = [item for item, _ in refused]
+    return tuple(left_out)
+
+
+async def _create_code(connection: Connection, code: Code) -> None:
+    if code.kind is not CodeKind.VIEW:
+        await connection.execute("SET SESSION sql_mode = %s", code.sql_mode)
+    if code.collation_connection.startswith("utf8mb4"):
+        await connection.execute(f"SET SESSION collation_connection = {code.collation_connection}")
+    try:
+        await connection.execute(code.text)
+    except DatabaseError as error:
+        if error.errno != _UNSAFE_FUNCTION:
+            raise
+        await connection.execute("SET SESSION sql_log_bin = 0")
+        try:
+            await connection.execute(code.text)
+        finally:
+            if not connection.closed:
+                await connection.execute("SET SESSION sql_log_bin = 1")
+    finally:
+        if not connection.closed:
+            await connection.execute(f"SET SESSION sql_mode = '{SQL_MODE}'")

@@ -1,0 +1,148 @@
+"""I list the changes from one schema to another, in a runnable order."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import replace
+
+from migrator.schema.alter import alter_table
+from migrator.schema.changes import add_foreign_key
+from migrator.schema.introspect import require_same_servers
+from migrator.schema.model import Code, CodeKind, Schema, Table
+from migrator.schema.plan import Operation, OperationKind, Plan, in_runnable_order, referenced
+from migrator.schema.render import canonical_text, render_create
+from router.database import quote_name
+
+
+def diff(before: Schema, after: Schema) -> Plan:
+    """Return the plan that turns one schema into the other.
+
+    Renamed tables and columns are a removal and an addition. What is changed but cannot be deployed is in
+    `Plan.unsupported`. Raises SchemaError for schemas of different flavours.
+    """
+    require_same_servers((before, after))
+    operations = []
+    for name, table in before.tables.items():
+        if name not in after.tables and name not in after.opaque:
+            loss = f"table {name!r} with all its rows"
+            statement = f"DROP TABLE {quote_name(name)}"
+            operations.append(Operation(OperationKind.DROP, name, (statement,), table, None, (loss,)))
+    for name, table in after.tables.items():
+        old = before.tables.get(name)
+        if old is not None and not old.same_as(table):
+            statements, losses = alter_table(old, table)
+            operations.append(Operation(OperationKind.ALTER, name, statements, old, table, losses))
+    creations = [
+        table
+        for name, table in after.tables.items()
+        if name not in before.tables and name not in before.opaque
+    ]
+    operations += [_creation(table, before, after) for table in creations]
+    ring = _ring(creations)
+    plan = in_runnable_order([_without_keys(op) if op.table in ring else op for op in operations])
+    closing = [_closing(table) for table in creations if table.name in ring]
+    return Plan((*plan, *closing), tuple(unsupported_changes(before, after)))
+
+
+def unsupported_changes(before: Schema, after: Schema, already: Schema | None = None) -> Iterable[str]:
+    """Say, one sentence each, what differs and cannot be deployed by us, and what to do about it.
+
+    What is in `already` just as it is in `after` needs no deploying and is left out.
+    """
+    for name in sorted({*before.opaque, *after.opaque}):
+        if before.opaque.get(name) == after.opaque.get(name):
+            continue
+        if already is not None and _whole(already, name) == _whole(after, name):
+            continue
+        found = after.opaque.get(name) or before.opaque[name]
+        kind = "sequence" if found.sequence else "table"
+        yield (
+            f"{kind} {name!r} differs, but it cannot be deployed: {found.reason}; "
+            "make this change on production by hand, or undo it on the branch"
+        )
+    old, new = _by_name(before.code), _by_name(after.code)
+    done_already = {} if already is None else _by_name(already.code)
+    for kind, name in sorted({*old, *new}):
+        source, target = old.get((kind, name)), new.get((kind, name))
+        if source == target or (already is not None and done_already.get((kind, name)) == target):
+            continue
+        done = "added" if source is None else "removed" if target is None else "changed"
+        yield (
+            f"{kind.lower()} {name!r} is {done}, but {_plural(kind)} are not deployed: "
+            f"make this change on production by hand, or undo it on the branch"
+        )
+
+
+def unified_diff(before: Schema, after: Schema) -> dict[str, str]:
+    """Return, for people, the lines that differ: by table name, or by kind and name for everything else."""
+    old, new = _texts(before), _texts(after)
+    changed: dict[str, str] = {}
+    for name in sorted({*old, *new}):
+        (source, was), (target, becomes) = old.get(name, (None, "")), new.get(name, (None, ""))
+        if isinstance(source, Table) and isinstance(target, Table) and source.same_as(target):
+            continue
+        if was != becomes:
+            lines = difflib.unified_diff(was.splitlines(), becomes.splitlines(), n=3, lineterm="")
+            changed[name] = "\n".join([line for line in lines if not line.startswith(("---", "+++"))])
+    return changed
+
+
+def _texts(schema: Schema) -> dict[str, tuple[Table | None, str]]:
+    texts: dict[str, tuple[Table | None, str]] = {
+        name: (table, _without_counter(table)) for name, table in schema.tables.items()
+    }
+    texts |= {name: (None, table.text) for name, table in schema.opaque.items()}
+    texts |= {f"{code.kind.lower()} {code.name}": (None, code.text) for code in schema.code}
+    return texts
+
+
+def _without_counter(table: Table) -> str:
+    return canonical_text(
+        replace(table, options=tuple(option for option in table.options if option.name != "AUTO_INCREMENT"))
+    )
+
+
+def _creation(table: Table, before: Schema, after: Schema) -> Operation:
+    # A table renamed on the branch is a new one here, and the old one, going in the same plan, still holds
+    # the names of its constraints: then the new one takes names that the server makes up.
+    going = [old for name, old in before.tables.items() if name not in after.tables]
+    taken = {key.name for old in going for key in old.foreign_keys}
+    taken |= {check.name for old in going for check in old.checks}
+    return Operation(
+        OperationKind.CREATE, table.name, (render_create(table, without_names=taken),), None, table
+    )
+
+
+def _ring(creations: list[Table]) -> set[str]:
+    """Return the new tables that cannot be ordered, because their foreign keys form a ring."""
+    left = {table.name: referenced(table) for table in creations}
+    while free := [name for name, parents in left.items() if not parents & left.keys()]:
+        for name in free:
+            del left[name]
+    return set(left)
+
+
+def _without_keys(operation: Operation) -> Operation:
+    if operation.kind is not OperationKind.CREATE or operation.after is None:
+        return operation
+    bare = replace(operation.after, foreign_keys=())
+    return replace(operation, statements=(render_create(bare),), after=bare)
+
+
+def _closing(table: Table) -> Operation:
+    clauses = ", ".join(add_foreign_key(key).clause for key in table.foreign_keys)
+    statement = f"ALTER TABLE {quote_name(table.name)} {clauses}"
+    return Operation(OperationKind.ALTER, table.name, (statement,), replace(table, foreign_keys=()), table)
+
+
+def _by_name(code: Iterable[Code]) -> dict[tuple[CodeKind, str], Code]:
+    return {(item.kind, item.name): item for item in code}
+
+
+def _whole(schema: Schema, name: str) -> object:
+    return schema.opaque.get(name) or schema.tables.get(name)
+
+
+def _plural(kind: CodeKind) -> str:
+    return {CodeKind.PACKAGE_BODY: "package bodies"}.get(kind, f"{kind.lower()}s")

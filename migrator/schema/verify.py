@@ -1,0 +1,156 @@
+"""I prove a plan: on a scratch server I apply it, read everything back and compare."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from migrator.schema.clone import create_database, drop_database, load_tables
+from migrator.schema.diff import diff, unified_diff
+from migrator.schema.errors import CloneFailed, NotCanonical, ProofFailed
+from migrator.schema.introspect import open_reader, read_tables
+from migrator.schema.model import Schema, Table
+from migrator.schema.plan import Plan, referenced
+from router.database import Connection, quote_name
+from router.errors import ConnectionLost, DatabaseError
+from router.model import Server
+
+PREFIX = "_headgate_proof_"
+_LEFTOVERS = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE %s"
+
+
+@contextlib.asynccontextmanager
+async def proving_ground(server: Server, start: Schema) -> AsyncIterator[ProvingGround]:
+    """Give a database on a scratch server that holds the tables of `start`, and drop it in any case."""
+    name = PREFIX + secrets.token_hex(6)
+    async with await open_reader(server) as connection:
+        try:
+            try:
+                await create_database(connection, name, start.collation)
+                await load_tables(connection, start)
+            except CloneFailed as error:
+                raise ProofFailed(
+                    "", str(error), f"the scratch server cannot hold this schema: {error}"
+                ) from error
+            yield ProvingGround(connection, name, start)
+        finally:
+            await drop_database(connection, name)
+
+
+async def drop_leftovers(server: Server) -> None:
+    """Drop what proofs left behind whose process was killed; call it when no proof runs on that server."""
+    async with await Connection.open(server) as connection:
+        for (name,) in await connection.fetch_all(_LEFTOVERS, PREFIX.replace("_", r"\_") + "%"):
+            await connection.execute(f"DROP DATABASE IF EXISTS {quote_name(name)}")
+
+
+class ProvingGround:
+    """One scratch database on which plans are tried."""
+
+    def __init__(self, connection: Connection, name: str, start: Schema) -> None:
+        self._connection = connection
+        self._name = name
+        self._start = start
+
+    async def apply(self, plan: Plan) -> Schema:
+        """Run a plan and return the tables as they are then; raises ProofFailed at a refused statement."""
+        for operation in plan.operations:
+            for statement in operation.statements:
+                try:
+                    await self._connection.execute(statement)
+                except ConnectionLost:
+                    raise
+                except DatabaseError as error:
+                    raise ProofFailed(
+                        statement,
+                        str(error),
+                        f"the scratch server refuses the change of table {operation.table!r}: {error}",
+                        "Look at the statement; undo or change this part on the branch.",
+                        table=operation.table,
+                    ) from error
+        try:
+            tables = await read_tables(self._connection, self._name)
+        except NotCanonical as error:
+            raise ProofFailed("", "", f"the result cannot be deployed: {error}") from error
+        return replace(self._start, tables=tables, opaque={}, code=())
+
+    async def apply_and_compare(self, plan: Plan, expected: Mapping[str, Table]) -> Schema:
+        """Run a plan, require that the tables are the expected ones then, and return them."""
+        result = await self.apply(plan)
+        wanted = replace(result, tables=dict(expected))
+        if not result.same_as(wanted):
+            differences = unified_diff(wanted, result)
+            table = min(differences, default="")
+            raise ProofFailed(
+                plan.statements[-1] if plan.statements else "",
+                "",
+                f"the plan ran, but then {table!r} is not as it should be:\n{differences.get(table, '')}",
+                "This is a change we cannot make exactly; make it in other steps on the branch.",
+                table=table,
+            )
+        return result
+
+
+def surroundings(schemas: Iterable[Schema], names: Iterable[str]) -> set[str]:
+    """Return the tables whose presence matters to a change of `names`.
+
+    Those are the tables themselves, all that foreign keys tie to them, and all that hold a constraint of a
+    name that one of them has: such names are one per database on MySQL.
+    """
+    schemas = list(schemas)
+    chosen = set(names)
+    constraints = {
+        name for schema in schemas for t in chosen & schema.tables.keys() for name in _named(schema.tables[t])
+    }
+    for schema in schemas:
+        for name, table in schema.tables.items():
+            if referenced(table) & chosen or not constraints.isdisjoint(_named(table)):
+                chosen.add(name)
+    for schema in schemas:
+        for name in list(chosen & schema.tables.keys()):
+            chosen |= referenced(schema.tables[name])
+    return chosen
+
+
+def part_of(schema: Schema, names: Iterable[str]) -> Schema:
+    """Return the schema with only these tables, and without all else."""
+    wanted = set(names)
+    tables = {name: table for name, table in schema.tables.items() if name in wanted}
+    sequences = {name: table for name, table in schema.opaque.items() if table.sequence}
+    return replace(schema, tables=tables, opaque=sequences, code=())
+
+
+def _named(table: Table) -> set[str]:
+    return {key.name for key in table.foreign_keys} | {check.name for check in table.checks}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a proof showed: the touched tables as the scratch server prints them.
+
+    `no_way_back` says why the statements of the way back do not lead back exactly, None when they do.
+    """
+
+    tables: Mapping[str, Table]
+    no_way_back: str | None = None
+
+
+async def prove(scratch: Connection, production: Schema, plan: Plan, target: Schema) -> Proof:
+    """Prove that `plan` makes `target` of `production`, and see whether there is a plan back.
+
+    Only the tables the plan touches, and those tied to them, are looked at. Raises ProofFailed for the way
+    there. The way back does not raise: a deploy is reverted by swapping tables, not by these statements.
+    """
+    touched = {operation.table for operation in plan.operations}
+    names = surroundings((production, target), touched)
+    start, end = part_of(production, names), part_of(target, names)
+    async with proving_ground(scratch.server, start) as ground:
+        result = await ground.apply_and_compare(plan, end.tables)
+        try:
+            await ground.apply_and_compare(diff(result, replace(start, opaque={})), start.tables)
+            no_way_back = None
+        except ProofFailed as failure:
+            no_way_back = f"undoing this by ALTER TABLE was tried and does not work: {failure}"
+    return Proof({name: table for name, table in result.tables.items() if name in touched}, no_way_back)
