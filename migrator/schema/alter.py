@@ -26,7 +26,8 @@ from migrator.schema.model import (
 )
 from router.database import quote_name
 
-# A default made of these cannot come with ADD COLUMN (1674): replicas would compute other values.
+# A default made of these cannot come with ADD or MODIFY COLUMN (1674): replicas would compute other values.
+# It is set afterwards, by a statement that computes nothing.
 _NOT_DETERMINISTIC = re.compile(
     r"\b(uuid|uuid_short|rand|random_bytes|sys_guid|sysdate|connection_id|current_user|user|session_user"
     r"|system_user|last_insert_id|row_count|found_rows|nextval|lastval|version)\s*\(",
@@ -105,21 +106,25 @@ class _Alteration:
         last_kept = max((n for n, c in enumerate(after.columns) if c.key in old_place), default=-1)
         steps: list[Change] = []
         late: list[Column] = []
-        for number, column in enumerate(after.columns):
+        for number, target in enumerate(after.columns):
             place = changes.after(after.columns[number - 1]) if number else changes.FIRST
+            column = target
+            if target.default is not None and _NOT_DETERMINISTIC.search(target.default):
+                column = replace(target, default=None)
             if column.key not in old_place:
                 if number > last_kept >= 0 and not moves:
                     place = ""
-                if column.default is not None and _NOT_DETERMINISTIC.search(column.default):
-                    late.append(column)
-                    column = replace(column, default=None)
                 steps.append(changes.add_column(after, column, place))
-                continue
-            old = before.columns[old_place[column.key]]
-            if column.key in moves:
-                steps.append(changes.modify_column(after, old, column, place))
-            elif old != column:
+            elif column.key in moves:
+                steps.append(
+                    changes.modify_column(after, before.columns[old_place[column.key]], column, place)
+                )
+            elif (old := before.columns[old_place[column.key]]) != target:
                 steps.append(changes.modify_column(after, old, column))
+            else:
+                continue
+            if column is not target:
+                late.append(target)
         return drops, steps, late
 
     def indexes(self) -> tuple[list[Index], list[Change], list[Index]]:

@@ -59,8 +59,10 @@ async def check(scratch: Connection, *, base: Schema, branch: Schema, production
     except ProofFailed as failure:
         if not moved:
             raise
-        await _prove_branch_alone(scratch, base, branch)
-        conflict = _as_conflict(failure)
+        # Perhaps the branch's change is impossible by itself: then production has nothing to do with it.
+        ours = diff(base, branch)
+        await prove(scratch, base, ours, branch)
+        conflict = _as_conflict(failure, ours, diff(base, production))
         return Review(Plan(unsupported=unsupported), production, (conflict,), merged.notes)
     target = replace(production, tables={**merged.target.tables, **proved.tables})
     notes = merged.notes if proved.no_way_back is None else (*merged.notes, proved.no_way_back)
@@ -80,12 +82,12 @@ async def _prove_other_order(scratch: Connection, branch: Schema, target: Schema
         await ground.apply_and_compare(diff(start, replace(end, opaque=start.opaque)), end.tables)
 
 
-async def _prove_branch_alone(scratch: Connection, base: Schema, branch: Schema) -> None:
-    plan = diff(base, branch)
-    await prove(scratch, base, plan, branch)
-
-
-def _as_conflict(failure: ProofFailed) -> Conflict:
-    reason = "the branch's change does not go together with what production has become since: "
-    reason += failure.server_error or str(failure)
-    return Conflict(failure.table, "", failure.statement or None, None, reason)
+def _as_conflict(failure: ProofFailed, ours: Plan, theirs: Plan) -> Conflict:
+    return Conflict(
+        failure.table,
+        "the change as a whole",
+        "; ".join(ours.statements),
+        "; ".join(theirs.statements),
+        "the branch's change and production's do not work together, or not in both orders: "
+        + (failure.server_error or str(failure)),
+    )

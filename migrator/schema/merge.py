@@ -40,6 +40,10 @@ class Conflict:
     theirs: str | None
     reason: str
 
+    def __str__(self) -> str:
+        ours, theirs = self.ours or "nothing", self.theirs or "nothing"
+        return f"table {self.table!r}: {self.reason} (branch: {ours}; production: {theirs})"
+
 
 @dataclass(frozen=True, slots=True)
 class Merged:
