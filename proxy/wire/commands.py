@@ -100,11 +100,6 @@ def command(number: Command, argument: bytes = b"") -> bytes:
     return bytes((number,)) + argument
 
 
-def statement_id(payload: bytes) -> int:
-    """Return which prepared statement a STMT_* command is about."""
-    return Reader(payload, 1).uint(4)
-
-
 def command_name(number: int) -> str:
     """Name a command for people, known or not."""
     try:

@@ -82,3 +82,42 @@ class PacketReader:
             self._parts_bytes = 0
         else:
             packets.append((sequence, payload))
+
+
+class PacketTail:
+    """The end of one packet that is too long to wait for, found by walking its frames' headers.
+
+    `over` is true once the last frame is complete; `sequence` is that frame's number.
+    """
+
+    __slots__ = ("_continued", "_header", "_left", "over", "sequence")
+
+    def __init__(self) -> None:
+        self.over = False
+        self.sequence = 0
+        self._header = b""
+        self._left = 0
+        self._continued = True
+
+    def feed(self, data: bytes) -> int:
+        """Take a chunk and return how many of its bytes belong to the packet."""
+        at, end = 0, len(data)
+        while not self.over:
+            step = min(self._left, end - at)
+            at += step
+            self._left -= step
+            if self._left:
+                break
+            if not self._continued:
+                self.over = True
+                break
+            missing = HEADER_BYTES - len(self._header)
+            self._header += data[at : at + missing]
+            at = min(at + missing, end)
+            if len(self._header) < HEADER_BYTES:
+                break
+            self._left = int.from_bytes(self._header[:3], "little")
+            self.sequence = self._header[3]
+            self._continued = self._left == MAX_FRAME
+            self._header = b""
+        return at

@@ -194,8 +194,8 @@ class ClientHandshake:
     Feed what arrives to `receive` and send what it returns, until `state` is DONE. `wanted` are the
     capabilities to ask for; those the server has too are in `capabilities` afterwards. `secure` says that
     nobody can listen (a Unix socket, or TLS), so the password itself may be sent; `tls` asks for TLS first.
-    Raises ServerRefused with the server's own error, RemoteError when it breaks the protocol or does not offer
-    the wanted TLS.
+    Raises ServerRefused with the server's own error, RemoteError when it breaks the protocol or does not
+    offer the wanted TLS.
     """
 
     user: str

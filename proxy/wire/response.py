@@ -33,6 +33,8 @@ class Part(IntEnum):
     """Column definitions of a prepared statement, with an EOF after each kind unless those are deprecated."""
     OPAQUE = 8
     """One packet of any kind."""
+    NEXT_RESULT = 9
+    """As RESULT, after another one."""
 
 
 _FIRST_PART: Final = {
@@ -47,8 +49,11 @@ _FIRST_PART: Final = {
     Command.QUIT: Part.OVER,
 }
 
+_FIRST_PACKETS: Final = frozenset({Part.RESULT, Part.SIMPLE, Part.PREPARED, Part.OPAQUE})
+
 _OVER: Final = int(Part.OVER)
 _RESULT: Final = int(Part.RESULT)
+_NEXT_RESULT: Final = int(Part.NEXT_RESULT)
 _COLUMNS: Final = int(Part.COLUMNS)
 _ROWS: Final = int(Part.ROWS)
 _MORE_RESULTS: Final = int(Status.MORE_RESULTS)
@@ -91,6 +96,11 @@ class Response:
     def over(self) -> bool:
         """Whether no byte is outstanding."""
         return self._part == _OVER
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing has come yet of an expected response, so that an error may take its place."""
+        return self._part in _FIRST_PACKETS and not self._carry
 
     @property
     def in_transaction(self) -> bool:
@@ -171,7 +181,7 @@ class Response:
         if first == ERR and part != Part.OPAQUE:
             self.errors += 1
             self._part = _OVER
-        elif part == _RESULT:
+        elif part in (_RESULT, _NEXT_RESULT):
             self._result(first, payload)
         elif part == _ROWS:
             self._end_of_rows(payload)
@@ -224,4 +234,4 @@ class Response:
 
     def _ended(self, status: int) -> None:
         self.status = status
-        self._part = _RESULT if status & _MORE_RESULTS else _OVER
+        self._part = _NEXT_RESULT if status & _MORE_RESULTS else _OVER

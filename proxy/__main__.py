@@ -1,0 +1,44 @@
+"""I am `python -m proxy`: one worker process."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import structlog
+import uvloop
+
+from conf.errors import ConfError
+from conf.load import load
+from conf.logs import set_up
+from proxy.worker import Worker
+
+
+async def _run(config: str | None, number: int) -> int:
+    settings = load(config)
+    set_up(settings.log_level, f"worker {number}")
+    failed = False
+    try:
+        await Worker(settings, number).run()
+    except* OSError as errors:
+        failed = True
+        for error in errors.exceptions:
+            structlog.get_logger().error("worker.failed", reason=str(error))
+    return int(failed)
+
+
+def main() -> int:
+    """Run a worker until it is told to end."""
+    parser = argparse.ArgumentParser(prog="python -m proxy", description="One proxy worker of Headgate.")
+    parser.add_argument("--config", default="", help="configuration file; empty: defaults and environment")
+    parser.add_argument("--worker", type=int, default=0, help="number of this worker")
+    arguments = parser.parse_args()
+    try:
+        return uvloop.run(_run(arguments.config or None, arguments.worker))
+    except ConfError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""I am the branches as this worker serves them: each with its clients, its counters and its gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from proxy.channel import BranchStats
+from proxy.stats import Counters
+from router.model import Branch
+from router.policy import refused_kinds
+from router.table import RoutingTable
+
+if TYPE_CHECKING:
+    from proxy.client import Client
+    from proxy.gate import Gate
+
+
+class ServedBranch:
+    """One branch: what clients look at for every statement."""
+
+    __slots__ = (
+        "branch",
+        "clients",
+        "counters",
+        "draining",
+        "gate",
+        "in_transaction",
+        "refused",
+        "refused_count",
+    )
+
+    def __init__(self, branch: Branch) -> None:
+        self.branch = branch
+        self.refused = refused_kinds(branch)
+        self.gate: Gate | None = None
+        self.clients: set[Client] = set()
+        self.counters = Counters()
+        self.in_transaction = 0
+        self.refused_count = 0
+        self.draining = False
+
+    def change(self, branch: Branch) -> None:
+        """Follow a change of the branch's settings.
+
+        Connections that were opened while everything was allowed can send several statements at once, which
+        the guard does not look through: they end when the branch becomes guarded.
+        """
+        guarded_now = branch.safe_migrations and not self.branch.safe_migrations
+        self.branch = branch
+        self.refused = refused_kinds(branch)
+        if guarded_now:
+            self.kill()
+
+    def kill(self, user: str | None = None) -> None:
+        """Close the connections of this branch, or those of one user."""
+        for client in list(self.clients):
+            if user is None or client.user == user:
+                client.abort()
+
+    @property
+    def busy(self) -> int:
+        """How many clients are in a statement or a transaction."""
+        return sum(client.busy for client in self.clients)
+
+    def take_stats(self) -> BranchStats:
+        """Return what was counted since the last time."""
+        refused, self.refused_count = self.refused_count, 0
+        return BranchStats(
+            self.branch.database,
+            self.branch.name,
+            len(self.clients),
+            self.in_transaction,
+            refused,
+            self.counters.take(),
+        )
+
+
+class Branches:
+    """All branches of the routing table, and the table itself."""
+
+    def __init__(self) -> None:
+        self.table = RoutingTable()
+        self.draining = False
+        self._served: dict[tuple[str, str], ServedBranch] = {}
+
+    def __iter__(self) -> Iterator[ServedBranch]:
+        return iter(self._served.values())
+
+    def get(self, database: str, name: str) -> ServedBranch | None:
+        """Return a branch that is served, or None."""
+        return self._served.get((database, name))
+
+    def apply(self, table: RoutingTable) -> None:
+        """Replace the routing table; clients of branches that are gone are cut off."""
+        self.table = table
+        for key in [key for key in self._served if key not in table.branches]:
+            self._served.pop(key).kill()
+        for key, branch in table.branches.items():
+            served = self._served.get(key)
+            if served:
+                served.change(branch)
+            else:
+                self._served[key] = ServedBranch(branch)
+
+    def drain(self) -> None:
+        """End every client as soon as it is between transactions."""
+        self.draining = True
+        for served in self:
+            served.draining = True
+            for client in list(served.clients):
+                client.leave_when_idle()
+
+    @property
+    def clients(self) -> int:
+        """How many clients are logged in."""
+        return sum(len(served.clients) for served in self)

@@ -1,0 +1,384 @@
+"""I am one client's life after login: take commands in order, have them answered, say goodbye.
+
+The spine: start reading here. A statement takes this way, all of it in two callbacks of the event loop:
+
+1. `data_received`: one chunk from the client, which almost always is one whole command.
+2. `_serve`: name the kind of statement, refuse it or hold it at the gate, or
+3. `_send`: pass the same bytes on to the backend and start the clock.
+4. `answered`: each chunk of the backend's answer is passed on as it is, while `Response` walks its packets.
+5. `_finish`: the answer is over: count it, take the next command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import Final
+
+import structlog
+
+from proxy.backend import Backend
+from proxy.branches import ServedBranch
+from proxy.channel import Refused
+from proxy.errors import BackendLost, Malformed, NotPassedOn, ProxyError
+from proxy.stats import Counter
+from proxy.stream import INBOX_IS_FULL, Stream
+from proxy.wire.commands import command_name
+from proxy.wire.constants import Command, Status
+from proxy.wire.errors import RemoteError
+from proxy.wire.framing import HEADER_BYTES, PacketTail
+from proxy.wire.response import Response
+from router.classify import HEAD_BYTES, Kind, classify, digest, verb
+from router.policy import refusal
+
+log = structlog.get_logger()
+
+INBOX_BYTES_MAX: Final = HEAD_BYTES + 1024
+"""How much of what comes too early is kept before reading stops."""
+
+# Plain numbers: they are compared for every statement.
+_IDLE, _BUSY, _UPLOADING, _HELD, _CLOSED = range(5)
+_QUERY: Final = int(Command.QUERY)
+_IN_TRANSACTION: Final = int(Status.IN_TRANSACTION | Status.IN_TRANSACTION_READONLY)
+
+_SILENT: Final = frozenset({Command.STMT_CLOSE, Command.STMT_SEND_LONG_DATA})
+_PASSED_ON: Final = frozenset(
+    {
+        Command.INIT_DB,
+        Command.FIELD_LIST,
+        Command.STATISTICS,
+        Command.PING,
+        Command.STMT_RESET,
+        Command.STMT_FETCH,
+        Command.RESET_CONNECTION,
+    }
+)
+_DDL_COMMANDS: Final = frozenset({Command.CREATE_DB, Command.DROP_DB})
+
+
+class Client(Stream):
+    """A client that has logged in, and the backend it has to itself."""
+
+    __slots__ = (
+        "_backend",
+        "_command",
+        "_counter",
+        "_in_transaction",
+        "_inbox",
+        "_preparing",
+        "_refusal",
+        "_report",
+        "_response",
+        "_served",
+        "_started_ns",
+        "_state",
+        "_statements",
+        "_tables_locked",
+        "_upload",
+        "_waiting",
+        "peer",
+        "user",
+    )
+
+    def __init__(
+        self,
+        served: ServedBranch,
+        backend: Backend,
+        response: Response,
+        *,
+        user: str,
+        peer: str,
+        report: Callable[[Refused], None],
+    ) -> None:
+        super().__init__()
+        self.user = user
+        self.peer = peer
+        self._served = served
+        self._backend = backend
+        self._response = response
+        self._report = report
+        self._state = _IDLE
+        self._command = 0
+        self._counter: Counter = served.counters[Kind.COMMAND]
+        self._started_ns = perf_counter_ns()
+        self._in_transaction = False
+        self._tables_locked = False
+        self._inbox = bytearray()
+        self._upload: PacketTail | None = None
+        self._refusal: ProxyError | None = None
+        self._waiting: tuple[int, Kind, bytes, PacketTail | None] | None = None
+        self._statements: dict[int, tuple[Kind, bytes]] = {}
+        self._preparing: tuple[Kind, bytes] | None = None
+        self.other = backend
+        backend.other = self
+        backend.owner = self
+        served.clients.add(self)
+
+    # -- from the client ------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Take a chunk from the client."""
+        if (
+            self._state == _IDLE
+            and len(data) > HEADER_BYTES
+            and data[0] | data[1] << 8 | data[2] << 16 == len(data) - HEADER_BYTES
+            and not data[3]
+            and not self._inbox
+        ):
+            self._serve(data, None)
+        else:
+            self._queue(data)
+
+    def _serve(self, data: bytes, tail: PacketTail | None) -> None:
+        """Take one command: whole, or its first bytes and the tail that says where it ends."""
+        number = data[HEADER_BYTES]
+        text = data
+        if number == _QUERY:
+            kind = classify(data, HEADER_BYTES + 1)
+        elif number == Command.STMT_EXECUTE:
+            kind, text = self._statements.get(_statement_id(data), (Kind.COMMAND, b""))
+        elif number == Command.STMT_PREPARE:
+            kind = classify(data, HEADER_BYTES + 1)
+            self._preparing = (kind, data)
+        elif number in _PASSED_ON:
+            kind = Kind.COMMAND
+        else:
+            self._serve_rarely(number, data, tail)
+            return
+        served = self._served
+        if kind in served.refused:
+            self._refuse_statement(kind, data, tail)
+        elif served.gate is None or not self._wait_at_gate(text, (number, kind, data, tail)):
+            self._send(number, kind, data, tail)
+
+    def _send(self, number: int, kind: Kind, data: bytes, tail: PacketTail | None) -> None:
+        """Pass a command on to the backend."""
+        self._command = number
+        self._counter = counter = self._served.counters[kind]
+        counter.in_flight += 1
+        self._started_ns = perf_counter_ns()
+        self._state = _BUSY
+        if number == _QUERY:
+            self._response.begin_query()
+        else:
+            self._response.begin(number)
+        self._backend.write(data)
+        if kind is Kind.SESSION:
+            self._notice_lock(data)
+        if tail is not None:
+            self._follow(tail)
+
+    def _serve_rarely(self, number: int, data: bytes, tail: PacketTail | None) -> None:
+        """Take a command that has no answer, ends the connection, or is not for the server."""
+        if number == Command.QUIT:
+            self.close()
+        elif number in _SILENT:
+            if number == Command.STMT_CLOSE:
+                self._statements.pop(_statement_id(data), None)
+            self._backend.write(data)
+            if tail is not None:
+                self._follow(tail)
+        elif number in _DDL_COMMANDS and Kind.DDL in self._served.refused:
+            self._refuse(ProxyError(refusal(self._served.branch, Kind.DDL, command_name(number))), tail)
+        else:
+            self._refuse(NotPassedOn(f"{command_name(number)} is not passed on to the server"), tail)
+
+    def _queue(self, data: bytes) -> None:
+        """Take bytes that are not one whole command at the right time."""
+        if self._upload is not None:
+            used = self._upload.feed(data)
+            self._pass_upload(data[:used], self._upload)
+            data = data[used:]
+        if data and self._state != _CLOSED:
+            self._inbox += data
+            if self._state == _IDLE:
+                self._take_from_inbox()
+            elif len(self._inbox) > INBOX_BYTES_MAX:
+                self.hold_reading(INBOX_IS_FULL)
+
+    def _take_from_inbox(self) -> None:
+        """Serve commands that have come before their turn, or in pieces."""
+        inbox = self._inbox
+        while self._state == _IDLE and len(inbox) >= HEADER_BYTES:
+            length = inbox[0] | inbox[1] << 8 | inbox[2] << 16
+            if not length or inbox[3]:
+                self._end(Malformed("this is not a command: its packet is empty or out of order"))
+                return
+            if len(inbox) >= HEADER_BYTES + length:
+                packet = bytes(inbox[: HEADER_BYTES + length])
+                del inbox[: HEADER_BYTES + length]
+                self._serve(packet, None)
+            elif len(inbox) >= INBOX_BYTES_MAX:
+                # Too long to wait for: decide by its beginning, pass the rest on as it comes.
+                tail = PacketTail()
+                head = bytes(inbox)
+                del inbox[: tail.feed(head)]
+                self._serve(head, tail)
+            else:
+                break
+        if len(inbox) <= INBOX_BYTES_MAX:
+            self.release_reading(INBOX_IS_FULL)
+
+    def _follow(self, tail: PacketTail) -> None:
+        """Go on with the rest of a long command."""
+        self._upload = tail
+        self._state = _UPLOADING
+        if self._inbox:
+            data = bytes(self._inbox)
+            self._inbox.clear()
+            self.release_reading(INBOX_IS_FULL)
+            self._queue(data)
+
+    def _pass_upload(self, data: bytes, tail: PacketTail) -> None:
+        if self._refusal is None:
+            self._backend.write(data)
+        if not tail.over:
+            return
+        self._upload = None
+        if self._refusal is not None:
+            error, self._refusal = self._refusal, None
+            self.write(error.packet(tail.sequence + 1))
+        self._state = _IDLE if self._response.over else _BUSY
+
+    # -- refusing and holding -------------------------------------------------------------------------------
+
+    def _refuse_statement(self, kind: Kind, data: bytes, tail: PacketTail | None) -> None:
+        served, text = self._served, data[HEADER_BYTES + 1 : HEADER_BYTES + 1 + HEAD_BYTES]
+        branch, words = served.branch, verb(text)
+        served.refused_count += 1
+        self._preparing = None
+        self._refuse(ProxyError(refusal(branch, kind, words)), tail)
+        self._report(Refused(self.user, self.peer, branch.database, branch.name, words, digest(text)))
+
+    def _refuse(self, error: ProxyError, tail: PacketTail | None) -> None:
+        """Answer a command with an error, once all of it is here; the server does not hear of it."""
+        if tail is None:
+            self.write(error.packet())
+        else:
+            self._refusal = error
+            self._follow(tail)
+
+    def _wait_at_gate(self, text: bytes, command: tuple[int, Kind, bytes, PacketTail | None]) -> bool:
+        """Hold a command that would begin a transaction on a table that is being swapped."""
+        gate = self._served.gate
+        if gate is None or self._in_transaction or self._tables_locked or not gate.concerns(text):
+            return False
+        if not gate.hold(self, len(command[2])):
+            return False
+        self._state = _HELD
+        self._waiting = command
+        return True
+
+    def released(self) -> None:
+        """Go on with the command that was held."""
+        if self._waiting is not None and self._state == _HELD:
+            number, kind, data, tail = self._waiting
+            self._waiting = None
+            self._send(number, kind, data, tail)
+
+    def _notice_lock(self, data: bytes) -> None:
+        """Remember LOCK TABLES: who holds a table's lock must not wait for somebody who wants it."""
+        words = verb(data[HEADER_BYTES + 1 : HEADER_BYTES + 1 + HEAD_BYTES])
+        if words.startswith(("LOCK", "UNLOCK")):
+            self._tables_locked = words.startswith("LOCK")
+
+    # -- from the backend -----------------------------------------------------------------------------------
+
+    def answered(self, data: bytes) -> None:
+        """Take a chunk from the backend."""
+        try:
+            over = self._response.feed(data)
+        except RemoteError as error:
+            if not self._response.over:
+                log.error("backend.misunderstood", branch=self._served.branch.name, reason=str(error))
+            self.abort()
+            return
+        self.write(data)
+        if over:
+            self._finish()
+
+    def _finish(self) -> None:
+        """The answer is over."""
+        response = self._response
+        self._counter.record((perf_counter_ns() - self._started_ns) // 1000, response.errors)
+        in_transaction = response.status & _IN_TRANSACTION != 0
+        if in_transaction != self._in_transaction:
+            self._in_transaction = in_transaction
+            self._served.in_transaction += 1 if in_transaction else -1
+        if self._command != _QUERY:
+            self._finish_command()
+        if self._state == _UPLOADING:
+            # The server answered without having read the whole command: it will not read the rest either.
+            self._end(None)
+            return
+        self._state = _IDLE
+        if self._inbox:
+            self._take_from_inbox()
+        elif self._served.draining:
+            self.leave_when_idle()
+
+    def _finish_command(self) -> None:
+        if self._command == Command.STMT_PREPARE:
+            if self._response.prepared_id is not None and self._preparing is not None:
+                self._statements[self._response.prepared_id] = self._preparing
+            self._preparing = None
+        elif self._command == Command.RESET_CONNECTION and not self._response.errors:
+            self._statements.clear()
+            self._tables_locked = False
+
+    def backend_lost(self) -> None:
+        """The server closed the connection: say so if a command waits for an answer."""
+        if self._state == _CLOSED:
+            return
+        if self._state == _HELD:
+            self._end(BackendLost("the connection to the server was lost; the statement was not executed"))
+        elif self._state == _BUSY and self._response.untouched:
+            lost = "the connection to the server was lost during the statement; it may or may not have run"
+            self._end(BackendLost(lost))
+        else:
+            self._end(None)
+
+    # -- the end --------------------------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether a statement or a transaction is under way."""
+        return self._in_transaction or self._state in (_BUSY, _UPLOADING)
+
+    def idle_s(self) -> float:
+        """How long ago the last command came; 0 while one is being served."""
+        return (perf_counter_ns() - self._started_ns) / 1e9 if self._state == _IDLE else 0.0
+
+    def leave_when_idle(self) -> None:
+        """Close between two transactions: now, or when the present one ends."""
+        if self._state == _IDLE and not self._in_transaction:
+            self.close()
+
+    def _end(self, error: ProxyError | None) -> None:
+        if error is not None:
+            self.write(error.packet())
+        self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave nothing behind: no place at the gate, no count, no backend."""
+        state, self._state = self._state, _CLOSED
+        served = self._served
+        served.clients.discard(self)
+        if self._in_transaction:
+            served.in_transaction -= 1
+        if state == _HELD and served.gate is not None:
+            served.gate.forget(self)
+        if not self._response.over:
+            self._counter.in_flight -= 1
+            self._backend.abort()
+        elif state == _UPLOADING:
+            self._backend.abort()
+        else:
+            self._backend.leave()
+        self._inbox.clear()
+        self._statements.clear()
+
+
+def _statement_id(data: bytes) -> int:
+    """Return which prepared statement a packet is about; what is too short the server will refuse."""
+    return int.from_bytes(data[HEADER_BYTES + 1 : HEADER_BYTES + 5], "little")

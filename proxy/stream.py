@@ -1,0 +1,94 @@
+"""I am the only file that touches a transport: bytes in by callback, bytes out, pause and resume, TLS.
+
+A Stream is one end of a relay. What its own peer does not take fast enough is told to `other`, which stops
+reading until the backlog is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl as tls
+from collections.abc import Callable
+from typing import Final, cast
+
+WRITE_HIGH_BYTES: Final = 256 * 1024
+WRITE_LOW_BYTES: Final = 64 * 1024
+
+# Why a stream does not read: each reason is held and let go by itself.
+PEER_IS_SLOW: Final = 1
+INBOX_IS_FULL: Final = 2
+
+
+class Stream(asyncio.Protocol):
+    """One socket, driven by its event loop's callbacks."""
+
+    __slots__ = ("_holds", "other", "transport", "write")
+
+    transport: asyncio.Transport
+    write: Callable[[bytes], None]
+
+    def __init__(self) -> None:
+        self.other: Stream | None = None
+        self._holds = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport the loop made (uvloop's are not registered as asyncio's)."""
+        self.adopt(cast("asyncio.Transport", transport))
+
+    def adopt(self, transport: asyncio.Transport) -> None:
+        """Go on with a transport that may have served another protocol before."""
+        self.transport = transport
+        self.write = transport.write
+        transport.set_write_buffer_limits(WRITE_HIGH_BYTES, WRITE_LOW_BYTES)
+
+    def pause_writing(self) -> None:
+        """Our peer is slow: the other side must not send us more."""
+        if self.other is not None:
+            self.other.hold_reading(PEER_IS_SLOW)
+
+    def resume_writing(self) -> None:
+        """Our peer has caught up."""
+        if self.other is not None:
+            self.other.release_reading(PEER_IS_SLOW)
+
+    def hold_reading(self, reason: int) -> None:
+        """Stop reading from the socket until the reason is gone."""
+        if not self._holds and not self.transport.is_closing():
+            self.transport.pause_reading()
+        self._holds |= reason
+
+    def release_reading(self, reason: int) -> None:
+        """Take a reason back; read on when it was the last one."""
+        if self._holds & reason:
+            self._holds &= ~reason
+            if not self._holds and not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    def close(self) -> None:
+        """Send what is still to be sent, then close."""
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close at once; what is still to be sent is lost."""
+        self.transport.abort()
+
+
+async def accept(
+    protocol: Stream, sock: socket.socket, context: tls.SSLContext | None, timeout_s: float
+) -> None:
+    """Give an accepted socket to a stream, inside TLS when a context is given. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    await loop.connect_accepted_socket(
+        lambda: protocol, sock, ssl=context, ssl_handshake_timeout=timeout_s if context else None
+    )
+
+
+async def connect(protocol: Stream, *, path: str | None, host: str, port: int) -> None:
+    """Connect a stream to a Unix socket, or to a TCP port when there is no path. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    if path:
+        await loop.create_unix_connection(lambda: protocol, path)
+    else:
+        await loop.create_connection(lambda: protocol, host, port)

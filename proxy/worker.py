@@ -1,0 +1,114 @@
+"""I assemble one worker process, and drain it on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import os
+import secrets
+import signal
+import socket
+import time
+
+import structlog
+
+from conf.settings import Settings
+from proxy.agent import Agent
+from proxy.branches import Branches
+from proxy.channel import Hello
+from proxy.listener import Listener
+from proxy.login import Desk, log_in
+from proxy.tls import server_context
+
+log = structlog.get_logger()
+
+CONTROL_SOCKET = "control.sock"
+DRAIN_TIMEOUT_S = 10.0
+"""How long transactions under way may take once the worker is to end."""
+JANITOR_INTERVAL_S = 1.0
+
+
+class Worker:
+    """One process that serves clients: everything it consists of, and its life from start to drain."""
+
+    def __init__(self, settings: Settings, number: int) -> None:
+        proxy = settings.proxy
+        self._proxy = proxy
+        self._branches = Branches()
+        hello = Hello(number, os.getpid(), secrets.token_hex(8))
+        self._agent = Agent(
+            settings.run_dir / CONTROL_SOCKET,
+            self._branches,
+            hello,
+            wake_timeout_s=proxy.connect_timeout_s,
+        )
+        # Far above the ids that servers give, so that a KILL with one of ours hits nobody.
+        connection_ids = itertools.cycle(range((number & 0xFF) + 1 << 23, (number & 0xFF) + 2 << 23))
+        self._desk = Desk(
+            self._branches,
+            server_context(proxy, settings.state_dir),
+            proxy.connect_timeout_s,
+            connection_ids.__next__,
+            self._agent.locate,
+            self._agent.send,
+        )
+        self._listener = Listener(
+            proxy.host,
+            proxy.port,
+            max_connections=max(1, -(-proxy.max_connections // proxy.workers)),
+            clients=lambda: self._branches.clients,
+            admit=self._admit,
+        )
+
+    async def run(self) -> None:
+        """Serve until SIGTERM, SIGINT or an order to drain; then end what is under way and return."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._agent.drain.set)
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(self._serve())
+            running = [
+                tasks.create_task(endless)
+                for endless in (self._agent.run(), self._agent.report(), self._clean_up())
+            ]
+            await self._agent.drain.wait()
+            serving.cancel()
+            await self._drain()
+            for task in running:
+                task.cancel()
+        log.info("worker.ended")
+
+    async def _serve(self) -> None:
+        await self._agent.routed.wait()
+        if self._agent.drain.is_set():
+            return
+        self._listener.open()
+        # What lives now lives as long as the process: the collector need not look at it again.
+        gc.freeze()
+        log.info("worker.listening", host=self._proxy.host, port=self._proxy.port)
+        try:
+            await self._listener.serve()
+        finally:
+            self._listener.close()
+
+    async def _admit(self, sock: socket.socket, peer: str) -> None:
+        await log_in(sock, peer, self._desk)
+
+    async def _clean_up(self) -> None:
+        """Disconnect clients that have been silent for too long."""
+        while True:
+            await asyncio.sleep(JANITOR_INTERVAL_S)
+            for served in self._branches:
+                for client in list(served.clients):
+                    if client.idle_s() > self._proxy.wait_timeout_s:
+                        client.close()
+
+    async def _drain(self) -> None:
+        log.info("worker.draining", clients=self._branches.clients)
+        self._branches.drain()
+        deadline = time.monotonic() + DRAIN_TIMEOUT_S
+        while self._branches.clients and time.monotonic() < deadline:  # noqa: ASYNC110 once, at the end
+            await asyncio.sleep(0.02)
+        if self._branches.clients:
+            log.warning("worker.clients_cut_off", clients=self._branches.clients)

@@ -1,0 +1,109 @@
+"""I run real proxy workers in front of real servers, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from conf.settings import run_dir
+from proxy import channel
+from proxy.wire.auth import sha2_verifier
+from router.model import Branch, Server, User
+from tests.support.channel import Control, listening
+from tests.support.servers import free_port
+
+PASSWORD = "a long random secret of an application"
+
+
+@dataclass
+class Proxy:
+    """A running proxy: where to connect, and the strings to pull."""
+
+    port: int
+    control: Control
+    processes: list[asyncio.subprocess.Process] = field(default_factory=list)
+
+    @property
+    def pids(self) -> list[int]:
+        """The workers' process ids."""
+        return [process.pid for process in self.processes]
+
+    async def publish(self, branches: Sequence[Branch], users: Sequence[User]) -> None:
+        """Send a new routing table and wait until the workers have it."""
+        version = self.control.routes.version + 1
+        self.control.routes = channel.Routes(version, self.control.routes.greeting, [*users], [*branches])
+        self.control.send(self.control.routes)
+
+
+def user(name: str = "app", *, database: str = "shop", branch: str | None = None) -> User:
+    """A user with the password all tests know."""
+    return User(name, sha2_verifier(PASSWORD), database, branch)
+
+
+def production(server: Server, schema: str, *, safe: bool = True, database: str = "shop") -> Branch:
+    """A production branch on a server."""
+    return Branch(database, "main", schema, True, safe, False, server)
+
+
+@contextlib.asynccontextmanager
+async def running_proxy(
+    folder: Path,
+    branches: Sequence[Branch],
+    users: Sequence[User],
+    *,
+    workers: int = 1,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[Proxy]:
+    """Run workers with these routes; at the end they are drained and must exit with 0."""
+    port = free_port()
+    state = folder / "state"
+    greeting = next((branch.server.version for branch in branches if branch.server), "9.7.0")
+    routes = channel.Routes(1, greeting, [*users], [*branches])
+    async with listening(run_dir(state.absolute()) / "control.sock", routes) as control:
+        proxy = Proxy(port, control)
+        settings = {
+            "HEADGATE_STATE": str(state),
+            "HEADGATE_PROXY_PORT": str(port),
+            "HEADGATE_PROXY_WORKERS": str(workers),
+            **(environment or {}),
+        }
+        try:
+            for number in range(workers):
+                proxy.processes.append(await start_worker(number, settings))
+            for number in range(workers):
+                await control.wait_for(channel.Hello, lambda hello, n=number: hello.worker == n)
+            await _listening(port)
+            yield proxy
+        finally:
+            for process in proxy.processes:
+                if process.returncode is None:
+                    process.send_signal(signal.SIGTERM)
+            for process in proxy.processes:
+                async with asyncio.timeout(20):
+                    await process.wait()
+    assert all(process.returncode in (0, -signal.SIGKILL) for process in proxy.processes)
+
+
+async def start_worker(number: int, settings: Mapping[str, str]) -> asyncio.subprocess.Process:
+    """Start one worker process."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "proxy", "--worker", str(number), env={**os.environ, **settings}
+    )
+
+
+async def _listening(port: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.01)
+                continue
+            writer.close()
+            return
