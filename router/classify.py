@@ -82,6 +82,9 @@ _PREPARE = re.compile(
 )
 _PASSWORD = re.compile(rb"(?<![\w$@.`'\"])password(?![\w$])", re.IGNORECASE)
 
+# Kinds that what comes later in the text could still change.
+_DECIDED_BY_THE_END: Final = frozenset({Kind.EMPTY, Kind.TRANSACTION, Kind.SET})
+
 _EXECUTED, _SKIPPED, _SKIPPED_NESTED = range(3)
 _COMMENTS_MAX = 4
 _WORDS_MAX = 5
@@ -94,7 +97,10 @@ def classify(data: bytes, start: int = 0) -> Kind:
         kind = _KIND_OF_WORD.get(match[1])
         if kind:
             return kind
-    return _classify_slowly(data[start : start + HEAD_BYTES])
+    kind = _classify_slowly(data[start : start + HEAD_BYTES])
+    if len(data) - start > HEAD_BYTES and kind in _DECIDED_BY_THE_END:
+        return Kind.UNKNOWN
+    return kind
 
 
 def verb(text: bytes) -> str:
@@ -121,7 +127,10 @@ def _classify_slowly(text: bytes) -> Kind:
     if comments > _COMMENTS_MAX:
         return Kind.UNKNOWN
     # Skipping one comment can uncover others, so every combination is as long as the most there may be.
-    for choices in itertools.product((_EXECUTED, _SKIPPED, _SKIPPED_NESTED), repeat=_COMMENTS_MAX):
+    for choices in itertools.product((# Kinds that what comes later in the text could still change.
+_DECIDED_BY_THE_END: Final = frozenset({Kind.EMPTY, Kind.TRANSACTION, Kind.SET})
+
+_EXECUTED, _SKIPPED, _SKIPPED_NESTED), repeat=_COMMENTS_MAX):
         words, comments, clean = _words(text, choices)
         if comments > _COMMENTS_MAX:
             return Kind.UNKNOWN
@@ -152,11 +161,16 @@ def _words(text: bytes, choices: Sequence[int]) -> tuple[list[str], int, bool]:
             words.append(word[0].decode("ascii").upper())
             at = word.end()
         else:
-            return words, comments, bool(words) and text[at : at + 1] == b";"
+            return words, comments, _is_end(text, at, bool(words))
         if at < 0:
             # A comment without an end.
             return [], comments, False
     return words, comments, False
+
+
+def _is_end(text: bytes, at: int, after_words: bool) -> bool:
+    """Say whether a statement ends here; a semicolon in front of one is not an end."""
+    return text[at : at + 1] == b";" and (after_words or not text[at + 1 :].strip())
 
 
 def _next_token(text: bytes, at: int, words: list[str]) -> int:

@@ -52,8 +52,8 @@ class RoutingTable:
     def route(self, login: str) -> Route:
         """Return where a login goes. Raises UnknownUser or UnknownBranch."""
         user, wanted = self.find(login)
-        name = wanted or user.branch
-        if wanted and user.branch and wanted != user.branch:
+        name = user.branch if wanted is None else wanted
+        if wanted is not None and user.branch and wanted != user.branch:
             raise UnknownBranch(
                 f"user {user.name!r} belongs to branch {user.branch!r} of database {user.database!r} and "
                 f"cannot reach branch {wanted!r}: ask for a user of that branch with "

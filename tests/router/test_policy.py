@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from router.classify import Kind
+from router.model import Branch
+from router.policy import REFUSED_WHEN_SAFE, refusal, refused_kinds
+
+MAIN = Branch("shop", "main", "shop", production=True, safe_migrations=True, sleepable=False)
+OPEN = Branch("shop", "dev", "shop", production=False, safe_migrations=False, sleepable=True)
+
+
+def test_a_safe_branch_refuses_what_is_not_known_to_be_harmless() -> None:
+    assert refused_kinds(MAIN) == {Kind.DDL, Kind.ADMIN, Kind.DYNAMIC, Kind.UNKNOWN}
+
+
+def test_an_open_branch_refuses_nothing() -> None:
+    assert not refused_kinds(OPEN)
+
+
+def test_refused_ddl_is_told_with_the_command_to_run_instead() -> None:
+    text = refusal(MAIN, Kind.DDL, "ALTER TABLE")
+    assert text.startswith('direct DDL is disabled on branch "main" of "shop" (safe migrations)')
+    assert text.endswith("headgate branch create shop my-change")
+
+
+@pytest.mark.parametrize("kind", sorted(REFUSED_WHEN_SAFE))
+def test_a_refusal_names_the_branch_and_fits_an_error_packet(kind: Kind) -> None:
+    long = Branch("d" * 63, "b" * 63, "shop", production=True, safe_migrations=True, sleepable=False)
+    text = refusal(long, kind, "OPTIMIZE TABLE")
+    assert "b" * 63 in text
+    assert len(text.encode()) <= 512
