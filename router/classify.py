@@ -127,10 +127,7 @@ def _classify_slowly(text: bytes) -> Kind:
     if comments > _COMMENTS_MAX:
         return Kind.UNKNOWN
     # Skipping one comment can uncover others, so every combination is as long as the most there may be.
-    for choices in itertools.product((# Kinds that what comes later in the text could still change.
-_DECIDED_BY_THE_END: Final = frozenset({Kind.EMPTY, Kind.TRANSACTION, Kind.SET})
-
-_EXECUTED, _SKIPPED, _SKIPPED_NESTED), repeat=_COMMENTS_MAX):
+    for choices in itertools.product((_EXECUTED, _SKIPPED, _SKIPPED_NESTED), repeat=_COMMENTS_MAX):
         words, comments, clean = _words(text, choices)
         if comments > _COMMENTS_MAX:
             return Kind.UNKNOWN
