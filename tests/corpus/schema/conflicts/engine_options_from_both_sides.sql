@@ -1,0 +1,7 @@
+-- base
+CREATE TABLE t (id INT PRIMARY KEY, n INT);
+-- branch
+ALTER TABLE t STATS_PERSISTENT=1, ADD COLUMN z INT;
+-- production
+ALTER TABLE t ROW_FORMAT=COMPACT, COMMENT='c';
+-- expect ok

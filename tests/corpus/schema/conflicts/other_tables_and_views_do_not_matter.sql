@@ -1,0 +1,11 @@
+-- base
+CREATE TABLE t (id INT PRIMARY KEY);
+CREATE TABLE gone (id INT PRIMARY KEY);
+CREATE VIEW v AS SELECT id FROM t;
+-- branch
+ALTER TABLE t ADD COLUMN n INT;
+-- production
+DROP TABLE gone;
+CREATE TABLE come (id INT PRIMARY KEY);
+DROP VIEW v;
+-- expect ok

@@ -1,0 +1,7 @@
+-- base
+CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(5000)) DEFAULT CHARSET=utf8mb4;
+-- branch
+ALTER TABLE t ADD COLUMN b VARCHAR(7000);
+-- production
+ALTER TABLE t ADD COLUMN c VARCHAR(7000);
+-- expect conflict

@@ -1,0 +1,7 @@
+-- base
+CREATE TABLE t (id INT PRIMARY KEY);
+-- branch
+ALTER TABLE t ADD COLUMN v INT;
+-- production
+ALTER TABLE t ADD COLUMN v INT;
+-- expect nothing

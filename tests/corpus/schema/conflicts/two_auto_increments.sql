@@ -1,0 +1,7 @@
+-- base
+CREATE TABLE t (a INT NOT NULL, b INT NOT NULL, PRIMARY KEY (a), KEY kb (b));
+-- branch
+ALTER TABLE t MODIFY a INT NOT NULL AUTO_INCREMENT;
+-- production
+ALTER TABLE t MODIFY b INT NOT NULL AUTO_INCREMENT;
+-- expect conflict

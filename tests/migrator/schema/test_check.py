@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import pytest
+
+from migrator.schema.check import Review, check
+from migrator.schema.errors import ProofFailed, SchemaError
+from migrator.schema.introspect import open_reader, read_schema
+from migrator.schema.model import Schema
+from router.model import Flavor, Server
+from router.servers.process import LocalServer
+from tests.migrator.schema.corpus import Case, conflict_cases, drop_databases, make_database
+
+CASES = conflict_cases()
+
+
+async def sides(server: Server, database: str, case: Case) -> list[Schema]:
+    """Return base, branch and production of a case."""
+    found = []
+    for section in ("base", "branch", "production"):
+        statements = case.statements["base"] + (case.statements[section] if section != "base" else [])
+        await make_database(server, database, statements)
+        async with await open_reader(server) as connection:
+            found.append(await read_schema(connection, database))
+    return found
+
+
+def verdict(review: Review) -> str:
+    if review.conflicts:
+        return "conflict"
+    return "ok" if review.plan.operations else "nothing"
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+async def test_two_changes_go_together_or_not_whoever_came_first(
+    server: LocalServer, database: str, case: Case
+) -> None:
+    base, branch, production = await sides(server.server, database, case)
+    async with await open_reader(server.server) as scratch:
+        review = await check(scratch, base=base, branch=branch, production=production)
+        mirrored = await check(scratch, base=base, branch=production, production=branch)
+    expected = case.expect(server.server.flavor)
+    assert verdict(review) == expected, review
+    assert (verdict(mirrored) == "conflict") == (expected == "conflict"), mirrored
+    assert case.plan in "; ".join(review.plan.statements)
+    assert case.note in "; ".join(review.notes)
+    assert case.reason in "; ".join(map(str, review.conflicts))
+    if expected != "ok":
+        assert review.target == production
+
+
+async def test_a_branch_without_changes_has_nothing_to_deploy(server: LocalServer, database: str) -> None:
+    case = Case("", {"base": ["CREATE TABLE t (a INT)"], "branch": [], "production": []})
+    base, branch, production = await sides(server.server, database, case)
+    async with await open_reader(server.server) as scratch:
+        review = await check(scratch, base=base, branch=branch, production=production)
+    assert review.plan.empty
+    assert review.target == production
+
+
+async def test_the_target_is_what_the_server_makes_of_it(server: LocalServer, database: str) -> None:
+    branch_does = ["ALTER TABLE t ADD COLUMN b INT", "CREATE TABLE n (id INT PRIMARY KEY)", "DROP TABLE gone"]
+    case = Case("", {"base": ["CREATE TABLE t (a INT)", "CREATE TABLE gone (a INT)"], "branch": branch_does})
+    case.statements["production"] = []
+    base, branch, production = await sides(server.server, database, case)
+    async with await open_reader(server.server) as scratch:
+        review = await check(scratch, base=base, branch=branch, production=production)
+        assert [operation.kind.value for operation in review.plan.operations] == ["create", "alter", "drop"]
+        assert review.plan.operations[2].losses == ("table 'gone' with all its rows",)
+        assert review.targets.keys() == {"t", "n"}
+        again = await check(scratch, base=review.target, branch=branch, production=review.target)
+    assert again.plan.empty
+
+
+async def test_changes_that_are_not_deployed_are_told(server: LocalServer, database: str) -> None:
+    base_has = ["CREATE TABLE t (a INT)", "CREATE VIEW v AS SELECT a FROM t"]
+    branch_does = [
+        "CREATE OR REPLACE VIEW v AS SELECT a + 1 AS a FROM t",
+        "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1",
+    ]
+    case = Case("", {"base": base_has, "branch": branch_does, "production": []})
+    base, branch, production = await sides(server.server, database, case)
+    async with await open_reader(server.server) as scratch:
+        review = await check(scratch, base=base, branch=branch, production=production)
+        known = await check(scratch, base=base, branch=branch, production=branch)
+    assert [sentence.split(",")[0] for sentence in review.plan.unsupported] == [
+        "trigger 'g' is added",
+        "view 'v' is changed",
+    ]
+    assert known.plan.empty
+
+
+async def test_a_change_to_a_table_we_cannot_print_back_is_told(
+    mariadb: LocalServer, mariadb_database: str
+) -> None:
+    base_has = ["CREATE TABLE t (a INT) WITH SYSTEM VERSIONING", "CREATE TABLE u (a INT)"]
+    branch_does = ["SET system_versioning_alter_history = KEEP", "ALTER TABLE t ADD COLUMN b INT"]
+    case = Case("", {"base": base_has, "branch": branch_does, "production": []})
+    base, branch, production = await sides(mariadb.server, mariadb_database, case)
+    async with await open_reader(mariadb.server) as scratch:
+        review = await check(scratch, base=base, branch=branch, production=production)
+    assert len(review.plan.unsupported) == 1
+    assert "SYSTEM VERSIONING" in review.plan.unsupported[0]
+    assert not review.plan.operations
+
+
+async def test_a_change_that_cannot_be_repeated_is_no_conflict(
+    mysql: LocalServer, mysql_database: str
+) -> None:
+    base_has = [
+        "CREATE TABLE p (id INT PRIMARY KEY)",
+        "CREATE TABLE c (p INT, FOREIGN KEY (p) REFERENCES p (id))",
+    ]
+    case = Case("", {"base": base_has, "branch": ["SET foreign_key_checks = 0", "DROP TABLE p"]})
+    case.statements["production"] = []
+    base, branch, production = await sides(mysql.server, mysql_database, case)
+    async with await open_reader(mysql.server) as scratch:
+        with pytest.raises(ProofFailed, match="3730"):
+            await check(scratch, base=base, branch=branch, production=production)
+
+
+async def test_schemas_of_two_flavours_are_not_compared(mysql: LocalServer, mysql_database: str) -> None:
+    async with await open_reader(mysql.server) as scratch:
+        schema = await read_schema(scratch, mysql_database)
+        other = Schema(Flavor.MARIADB, "10.11", "utf8mb4_general_ci")
+        with pytest.raises(SchemaError, match="cannot be compared"):
+            await check(scratch, base=schema, branch=other, production=schema)
+    await drop_databases(mysql.server)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import pytest
+
+from migrator.schema.clone import load_tables
+from migrator.schema.errors import ReadFailed
+from migrator.schema.introspect import open_reader, read_schema, split_definer
+from migrator.schema.model import CodeKind
+from router.database import quote_name
+from router.model import Flavor
+from router.servers.process import LocalServer
+from tests.migrator.schema.corpus import drop_databases, load, table_statements
+
+OPAQUE = {
+    Flavor.MYSQL: {"autoextend", "secondary", "spaces"},
+    Flavor.MARIADB: {"periods", "versioned"},
+}
+
+
+async def test_every_kind_of_table_is_read_and_means_the_same_when_made_again(
+    server: LocalServer, database: str
+) -> None:
+    flavor = server.server.flavor
+    async with await load(server.server, database, table_statements(flavor)) as connection:
+        schema = await read_schema(connection, database)
+        assert schema.opaque.keys() == OPAQUE[flavor]
+        assert len(schema.tables) + len(schema.opaque) == len(table_statements(flavor))
+        again = database + "_again"
+        await connection.execute(f"CREATE DATABASE {quote_name(again)}")
+        try:
+            await connection.execute(f"USE {quote_name(again)}")
+            await load_tables(connection, schema)
+            assert (await read_schema(connection, again)).same_as(schema)
+        finally:
+            await drop_databases(server.server, again)
+
+
+async def test_defaults_that_are_no_text_come_back_as_the_same_bytes(
+    server: LocalServer, database: str
+) -> None:
+    statement = next(s for s in table_statements(server.server.flavor) if "binary_defaults" in s)
+    async with await load(server.server, database, [statement]) as connection:
+        schema = await read_schema(connection, database)
+        await connection.execute("DROP TABLE binary_defaults")
+        await load_tables(connection, schema)
+        await connection.execute("INSERT INTO binary_defaults VALUES ()")
+        row = await connection.fetch_one("SELECT HEX(a), HEX(b), HEX(c), HEX(d), HEX(e) FROM binary_defaults")
+        assert row == (b"FF00", b"00FF0102", b"27275C5C", b"C3A4", b"275CFF0A0D1A")
+
+
+async def test_code_is_read_without_its_definer(server: LocalServer, database: str) -> None:
+    statements = [
+        "CREATE TABLE t (a INT)",
+        "CREATE VIEW v AS SELECT a, 'ä漢' AS b FROM t",
+        "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.a = 1",
+        "CREATE FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1",
+        "CREATE PROCEDURE p() SELECT 'DEFINER=`x`@`y` '",
+        "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO SET @a = 1",
+    ]
+    async with await load(server.server, database, statements) as connection:
+        schema = await read_schema(connection, database)
+    assert {code.kind: code.name for code in schema.code} == {
+        CodeKind.VIEW: "v",
+        CodeKind.TRIGGER: "g",
+        CodeKind.FUNCTION: "f",
+        CodeKind.PROCEDURE: "p",
+        CodeKind.EVENT: "e",
+    }
+    assert all("DEFINER=`tester`" not in code.text for code in schema.code)
+    assert all(code.definer.startswith("`tester`") for code in schema.code)
+    assert "ä漢" in next(code.text for code in schema.code if code.kind is CodeKind.VIEW)
+
+
+async def test_a_session_that_prints_in_other_ways_is_no_trouble(server: LocalServer, database: str) -> None:
+    async with await load(server.server, database, ["CREATE TABLE t (`select` INT, b INT)"]) as connection:
+        expected = await read_schema(connection, database)
+        await connection.execute("SET GLOBAL sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES,PIPES_AS_CONCAT'")
+        try:
+            async with await open_reader(server.server) as other:
+                assert await read_schema(other, database) == expected
+        finally:
+            await connection.execute("SET GLOBAL sql_mode = DEFAULT")
+
+
+async def test_a_database_that_is_not_there_is_named(server: LocalServer) -> None:
+    async with await open_reader(server.server) as connection:
+        with pytest.raises(ReadFailed, match="no database 'nowhere'"):
+            await read_schema(connection, "nowhere")
+
+
+def test_only_the_first_definer_is_taken() -> None:
+    text = "CREATE DEFINER=`a``b`@`%` PROCEDURE `p`() SELECT 'DEFINER=`x`@`y` '"
+    definer, bare = split_definer(text)
+    assert definer == "`a``b`@`%`"
+    assert bare == "CREATE PROCEDURE `p`() SELECT 'DEFINER=`x`@`y` '"

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from migrator.schema.diff import diff
+from migrator.schema.errors import ProofFailed
+from migrator.schema.introspect import open_reader, read_schema
+from migrator.schema.model import Schema
+from migrator.schema.plan import Operation, OperationKind, Plan
+from migrator.schema.verify import PREFIX, drop_leftovers, prove, proving_ground, surroundings
+from router.errors import DatabaseError
+from router.model import Server
+from router.servers.process import LocalServer
+from tests.migrator.schema.corpus import drop_databases, load, make_database, split
+from tests.migrator.schema.tables import make_table
+
+BASE = "CREATE TABLE t (id INT PRIMARY KEY, n INT);\nCREATE TABLE u (id INT PRIMARY KEY);\n"
+
+
+async def schemas(server: Server, database: str, *steps: str) -> list[Schema]:
+    """Return the schema after each step."""
+    found = []
+    async with await load(server, database, []) as connection:
+        for step in steps:
+            for statement in split(step):
+                await connection.execute(statement)
+            found.append(await read_schema(connection, database))
+    return found
+
+
+async def scratch_databases(server: Server) -> list[object]:
+    async with await open_reader(server) as connection:
+        pattern = PREFIX.replace("_", r"\_") + "%"
+        return await connection.fetch_all("SHOW DATABASES LIKE %s", pattern)
+
+
+async def test_a_plan_that_does_what_it_should_is_proved(server: LocalServer, database: str) -> None:
+    before, after = await schemas(
+        server.server, database, BASE, "ALTER TABLE t ADD COLUMN c INT, ADD KEY (n);\n"
+    )
+    async with await open_reader(server.server) as scratch:
+        proof = await prove(scratch, before, diff(before, after), after)
+    assert proof.tables["t"].same_as(after.tables["t"])
+    assert proof.no_way_back is None
+    assert not await scratch_databases(server.server)
+
+
+async def test_a_plan_that_does_something_else_is_caught(server: LocalServer, database: str) -> None:
+    before, after = await schemas(server.server, database, BASE, "ALTER TABLE t ADD COLUMN c INT;\n")
+    statement = "ALTER TABLE `t` ADD COLUMN `c` bigint"
+    wrong = Plan((Operation(OperationKind.ALTER, "t", (statement,), before.tables["t"], after.tables["t"]),))
+    async with await open_reader(server.server) as scratch:
+        with pytest.raises(ProofFailed, match=r"(?s)'t' is not as it should be.*`c` bigint") as caught:
+            await prove(scratch, before, wrong, after)
+    assert caught.value.statement == statement
+    assert not await scratch_databases(server.server)
+
+
+async def test_a_refused_statement_is_told_with_the_servers_words(server: LocalServer, database: str) -> None:
+    before, after = await schemas(server.server, database, BASE, "ALTER TABLE t ADD COLUMN c INT;\n")
+    statement = "ALTER TABLE `t` DROP COLUMN `nothing`"
+    wrong = Plan((Operation(OperationKind.ALTER, "t", (statement,), before.tables["t"], after.tables["t"]),))
+    async with await open_reader(server.server) as scratch:
+        with pytest.raises(ProofFailed, match="1091") as caught:
+            await prove(scratch, before, wrong, after)
+    assert (caught.value.statement, caught.value.table) == (statement, "t")
+
+
+async def test_a_cancelled_proof_leaves_nothing_behind(mysql: LocalServer, mysql_database: str) -> None:
+    (before,) = await schemas(mysql.server, mysql_database, BASE)
+    started = asyncio.Event()
+
+    async def proof() -> None:
+        async with proving_ground(mysql.server, before):
+            started.set()
+            await asyncio.Event().wait()
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(proof())
+        await started.wait()
+        assert len(await scratch_databases(mysql.server)) == 1
+        task.cancel()
+    assert not await scratch_databases(mysql.server)
+
+
+async def test_leftovers_of_a_killed_process_are_dropped(server: LocalServer) -> None:
+    await make_database(server.server, PREFIX + "0123456789ab", ["CREATE TABLE t (a INT)"])
+    await drop_leftovers(server.server)
+    assert not await scratch_databases(server.server)
+
+
+async def test_tables_tied_to_the_changed_one_are_taken_along(server: LocalServer, database: str) -> None:
+    base = (
+        "CREATE TABLE p (id INT PRIMARY KEY);\n"
+        "CREATE TABLE c (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES p (id));\n"
+        "CREATE TABLE other (id INT PRIMARY KEY);\n"
+    )
+    (schema,) = await schemas(server.server, database, base)
+    assert surroundings([schema], ["p"]) == {"p", "c"}
+    assert surroundings([schema], ["c"]) == {"p", "c"}
+    assert surroundings([schema], ["other"]) == {"other"}
+
+
+async def test_any_table_becomes_any_other_and_back(server: LocalServer) -> None:
+    names = ("pair_before", "pair_after")
+    proved = 0
+
+    @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.randoms(use_true_random=False))
+    def pairs(random: Random) -> None:
+        examples.append((make_table(random, server.server.flavor), make_table(random, server.server.flavor)))
+
+    examples: list[tuple[str, str]] = []
+    pairs()
+    try:
+        for pair in examples:
+            proved += await is_proved(server.server, names, pair)
+    finally:
+        await drop_databases(server.server, *names)
+    assert proved > len(examples) // 2
+
+
+async def is_proved(server: Server, names: tuple[str, str], pair: tuple[str, str]) -> bool:
+    """Prove the way between two tables and back; False when the server does not take one of them."""
+    found = []
+    for name, statement in zip(names, pair, strict=True):
+        try:
+            await make_database(server, name, [statement])
+        except DatabaseError:
+            return False
+        async with await open_reader(server) as connection:
+            found.append(await read_schema(connection, name))
+    before, after = found
+    assert not before.opaque
+    after = replace(after, collation=before.collation)
+    async with await open_reader(server) as scratch:
+        proof = await prove(scratch, before, diff(before, after), after)
+    assert proof.no_way_back is None, pair
+    return True
