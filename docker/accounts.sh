@@ -1,0 +1,13 @@
+# Run once by the production container: Headgate's two accounts. The one for application traffic changes rows and
+# never definitions; the one for schema changes is used by Headgate's control process only.
+docker_process_sql <<SQL
+CREATE USER 'headgate_proxy'@'%' IDENTIFIED BY '${TRAFFIC_PASSWORD}';
+GRANT SELECT, INSERT, UPDATE, DELETE, EXECUTE, SHOW VIEW, CREATE TEMPORARY TABLES, LOCK TABLES
+  ON \`${MYSQL_DATABASE}\`.* TO 'headgate_proxy'@'%';
+
+CREATE USER 'headgate_migrator'@'%' IDENTIFIED BY '${MIGRATOR_PASSWORD}';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, TRIGGER, LOCK TABLES,
+  CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, EXECUTE, CREATE TEMPORARY TABLES,
+  REPLICATION SLAVE, REPLICATION CLIENT, PROCESS, RELOAD, CONNECTION_ADMIN, SESSION_VARIABLES_ADMIN
+  ON *.* TO 'headgate_migrator'@'%';
+SQL

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from router.accounts import MIGRATOR_GLOBAL_RIGHTS, TRAFFIC_RIGHTS, prove_no_ddl
+from router.database import Connection
+from router.model import Account, Flavor, Server
+from router.servers.process import LocalServer
+
+SCRIPT = Path(__file__).parents[2] / "docker" / "accounts.sh"
+
+
+def statements(schema: str) -> list[str]:
+    """What the script would have the container's server run."""
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "MYSQL_DATABASE": schema,
+        "TRAFFIC_PASSWORD": "traffic",
+        "MIGRATOR_PASSWORD": "migrator",
+    }
+    script = f"docker_process_sql() {{ cat; }}; . {SCRIPT}"
+    sql = subprocess.run(
+        ["bash", "-euc", script], env=environment, capture_output=True, check=True, text=True
+    )
+    return [statement.strip() for statement in sql.stdout.split(";") if statement.strip()]
+
+
+async def test_the_containers_accounts_have_the_rights_that_headgate_needs_and_no_more(
+    mysql: LocalServer, mysql_database: str
+) -> None:
+    words = {" ".join(statement.split()) for statement in statements(mysql_database)}
+    assert f"GRANT {TRAFFIC_RIGHTS} ON `{mysql_database}`.* TO 'headgate_proxy'@'%'" in words
+    assert f"GRANT {MIGRATOR_GLOBAL_RIGHTS[Flavor.MYSQL]} ON *.* TO 'headgate_migrator'@'%'" in words
+    async with await Connection.open(mysql.server) as admin:
+        for statement in statements(mysql_database):
+            await admin.execute(statement)
+        try:
+            there = mysql.server
+            traffic = Account("headgate_proxy", "traffic")
+            traffic_server = Server(there.flavor, there.version, there.address, traffic)
+            assert "denied" in await prove_no_ddl(traffic_server, mysql_database)
+        finally:
+            await admin.execute("DROP USER 'headgate_proxy'@'%', 'headgate_migrator'@'%'")
