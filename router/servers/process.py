@@ -28,6 +28,10 @@ POLL_S = 0.01
 
 LOG_KEPT_BYTES = 1_000_000
 
+# https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html
+TOO_MANY_CONNECTIONS = 1040
+REFUSED = frozenset({1045, 1698})
+
 
 class LocalServer:
     """One server process on a data directory that `make_data_directory` made.
@@ -88,14 +92,17 @@ class LocalServer:
         if not self.directory.is_dir():
             raise ServerFailed(f"the local server {self.name!r} has no data directory {self.directory}")
         async with locked(self.directory / "headgate-server.lock"):
-            if self.pid is None and not self._adopt_orphan():
-                self._spawn()
+            adopted = self.pid is not None or self._adopt_orphan()
             try:
                 async with asyncio.timeout(timeout_s):
-                    await self._wait_until_it_answers()
+                    # One that was told to stop before we came ends first, and is started again.
+                    if not (adopted and await self._answered()):
+                        self._spawn()
+                        if not await self._answered():
+                            raise self._failed("ended while it was starting")
             except TimeoutError:
-                self.kill()
-                raise self._failed(f"did not answer within {timeout_s:g} s and was stopped") from None
+                # It may be recovering from a crash: killing it would make it begin anew.
+                raise self._failed(f"did not answer within {timeout_s:g} s (it is left running)") from None
             (self.directory / ADMIN_FILE).unlink(missing_ok=True)
 
     async def stop(self, *, timeout_s: float = 60.0) -> None:
@@ -128,30 +135,34 @@ class LocalServer:
         await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
         shutil.rmtree(run_dir(self.directory), ignore_errors=True)
 
-    async def _wait_until_it_answers(self) -> None:
-        """Poll for the socket: the server makes it last, and the first login then waits for the rest."""
+    async def _answered(self) -> bool:
+        """Wait until the server answers, or False as soon as its process has ended.
+
+        The server makes its socket last, and the first login then waits for the rest.
+        """
         socket = Path(str(self.server.address.socket))
-        while True:
-            if self.pid is None:
-                raise self._failed("ended while it was starting")
+        while self.pid is not None:
             if socket.exists():
                 try:
                     async with await Connection.open(self.server) as connection:
                         version = str(await connection.fetch_value("SELECT VERSION()"))
                     self.server = replace(self.server, version=version)
-                    return
+                    return True
                 except DatabaseError as error:
-                    if error.errno in (1045, 1698):
+                    if error.errno == TOO_MANY_CONNECTIONS:
+                        return True
+                    if error.errno in REFUSED:
                         raise self._failed(
                             f"runs, but refuses the account {self.server.account.user!r}"
                         ) from error
             await asyncio.sleep(POLL_S)
+        return False
 
     async def _answers(self) -> bool:
         try:
             await (await Connection.open(self.server, timeout_s=5.0)).close()
-        except DatabaseError:
-            return False
+        except DatabaseError as error:
+            return error.errno == TOO_MANY_CONNECTIONS
         return True
 
     def _spawn(self) -> None:

@@ -126,7 +126,10 @@ async def test_a_server_outlives_its_killed_starter_and_is_adopted(server_folder
     directory = server_folder / "adopted"
     command = [sys.executable, "-c", STARTER, "mariadb", str(directory)]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": "."}
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     ) as starter:
         assert starter.stdout is not None
         pid = int(await asyncio.to_thread(starter.stdout.readline))
@@ -149,6 +152,20 @@ async def test_a_server_is_adopted_when_its_starter_died_before_noting_the_proce
     assert branch.pid is None
     await branch.start()
     assert branch.pid == pid
+
+
+async def test_a_server_that_is_on_its_way_down_is_started_again(branch: LocalServer) -> None:
+    await branch.start()
+    first = branch.pid
+    async with await Connection.open(branch.server) as connection:
+        await connection.execute("SHUTDOWN")
+    await branch.start()
+    await until(lambda: branch.pid is not None)
+    if branch.pid == first:  # it answered once more on its way down
+        await until(lambda: branch.pid is None)
+        await branch.start()
+    assert branch.pid != first
+    assert await branch.running()
 
 
 async def test_the_process_id_of_another_program_is_not_taken_for_the_server(branch: LocalServer) -> None:
