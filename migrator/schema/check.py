@@ -12,7 +12,7 @@ from migrator.schema.merge import Conflict, merge
 from migrator.schema.model import Schema
 from migrator.schema.plan import Plan
 from migrator.schema.render import render_create
-from migrator.schema.verify import part_of, prove, proving_ground, surroundings
+from migrator.schema.verify import as_printed_by, part_of, prove, proving_ground, surroundings
 from router.database import Connection
 
 
@@ -44,6 +44,9 @@ async def check(scratch: Connection, *, base: Schema, branch: Schema, production
     cannot be made exactly even without production's changes, SchemaError for schemas of different flavours.
     """
     require_same_servers((base, branch, production))
+    base, branch, production = [
+        await as_printed_by(scratch.server, schema) for schema in (base, branch, production)
+    ]
     merged = merge(base, branch, production)
     unsupported = tuple(unsupported_changes(base, branch, production))
     if merged.conflicts:

@@ -50,6 +50,11 @@ def unsupported_changes(before: Schema, after: Schema, already: Schema | None = 
 
     What is in `already` just as it is in `after` needs no deploying and is left out.
     """
+    if before.collation != after.collation and (already is None or already.collation != after.collation):
+        yield (
+            f"the database's default collation is changed to {after.collation}, but it is not deployed: "
+            "make this change on production by hand, or undo it on the branch"
+        )
     for name in sorted({*before.opaque, *after.opaque}):
         if before.opaque.get(name) == after.opaque.get(name):
             continue

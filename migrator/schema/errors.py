@@ -19,6 +19,10 @@ class ReadFailed(SchemaError):
     """A definition could not be read: usually a missing right of the reading account."""
 
 
+class TableVanished(ReadFailed):
+    """A table was there when tables were listed and not when it was read."""
+
+
 class CloneFailed(SchemaError):
     """A server refused one of another server's own definitions."""
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import assert_never
 
-from migrator.schema.errors import NotCanonical, ReadFailed, SchemaError
+from migrator.schema.errors import NotCanonical, ReadFailed, SchemaError, TableVanished
 from migrator.schema.model import Code, CodeKind, OpaqueTable, Schema, Table
 from migrator.schema.parse import parse_create, with_collations
 from router.database import Connection, Row, quote_name
-from router.errors import DatabaseError
+from router.errors import ConnectionLost, DatabaseError
 from router.model import Flavor, Server
 
 # No ANSI_QUOTES, NO_BACKSLASH_ESCAPES or PIPES_AS_CONCAT: they change how definitions are printed and read.
@@ -46,6 +46,11 @@ ROUTINES = (
 )
 EVENTS = "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s ORDER BY EVENT_NAME"
 
+# Tables that the engine keeps beside the one it changes; they are nobody's schema.
+_ENGINES_OWN = re.compile(r"__hg[0-9]+_(?:new|old)$")
+_READS = 3
+_NO_SUCH_TABLE = 1146
+
 _DEFINER = re.compile(r"\bDEFINER=(`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)?)\s+")
 _EVENT_STATUS = re.compile(r"(ON COMPLETION (?:NOT )?PRESERVE) (?:ENABLE|DISABLE(?: ON \w+)?)")
 _COUNTER = re.compile(r" AUTO_INCREMENT=[0-9]+")
@@ -74,8 +79,17 @@ async def read_schema(connection: Connection, schema: str) -> Schema:
     """Read everything in one database; the connection comes from `open_reader`.
 
     Raises ReadFailed when a definition cannot be read, naming it. Tables that cannot be printed back are in
-    `Schema.opaque`, with the reason.
+    `Schema.opaque`, with the reason. Tables that the engine keeps while it changes another one are left out.
     """
+    for _ in range(_READS - 1):
+        try:
+            return await _read_schema(connection, schema)
+        except TableVanished:
+            continue  # somebody renames or drops tables at this moment
+    return await _read_schema(connection, schema)
+
+
+async def _read_schema(connection: Connection, schema: str) -> Schema:
     server = connection.server
     collation = await connection.fetch_value(COLLATION, schema)
     if collation is None:
@@ -112,6 +126,8 @@ async def _read_tables(
     views: list[str] = []
     for raw_name, raw_type, raw_collation in await connection.fetch_all(TABLES, schema):
         name, kind = _text(raw_name), _text(raw_type)
+        if _ENGINES_OWN.search(name):
+            continue
         if kind == "VIEW":
             views.append(name)
         elif kind == "SEQUENCE":
@@ -175,8 +191,11 @@ def split_definer(text: str) -> tuple[str, str]:
 async def _show(connection: Connection, kind: str, name: str) -> Row:
     try:
         row = await connection.fetch_one(f"SHOW CREATE {kind} {quote_name(name)}")
+    except ConnectionLost:
+        raise
     except DatabaseError as error:
-        raise ReadFailed(f"cannot read the definition of {kind.lower()} {name!r}: {error}") from error
+        failure = TableVanished if error.errno == _NO_SUCH_TABLE else ReadFailed
+        raise failure(f"cannot read the definition of {kind.lower()} {name!r}: {error}") from error
     if row is None:
         raise ReadFailed(f"cannot read the definition of {kind.lower()} {name!r}: the server gives no row")
     return row

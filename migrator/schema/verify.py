@@ -54,6 +54,14 @@ class ProvingGround:
         self._name = name
         self._start = start
 
+    async def read(self) -> Schema:
+        """Return the tables as they are now; raises ProofFailed when one cannot be printed back."""
+        try:
+            tables = await read_tables(self._connection, self._name)
+        except NotCanonical as error:
+            raise ProofFailed("", "", f"the result cannot be deployed: {error}") from error
+        return replace(self._start, tables=tables, opaque={}, code=())
+
     async def apply(self, plan: Plan) -> Schema:
         """Run a plan and return the tables as they are then; raises ProofFailed at a refused statement."""
         for operation in plan.operations:
@@ -70,11 +78,7 @@ class ProvingGround:
                         "Look at the statement; undo or change this part on the branch.",
                         table=operation.table,
                     ) from error
-        try:
-            tables = await read_tables(self._connection, self._name)
-        except NotCanonical as error:
-            raise ProofFailed("", "", f"the result cannot be deployed: {error}") from error
-        return replace(self._start, tables=tables, opaque={}, code=())
+        return await self.read()
 
     async def apply_and_compare(self, plan: Plan, expected: Mapping[str, Table]) -> Schema:
         """Run a plan, require that the tables are the expected ones then, and return them."""
@@ -91,6 +95,23 @@ class ProvingGround:
                 table=table,
             )
         return result
+
+
+async def as_printed_by(server: Server, schema: Schema) -> Schema:
+    """Return the schema with its tables as this server prints them.
+
+    Releases print one table in different words; schemas read from servers of different releases can only be
+    compared after one server has printed them all.
+    """
+    if _release(schema.version) == _release(server.version):
+        return schema
+    async with proving_ground(server, part_of(schema, schema.tables)) as ground:
+        printed = await ground.read()
+    return replace(schema, version=server.version, tables=printed.tables)
+
+
+def _release(version: str) -> str:
+    return version.split("-")[0]
 
 
 def surroundings(schemas: Iterable[Schema], names: Iterable[str]) -> set[str]:
