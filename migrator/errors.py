@@ -35,6 +35,10 @@ class SourceChanged(MigratorError):
     """Somebody else changed the definition of a table under migration."""
 
 
+class NotNow(MigratorError):
+    """An attempt was given up because the moment was wrong; a later one may succeed."""
+
+
 class LostOwnership(MigratorError):
     """Another process has taken this operation over; this one must not write any more."""
 

@@ -1,0 +1,213 @@
+"""I fill the target range by range, several ranges at a time, beside those who write to the source."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from conf.settings import MigratorSettings
+from migrator.engine import statements
+from migrator.engine.applier import DUPLICATE, UNFIT
+from migrator.engine.chunks import ChunkSizer
+from migrator.engine.failpoints import reach
+from migrator.engine.follow import FULL_PAUSE_S, Follower
+from migrator.engine.keys import Key
+from migrator.engine.ranges import Region
+from migrator.engine.session import FULL, REPEATABLE, Session
+from migrator.engine.statements import STATE
+from migrator.errors import MigratorError
+from migrator.throttle.throttler import Throttle
+from router.database import Connection
+from router.errors import ConnectionLost, DatabaseError
+
+log = structlog.get_logger()
+
+DUPLICATE_ATTEMPTS = 5
+LOST_ATTEMPTS = 30
+BACKLOG_STOP = 20_000
+BACKLOG_GO = 2_000
+
+
+class Copier:
+    """Copies whatever `follower.ranges` does not have yet; `rows` counts what is copied."""
+
+    def __init__(
+        self, follower: Follower, throttle: Throttle, settings: MigratorSettings, *, zone: str, copied: int
+    ) -> None:
+        self.rows = copied
+        self.activity = "copying"
+        self._follower, self._throttle, self._settings, self._zone = follower, throttle, settings, zone
+        self._pair, self._journal = follower.pair, follower.journal
+        self._sizer = ChunkSizer(settings.chunk_rows_max, follower.pair.source.row_bytes)
+        self._walking = asyncio.Lock()
+        self._sequence = 0
+
+    async def run(self) -> None:
+        """Copy until nothing is left; raises MigratorError when rows do not fit the target."""
+        rows = await self._journal.fetch_all(
+            f"SELECT COALESCE(MAX(seq), 0) FROM {STATE}.chunk WHERE id = %s", self._journal.operation
+        )
+        self._sequence = int(str(rows[0][0]))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(max(1, self._settings.copiers)):
+                    group.create_task(self._work())
+        except ExceptionGroup as group_of_errors:
+            raise group_of_errors.exceptions[0] from group_of_errors
+
+    async def _work(self) -> None:
+        server = self._journal.server
+        session = Session(server, statements.session(server.flavor, self._zone))
+        try:
+            while True:
+                budget = await self._throttle.permit()
+                await self._wait_for_backlog()
+                region = await self._open_next(session, self._sizer.rows(budget.target_s))
+                if region is None:
+                    return
+                sequence, region_ = region
+                await self._follower.fence.cross()
+                started = time.monotonic()
+                rows, commit_s = await self._copy(session, region_, sequence)
+                self._follower.ranges.close(region_)
+                seconds = time.monotonic() - started
+                self.rows += rows
+                self._sizer.took(rows, seconds - commit_s, budget.target_s)
+                self._throttle.record(budget, seconds, commit_s)
+        finally:
+            await session.close()
+
+    async def _wait_for_backlog(self) -> None:
+        """Let the log come first: a copy of rows that are already out of date helps nobody."""
+        if len(self._follower.ranges.dirty) < BACKLOG_STOP:
+            return
+        self.activity = "catching up"
+        while len(self._follower.ranges.dirty) > BACKLOG_GO:
+            await asyncio.sleep(0.1)
+        self.activity = "copying"
+
+    async def _open_next(self, session: Session, rows: int) -> tuple[int, Region] | None:
+        """Find the next range and begin it; its bounds carry no weight, only that ranges do not overlap."""
+        async with self._walking:
+            gap = self._follower.ranges.gap()
+            if gap is None:
+                return None
+            low, bound = gap
+            high = await self._boundary(session, low, bound, rows)
+            self._sequence += 1
+            region = self._follower.ranges.open(low, bound if high is None else high, self._follower.boundary)
+            return self._sequence, region
+
+    async def _boundary(self, session: Session, low: Key | None, bound: Key | None, rows: int) -> Key | None:
+        sql = statements.boundary(self._pair, low, bound, rows)
+        for attempt in range(LOST_ATTEMPTS):
+            try:
+                row = await (await session.get()).fetch_one(sql)
+            except ConnectionLost:
+                if attempt == LOST_ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(0.5)
+            else:
+                return None if row is None else self._pair.key.from_row(row)
+        raise AssertionError("unreachable")
+
+    async def _copy(self, session: Session, region: Region, sequence: int) -> tuple[int, float]:
+        """Copy one range; returns its rows and how long the commit took."""
+        duplicates = lost = 0
+        while True:
+            try:
+                connection = await session.get()
+                if lost and (rows := await self._copied(connection, sequence)) is not None:
+                    return rows, 0.0
+                return await self._transaction(connection, region, sequence)
+            except ConnectionLost:
+                # The commit may have happened: `session.get` waits for the end of the former connection.
+                lost += 1
+                if lost == LOST_ATTEMPTS:
+                    raise
+                await asyncio.sleep(0.5)
+            except DatabaseError as error:
+                if error.errno in REPEATABLE:
+                    continue
+                if error.errno in FULL:
+                    log.warning("copy.disk_full", reason=str(error))
+                    self.activity = f"waiting for room on the server: {error.message}"
+                    await asyncio.sleep(FULL_PAUSE_S)
+                    self.activity = "copying"
+                elif error.errno == DUPLICATE and duplicates < DUPLICATE_ATTEMPTS:
+                    # A value may have moved from a row that is copied to one of these.
+                    duplicates += 1
+                    await self._follower.catch_up()
+                    await self._follower.flush()
+                elif error.errno in UNFIT:
+                    raise await self._explain(session, region, error) from error
+                else:
+                    raise
+
+    async def _transaction(self, connection: Connection, region: Region, sequence: int) -> tuple[int, float]:
+        key = self._pair.key
+        received = self._follower.received
+        await connection.execute("START TRANSACTION")
+        try:
+            await self._journal.check(connection)
+            rows = await connection.execute(statements.copy_range(self._pair, region.low, region.high))
+            await connection.execute(
+                f"INSERT INTO {STATE}.chunk (id, seq, low_key, high_key, row_count) VALUES (%s, %s, %s, %s, %s)",
+                *(self._journal.operation, sequence, key.dump(region.low), key.dump(region.high), rows),
+            )
+            reach("chunk-before-commit")
+            started = time.monotonic()
+            await connection.execute("COMMIT")
+            reach("chunk-after-commit")
+        except DatabaseError as error:
+            if not isinstance(error, ConnectionLost):
+                await connection.execute("ROLLBACK")
+            raise
+        except BaseException:
+            connection.abort()
+            raise
+        self._follower.fence.committed(received)
+        return rows, time.monotonic() - started
+
+    async def _copied(self, connection: Connection, sequence: int) -> int | None:
+        rows = await connection.fetch_value(
+            f"SELECT row_count FROM {STATE}.chunk WHERE id = %s AND seq = %s",
+            *(self._journal.operation, sequence),
+        )
+        return None if rows is None else int(rows)
+
+    async def _explain(self, session: Session, region: Region, error: DatabaseError) -> MigratorError:
+        """Name the rows that do not fit: find the first of them by halving the range."""
+        if error.errno == DUPLICATE and not self._pair.simple:
+            found = await self._follower.find_duplicates()
+            if found is not None:
+                return found
+        connection = await session.get()
+        limit = 10 * self._settings.chunk_rows_max
+        listed = await connection.fetch_all(statements.ranks(self._pair, region.low, region.high, limit))
+        keys = [self._pair.key.from_row(row) for row in listed]
+        first, last = 0, len(keys) - 1
+        while first < last:
+            middle = (first + last) // 2
+            low = keys[first - 1] if first else region.low
+            failed = await self._fails(connection, low, keys[middle])
+            if failed is None:
+                first = middle + 1
+            else:
+                last, error = middle, failed
+        return self._follower.applier.conflict({keys[first]: error} if keys else {None: error})
+
+    async def _fails(self, connection: Connection, low: Key | None, high: Key) -> DatabaseError | None:
+        await connection.execute("START TRANSACTION")
+        try:
+            await connection.execute(statements.copy_range(self._pair, low, high))
+        except DatabaseError as error:
+            if error.errno not in UNFIT:
+                raise
+            return error
+        finally:
+            if not connection.closed:
+                await connection.execute("ROLLBACK")
+        return None

@@ -1,0 +1,23 @@
+"""I am the named places in the engine where a test may kill the process, as a crash would.
+
+HEADGATE_FAILPOINT=name kills at the first visit, name:3 at the third. Outside of tests nobody sets it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+
+_visits: Counter[str] = Counter()
+
+
+def reach(name: str) -> None:
+    """Die here if the environment says so."""
+    wanted = os.environ.get("HEADGATE_FAILPOINT", "")
+    if not wanted:
+        return
+    _visits[name] += 1
+    place, _, visit = wanted.partition(":")
+    if place == name and _visits[name] == int(visit or 1):
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,300 @@
+"""I keep an operation's state on the production server, and make sure that one process alone works on it.
+
+The owner holds a named lock on a connection that it must ping: a process that dies, freezes or is cut off
+loses the lock by the server's own clock. Whoever takes over raises the epoch, and every writing transaction
+begins by checking it, so a former owner that wakes up cannot write any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from migrator.engine.events import Position
+from migrator.engine.operation import Phase
+from migrator.engine.session import REPEATABLE, Session, end_thread, uptime_s
+from migrator.engine.statements import STATE, session
+from migrator.errors import LostOwnership, MigratorError, Refused
+from router.database import Connection
+from router.errors import ConnectionLost, DatabaseError
+from router.model import Server
+
+OWNER_TIMEOUT_S = 20
+PING_S = 4.0
+RETRY_S = 30.0
+
+_Work = Callable[[Connection], Awaitable[None]]
+
+_FIELDS = (
+    "kind, table_schema, table_name, target_sql, phase, shadow, old, definition, key_columns, "
+    "server_identity, start_file, start_offset, flip_file, flip_offset, lock_connections, verified, failure"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of an operation; see schema.sql."""
+
+    kind: str
+    table_schema: str
+    table_name: str
+    target_sql: str
+    phase: Phase
+    shadow: str
+    old: str
+    definition: str
+    key_columns: str | None
+    server_identity: str
+    start: Position | None
+    flip: Position | None
+    lock_connections: tuple[int, ...]
+    verified: bool
+    failure: str | None
+
+
+async def prepare_state(server: Server) -> None:
+    """Create or upgrade schema `_headgate` on the production server."""
+    text = Path(__file__).with_name("schema.sql").read_text()
+    async with await Connection.open(server) as connection:
+        for statement in text.split(";\n"):
+            if statement.strip():
+                await connection.execute(statement)
+
+
+async def read_server_identity(connection: Connection) -> str:
+    """Return what stays the same for one server and its binary log, and differs on any other."""
+    rows = await connection.fetch_all("SHOW GLOBAL VARIABLES LIKE 'server_uuid'")
+    if rows:
+        return str(rows[0][1])
+    value = await connection.fetch_value("SELECT CONCAT_WS('|', @@hostname, @@port, @@datadir, @@server_id)")
+    return str(value)
+
+
+class Journal:
+    """One operation's row, owned by this process between `open` and `close`."""
+
+    def __init__(self, server: Server, operation: str) -> None:
+        self.server, self.operation = server, operation
+        self.epoch = 0
+        self.record: Record | None = None
+        self._control = Session(server, session(server.flavor))
+        self._owner: Connection | None = None
+        self._using = asyncio.Lock()
+
+    async def open(self, *, kind: str, schema: str, table: str, target_sql: str) -> Record:
+        """Become the owner, recording the operation when it is new; returns what is known of it."""
+        await self._own()
+        async with self._using:
+            connection = await self._control.get()
+            await connection.execute(
+                f"INSERT INTO {STATE}.operation (id, kind, table_schema, table_name, target_sql, phase) "
+                "SELECT %s, %s, %s, %s, %s, %s FROM DUAL "
+                f"WHERE NOT EXISTS (SELECT 1 FROM {STATE}.operation WHERE id = %s)",
+                *(self.operation, kind, schema, table, target_sql, Phase.PENDING.value, self.operation),
+            )
+            await self._raise_epoch(connection)
+            self.epoch = int(
+                await connection.fetch_value(f"SELECT epoch FROM {STATE}.epoch WHERE id = %s", self.operation)
+            )
+            record = await self._read(connection)
+            if (record.kind, record.table_schema, record.table_name) != (kind, schema, table):
+                raise Refused(f"operation {self.operation!r} is already recorded for another table")
+            await self._end_lock_connections(connection, record)
+        return record
+
+    async def save(
+        self,
+        texts: Mapping[str, str | int | None] | None = None,
+        *,
+        phase: Phase | None = None,
+        start: Position | None = None,
+        flip: Position | None = None,
+        lock_connections: Sequence[int] | None = None,
+    ) -> Record:
+        """Change the record, `texts` by its columns' names; raises LostOwnership when it is not ours any more."""
+        changes: dict[str, object] = dict(texts or {})
+        if phase is not None:
+            changes["phase"] = phase.value
+        for name, position in (("start", start), ("flip", flip)):
+            if position is not None:
+                changes |= {f"{name}_file": position.file, f"{name}_offset": position.offset}
+        assignments = [f"{name} = %s" for name in changes]
+        if lock_connections is not None:
+            changes["lock_connections"] = ",".join(map(str, lock_connections))
+            assignments += ["lock_connections = %s", "locked_at = UTC_TIMESTAMP()"]
+        sql = f"UPDATE {STATE}.operation SET {', '.join(assignments)} WHERE id = %s"
+
+        async def write(connection: Connection) -> None:
+            await connection.execute(sql, *changes.values(), self.operation)
+            self.record = await self._read(connection)
+
+        await self.guarded(write)
+        assert self.record is not None
+        return self.record
+
+    async def guarded(self, work: _Work) -> None:
+        """Run `work`, which may be repeated, in a transaction that only the owner can commit."""
+        deadline = asyncio.get_running_loop().time() + RETRY_S
+        async with self._using:
+            while True:
+                try:
+                    connection = await self._control.get()
+                    async with connection.transaction():
+                        await self.check(connection)
+                        await work(connection)
+                    return
+                except ConnectionLost:
+                    if asyncio.get_running_loop().time() > deadline:
+                        raise
+                    await asyncio.sleep(0.2)
+
+    async def check(self, connection: Connection) -> None:
+        """Make the connection's transaction one that ends before anybody takes the operation over."""
+        found = await connection.fetch_value(
+            f"SELECT 1 FROM {STATE}.epoch WHERE id = %s AND epoch = %s LOCK IN SHARE MODE",
+            *(self.operation, self.epoch),
+        )
+        if not found:
+            raise LostOwnership(f"another process has taken over {self.operation!r}")
+
+    async def fetch_all(self, sql: str, *args: object) -> list[tuple[object, ...]]:
+        """Read something on the control connection, once more when it was lost."""
+        async with self._using:
+            try:
+                return await (await self._control.get()).fetch_all(sql, *args)
+            except ConnectionLost:
+                return await (await self._control.get()).fetch_all(sql, *args)
+
+    async def execute(self, sql: str) -> None:
+        """Run a statement on the control connection, as it is and only once."""
+        async with self._using:
+            await (await self._control.get()).execute(sql)
+
+    async def renew(self) -> None:
+        """Return when no transaction of ours that was cut off can be committed any more."""
+        async with self._using:
+            await self._raise_epoch(await self._control.get())
+
+    async def end_lock_connections(self) -> None:
+        """Make sure that no connection recorded for a cut-over can still rename anything."""
+        async with self._using:
+            connection = await self._control.get()
+            assert self.record is not None
+            await self._end_lock_connections(connection, self.record)
+
+    async def using(self, work: _Work) -> None:
+        """Run `work` on the control connection."""
+        async with self._using:
+            await work(await self._control.get())
+
+    async def keep_owning(self) -> None:
+        """Ping the owner's lock until cancelled; raises LostOwnership when somebody else has it."""
+        while True:
+            await asyncio.sleep(PING_S)
+            try:
+                assert self._owner is not None
+                await self._owner.fetch_value("SELECT 1")
+            except ConnectionLost:
+                try:
+                    await self._lock(0)
+                except ConnectionLost:
+                    continue  # the server is away: nobody else can have the lock either
+
+    async def forget(self) -> None:
+        """Remove everything but the record itself, whose phase says how it ended."""
+
+        async def remove(connection: Connection) -> None:
+            for table in ("chunk", "stream_position", "quarantine", "fence"):
+                await connection.execute(f"DELETE FROM {STATE}.{table} WHERE id = %s", self.operation)
+
+        await self.guarded(remove)
+
+    async def close(self) -> None:
+        """Give the operation up; the record stays."""
+        await self._control.close()
+        if self._owner is not None:
+            await self._owner.close()
+            self._owner = None
+
+    async def _own(self) -> None:
+        await self._lock(OWNER_TIMEOUT_S)
+
+    async def _raise_epoch(self, connection: Connection) -> None:
+        """Shut former owners out; waits for a transaction that one of them still runs."""
+        deadline = asyncio.get_running_loop().time() + RETRY_S
+        while True:
+            try:
+                await connection.execute(
+                    f"INSERT INTO {STATE}.epoch (id, epoch) VALUES (%s, 1) "
+                    "ON DUPLICATE KEY UPDATE epoch = epoch + 1",
+                    self.operation,
+                )
+                break
+            except DatabaseError as error:
+                if error.errno not in REPEATABLE or asyncio.get_running_loop().time() > deadline:
+                    raise
+        self.epoch = int(
+            await connection.fetch_value(f"SELECT epoch FROM {STATE}.epoch WHERE id = %s", self.operation)
+        )
+
+    async def _lock(self, timeout_s: int) -> None:
+        owner = await Connection.open(
+            self.server, setup=["SET SESSION wait_timeout = 15"], timeout_s=timeout_s + 10.0
+        )
+        digest = hashlib.sha256(self.operation.encode()).hexdigest()[:40]
+        try:
+            got = await owner.fetch_value("SELECT GET_LOCK(%s, %s)", f"headgate:{digest}", timeout_s)
+        except BaseException:
+            owner.abort()
+            raise
+        if got != 1:
+            await owner.close()
+            raise LostOwnership(
+                f"another process is working on {self.operation!r}",
+                hint="only one control process may run migrations on a server",
+            )
+        if self._owner is not None:
+            self._owner.abort()
+        self._owner = owner
+
+    async def _read(self, connection: Connection) -> Record:
+        row = await connection.fetch_one(
+            f"SELECT {_FIELDS} FROM {STATE}.operation WHERE id = %s", self.operation
+        )
+        if row is None:
+            raise MigratorError(f"the record of operation {self.operation!r} is gone from {STATE}.operation")
+        kind, schema, table, target_sql, phase, shadow, old, definition, key_columns, identity = row[:10]
+        start_file, start_offset, flip_file, flip_offset, threads, verified, failure = row[10:]
+        self.record = Record(
+            kind=kind,
+            table_schema=schema,
+            table_name=table,
+            target_sql=target_sql,
+            phase=Phase(phase),
+            shadow=shadow,
+            old=old,
+            definition=definition,
+            key_columns=key_columns,
+            server_identity=identity,
+            start=Position.of(start_file, int(start_offset)) if start_file else None,
+            flip=Position.of(flip_file, int(flip_offset)) if flip_file else None,
+            lock_connections=tuple(int(n) for n in threads.split(",") if n),
+            verified=bool(verified),
+            failure=failure,
+        )
+        return self.record
+
+    async def _end_lock_connections(self, connection: Connection, record: Record) -> None:
+        """Make sure that no connection of a former owner can still rename anything."""
+        if not record.lock_connections:
+            return
+        age_s = await connection.fetch_value(
+            f"SELECT TIMESTAMPDIFF(SECOND, locked_at, UTC_TIMESTAMP()) FROM {STATE}.operation WHERE id = %s",
+            self.operation,
+        )
+        if await uptime_s(connection) + 1 >= int(age_s or 0):
+            for thread in record.lock_connections:
+                await end_thread(connection, thread)
