@@ -44,6 +44,11 @@ class Control:
         for writer in self._writers:
             writer.write(channel.encode(message))
 
+    def hang_up(self) -> None:
+        """Close the connections to all workers; they will come again."""
+        for writer in self._writers:
+            writer.close()
+
     def all(self, kind: type[M]) -> list[M]:
         """Return what came of one kind so far."""
         return [message for message in self.received if isinstance(message, kind)]
@@ -69,6 +74,5 @@ async def listening(path: Path, routes: channel.Routes) -> AsyncIterator[Control
         yield control
     finally:
         server.close()
-        for writer in list(control._writers):
-            writer.close()
+        control.hang_up()
         path.unlink(missing_ok=True)
