@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+import os
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from migrator.schema.diff import diff
 from migrator.schema.errors import ProofFailed
@@ -19,6 +17,10 @@ from router.model import Server
 from router.servers.process import LocalServer
 from tests.migrator.schema.corpus import drop_databases, load, make_database, split
 from tests.migrator.schema.tables import make_table
+
+# The number of random pairs of tables; set HEADGATE_SCHEMA_PAIRS for a longer run.
+PAIRS = int(os.environ.get("HEADGATE_SCHEMA_PAIRS", "60"))
+PAIR = ("pair_before", "pair_after")
 
 BASE = "CREATE TABLE t (id INT PRIMARY KEY, n INT);\nCREATE TABLE u (id INT PRIMARY KEY);\n"
 
@@ -108,28 +110,18 @@ async def test_tables_tied_to_the_changed_one_are_taken_along(server: LocalServe
 
 
 async def test_any_table_becomes_any_other_and_back(server: LocalServer) -> None:
-    names = ("pair_before", "pair_after")
     proved = 0
-
-    @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(st.randoms(use_true_random=False))
-    def pairs(random: Random) -> None:
-        examples.append((make_table(random, server.server.flavor), make_table(random, server.server.flavor)))
-
-    examples: list[tuple[str, str]] = []
-    pairs()
-    try:
-        for pair in examples:
-            proved += await is_proved(server.server, names, pair)
-    finally:
-        await drop_databases(server.server, *names)
-    assert proved > len(examples) // 2
+    for seed in range(PAIRS):
+        proved += await is_proved(server.server, Random(seed))
+    await drop_databases(server.server, *PAIR)
+    assert proved > PAIRS * 0.9, "servers must take nearly all of the tables we make up"
 
 
-async def is_proved(server: Server, names: tuple[str, str], pair: tuple[str, str]) -> bool:
-    """Prove the way between two tables and back; False when the server does not take one of them."""
+async def is_proved(server: Server, random: Random) -> bool:
+    """Prove the way between two made-up tables and back; False when the server does not take one of them."""
     found = []
-    for name, statement in zip(names, pair, strict=True):
+    statements = [make_table(random, server.flavor) for _ in PAIR]
+    for name, statement in zip(PAIR, statements, strict=True):
         try:
             await make_database(server, name, [statement])
         except DatabaseError:
@@ -138,8 +130,8 @@ async def is_proved(server: Server, names: tuple[str, str], pair: tuple[str, str
             found.append(await read_schema(connection, name))
     before, after = found
     assert not before.opaque
-    after = replace(after, collation=before.collation)
+    assert not after.opaque
     async with await open_reader(server) as scratch:
         proof = await prove(scratch, before, diff(before, after), after)
-    assert proof.no_way_back is None, pair
+    assert proof.no_way_back is None, statements
     return True
