@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import structlog
 
@@ -18,18 +16,17 @@ from migrator.engine.cutover import CutOverAttempt, Swap, TrafficGate, has_happe
 from migrator.engine.events import Position
 from migrator.engine.failpoints import reach
 from migrator.engine.follow import Follower, log_position
-from migrator.engine.journal import Journal, Record, read_server_identity
+from migrator.engine.journal import Record, read_server_identity
 from migrator.engine.operation import CutOver, Phase, Status
+from migrator.engine.owned import BACKOFF_S, Owned, Told
 from migrator.engine.pair import Pair, match
 from migrator.engine.ranges import Ranges
-from migrator.engine.shadow import create_shadow, free_names
+from migrator.engine.shadow import create_shadow, free_names, raise_counter
 from migrator.engine.shape import Shape, fingerprint, read_shape, show_create
 from migrator.errors import (
     DataConflict,
-    LostOwnership,
     MigratorError,
     NotNow,
-    OwnershipUnknown,
     StreamBroken,
     WrongPhase,
 )
@@ -40,17 +37,17 @@ from router.model import Server
 
 log = structlog.get_logger()
 
-BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-KIND = "alter"
 UTC = "+00:00"
 
 
-class OnlineAlter:
+class OnlineAlter(Owned):
     """One table's change by a shadow table; an Operation.
 
     `target_sql` is the canonical CREATE TABLE of the new definition, under the table's own name. The state is
     on the server, so any process may go on with an operation of the same `id` after this one is gone.
     """
+
+    kind = "alter"
 
     def __init__(
         self,
@@ -63,25 +60,19 @@ class OnlineAlter:
         throttle: Throttle,
         settings: MigratorSettings,
     ) -> None:
-        self.id = id
-        self._server, self._schema, self._table, self._target_sql = server, schema, table, target_sql
+        super().__init__(id, server, schema, table, target_sql)
         self._gate, self._throttle, self._settings = gate, throttle, settings
-        self._journal = Journal(server, id)
-        self._record: Record | None = None
         self._follower: Follower | None = None
         self._copier: Copier | None = None
         self._checksum: Checksum | None = None
         self._rows_total = 0
         self._copy_started_s = 0.0
         self._copied_before = 0
-        self._activity = ""
-        self._failure: str | None = None
         self._zone = UTC
-        self._keeper: asyncio.Task[None] | None = None
 
     async def prepare(self) -> None:
         """Go on from whatever was persisted and return when READY, or at once when already past it."""
-        async with _Told(self):
+        async with Told(self):
             record = await self._open()
             if record.phase in (Phase.CUTTING, Phase.REVERTING):
                 record = await self._resolve(record)
@@ -99,7 +90,7 @@ class OnlineAlter:
 
     async def cut_over(self) -> CutOver:
         """Put the new table in place, trying again with growing pauses; returns when REVERTIBLE."""
-        async with _Told(self):
+        async with Told(self):
             record = await self._known(Phase.READY, Phase.CUTTING, Phase.REVERTIBLE)
             if record.phase is Phase.CUTTING:
                 record = await self._resolve(record)
@@ -114,7 +105,7 @@ class OnlineAlter:
 
     async def revert(self) -> CutOver:
         """Put the old table back with everything written since; REVERTIBLE becomes REVERTED."""
-        async with _Told(self):
+        async with Told(self):
             record = await self._known(Phase.REVERTIBLE, Phase.REVERTING, Phase.REVERTED)
             if record.phase is Phase.REVERTING:
                 record = await self._resolve(record)
@@ -127,7 +118,7 @@ class OnlineAlter:
 
     async def finalize(self) -> None:
         """Drop the old table, or after a revert the new one; ends in FINALIZED."""
-        async with _Told(self):
+        async with Told(self):
             record = await self._known(Phase.REVERTIBLE, Phase.REVERTED, Phase.FINALIZED)
             await self._stop_following()
             if record.phase is not Phase.FINALIZED:
@@ -141,7 +132,7 @@ class OnlineAlter:
 
     async def cancel(self) -> None:
         """Give up before the cut-over and leave nothing behind; ends in CANCELLED."""
-        async with _Told(self):
+        async with Told(self):
             record = await self._open()
             if record.phase is Phase.CUTTING:
                 record = await self._resolve(record)
@@ -153,16 +144,6 @@ class OnlineAlter:
             if record.phase is not Phase.CANCELLED:
                 record = await self._save(phase=Phase.CANCELLED, old="")
             await self._drop_leftovers(record)
-
-    async def close(self) -> None:
-        """Stop background work; what is persisted stays for a later `prepare`."""
-        await self._stop_following()
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-            self._keeper = None
-        await self._journal.close()
-        self._record = None
 
     def status(self) -> Status:
         """Say what is going on, from memory."""
@@ -196,39 +177,6 @@ class OnlineAlter:
 
     # --- steps -------------------------------------------------------------------------------------------
 
-    async def _open(self) -> Record:
-        """Own the operation."""
-        if self._record is None:
-            self._record = await self._journal.open(
-                kind=KIND, schema=self._schema, table=self._table, target_sql=self._target_sql
-            )
-            self._keeper = asyncio.get_running_loop().create_task(self._journal.keep_owning())
-        return self._record
-
-    @property
-    def _record_now(self) -> Record:
-        assert self._record is not None
-        return self._record
-
-    async def _save(
-        self,
-        *,
-        phase: Phase | None = None,
-        start: Position | None = None,
-        flip: Position | None = None,
-        **texts: str | int | None,
-    ) -> Record:
-        self._record = await self._journal.save(texts, phase=phase, start=start, flip=flip)
-        if phase is not None:
-            log.info("operation.moved", operation=self.id, table=self._table, phase=str(phase))
-        return self._record
-
-    async def _known(self, *phases: Phase) -> Record:
-        record = await self._open()
-        if record.phase not in phases:
-            raise WrongPhase(f"the operation is {record.phase}", hint=f"it must be {' or '.join(phases)}")
-        return record
-
     async def _make_shadow(self, record: Record) -> Record:
         """Check everything, then make the shadow table and fix where following begins."""
         self._activity = "preparing"
@@ -241,6 +189,7 @@ class OnlineAlter:
                 record = await self._save(shadow=shadow, old=old)
                 reach("shadow-named")
             await create_shadow(link, self.id, self._schema, self._table, record.shadow, self._target_sql)
+            await raise_counter(link, self.id, self._schema, self._table, record.shadow)
             reach("shadow-created")
             try:
                 pair = match(source, await self._shape(link, record.shadow))
@@ -444,34 +393,6 @@ class OnlineAlter:
         log.info("operation.resolved", operation=self.id, table=self._table, phase=str(phase))
         return await self._save(phase=phase)
 
-    async def _drop_leftovers(self, record: Record) -> None:
-        """Drop the tables whose names are still recorded, then forget everything but the record."""
-        for name in {record.shadow, record.old} - {""}:
-            await self._repeat(lambda link, name=name: self._drop(link, name))  # type: ignore[misc]
-        await self._journal.forget()
-        if record.shadow or record.old:
-            await self._save(shadow="", old="")
-        self._activity = ""
-
-    async def _drop(self, link: Connection, name: str) -> None:
-        await link.execute(
-            f"DROP TABLE IF EXISTS {quote_name(self._schema)}.{quote_name(name)} /* {statements.tag(self.id)} */"
-        )
-
-    async def _repeat(self, work: Callable[[Connection], Awaitable[None]]) -> None:
-        for pause_s in (*BACKOFF_S[:5], None):
-            try:
-                async with await Connection.open(
-                    self._server,
-                    setup=[*statements.session(self._server.flavor), "SET lock_wait_timeout = 1"],
-                ) as link:
-                    await work(link)
-                return
-            except DatabaseError:
-                if pause_s is None:
-                    raise
-                await asyncio.sleep(pause_s)
-
     async def _shape(self, link: Connection, table: str) -> Shape:
         shape = await read_shape(link, self._schema, table)
         if shape is None:
@@ -507,44 +428,6 @@ class OnlineAlter:
             f"{len(follower.quarantined)} rows written since do not fit the old definition: {shown} "
             f"({error.message})"
         )
-
-    async def _failed(self, error: BaseException) -> None:
-        """Turn an error of a server into one of ours; before the cut-over most are the end of the operation."""
-        if isinstance(error, ConnectionLost):
-            raise MigratorError(
-                f"the connection to the server was lost: {error}",
-                hint="when it is back, go on: nothing is lost",
-            ) from error
-        ours = error
-        if isinstance(error, DatabaseError):
-            ours = MigratorError(f"the server refused a statement of the migration: {error}")
-            ours.__cause__ = error
-        if not isinstance(ours, MigratorError):
-            raise error
-        record = self._record
-        early = record is not None and record.phase in (Phase.PENDING, Phase.COPYING, Phase.READY)
-        passing = isinstance(ours, LostOwnership | OwnershipUnknown | WrongPhase | NotNow)
-        if early and not passing:
-            await self._stop_following()
-            with suppress(DatabaseError, MigratorError):
-                await self._save(phase=Phase.FAILED, failure=str(ours))
-        self._failure = str(ours)
-        raise ours
-
-
-class _Told:
-    """Makes a server's errors ours, and keeps a failure that is final."""
-
-    def __init__(self, operation: OnlineAlter) -> None:
-        self._operation = operation
-
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or isinstance(error, asyncio.CancelledError):
-            return
-        await self._operation._failed(error)
 
 
 def _count() -> range:

@@ -1,4 +1,4 @@
-"""I make the shadow table, empty and in its final shape, and choose the names of both tables beside the original."""
+"""I make the shadow table, empty and in its final shape, and choose the names beside the original's."""
 
 from __future__ import annotations
 
@@ -97,7 +97,6 @@ async def create_shadow(
         raise
     except DatabaseError as error:
         raise Refused(f"the server refuses the new definition of {table!r}: {error}") from error
-    await raise_counter(connection, operation, schema, table, shadow)
 
 
 async def raise_counter(

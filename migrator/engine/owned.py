@@ -1,0 +1,148 @@
+"""I am what all operations share: a record on the server that this process owns, and errors told as ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+
+from migrator.engine import statements
+from migrator.engine.events import Position
+from migrator.engine.journal import Journal, Record
+from migrator.engine.operation import Phase
+from migrator.errors import LostOwnership, MigratorError, NotNow, OwnershipUnknown, WrongPhase
+from router.database import Connection, quote_name
+from router.errors import ConnectionLost, DatabaseError
+from router.model import Server
+
+log = structlog.get_logger()
+
+BACKOFF_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+
+
+class Owned:
+    """One operation's record, opened when first needed and owned until `close`."""
+
+    kind = ""
+
+    def __init__(self, operation: str, server: Server, schema: str, table: str, target_sql: str) -> None:
+        self.id = operation
+        self._server, self._schema, self._table, self._target_sql = server, schema, table, target_sql
+        self._journal = Journal(server, operation)
+        self._record: Record | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._activity = ""
+        self._failure: str | None = None
+
+    async def close(self) -> None:
+        """Stop background work; what is persisted stays for a later `prepare`."""
+        await self._stop_following()
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+            self._keeper = None
+        await self._journal.close()
+        self._record = None
+
+    async def _stop_following(self) -> None:
+        """Stop what runs in the background."""
+
+    async def _open(self) -> Record:
+        """Own the operation."""
+        if self._record is None:
+            self._record = await self._journal.open(
+                kind=self.kind, schema=self._schema, table=self._table, target_sql=self._target_sql
+            )
+            self._keeper = asyncio.get_running_loop().create_task(self._journal.keep_owning())
+        return self._record
+
+    @property
+    def _record_now(self) -> Record:
+        assert self._record is not None
+        return self._record
+
+    async def _save(
+        self,
+        *,
+        phase: Phase | None = None,
+        start: Position | None = None,
+        flip: Position | None = None,
+        **texts: str | int | None,
+    ) -> Record:
+        self._record = await self._journal.save(texts, phase=phase, start=start, flip=flip)
+        if phase is not None:
+            log.info("operation.moved", operation=self.id, table=self._table, phase=str(phase))
+        return self._record
+
+    async def _known(self, *phases: Phase) -> Record:
+        record = await self._open()
+        if record.phase not in phases:
+            raise WrongPhase(f"the operation is {record.phase}", hint=f"it must be {' or '.join(phases)}")
+        return record
+
+    async def _drop_leftovers(self, record: Record) -> None:
+        """Drop the tables whose names are still recorded, then forget everything but the record."""
+        for name in {record.shadow, record.old} - {""}:
+            await self._repeat(lambda link, name=name: self._drop(link, name))  # type: ignore[misc]
+        await self._journal.forget()
+        if record.shadow or record.old:
+            await self._save(shadow="", old="")
+        self._activity = ""
+
+    async def _drop(self, link: Connection, name: str) -> None:
+        quoted = f"{quote_name(self._schema)}.{quote_name(name)}"
+        await link.execute(f"DROP TABLE IF EXISTS {quoted} /* {statements.tag(self.id)} */")
+
+    async def _repeat(self, work: Callable[[Connection], Awaitable[None]]) -> None:
+        for pause_s in (*BACKOFF_S[:5], None):
+            try:
+                async with await Connection.open(
+                    self._server,
+                    setup=[*statements.session(self._server.flavor), "SET lock_wait_timeout = 1"],
+                ) as link:
+                    await work(link)
+                return
+            except DatabaseError:
+                if pause_s is None:
+                    raise
+                await asyncio.sleep(pause_s)
+
+    async def _failed(self, error: BaseException) -> None:
+        """Turn a server's error into one of ours; before the cut-over most errors end the operation."""
+        if isinstance(error, ConnectionLost):
+            raise MigratorError(
+                f"the connection to the server was lost: {error}",
+                hint="when it is back, go on: nothing is lost",
+            ) from error
+        ours = error
+        if isinstance(error, DatabaseError):
+            ours = MigratorError(f"the server refused a statement of the migration: {error}")
+            ours.__cause__ = error
+        if not isinstance(ours, MigratorError):
+            raise error
+        record = self._record
+        early = record is not None and record.phase in (Phase.PENDING, Phase.COPYING, Phase.READY)
+        passing = isinstance(ours, LostOwnership | OwnershipUnknown | WrongPhase | NotNow)
+        if early and not passing:
+            await self._stop_following()
+            with suppress(DatabaseError, MigratorError):
+                await self._save(phase=Phase.FAILED, failure=str(ours))
+        self._failure = str(ours)
+        raise ours
+
+
+class Told:
+    """Makes a server's errors ours, and keeps a failure that is final."""
+
+    def __init__(self, operation: Owned) -> None:
+        self._operation = operation
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or isinstance(error, asyncio.CancelledError):
+            return
+        await self._operation._failed(error)
