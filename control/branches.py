@@ -15,7 +15,7 @@ from control.errors import ControlError, NotFound
 from migrator.schema.clone import clone_schema
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.model import Schema
-from migrator.schema.store import schema_from_text, schema_to_text
+from migrator.schema.serial import from_json, to_json
 from router.accounts import make_branch_account
 from router.database import Connection
 from router.errors import RouteError
@@ -133,9 +133,7 @@ class Branches:
             await asyncio.shield(self._remove(record))
             raise
         self._used[name] = time.monotonic()
-        record = await self._store.save_branch(
-            replace(record, state=BranchState.READY, base=schema_to_text(schema))
-        )
+        record = await self._store.save_branch(replace(record, state=BranchState.READY, base=to_json(schema)))
         log.info(
             "branch.created", branch=name, parent=origin.name, duration_s=(now() - moment).total_seconds()
         )
@@ -166,12 +164,12 @@ class Branches:
         record = await self.get(name)
         if record.base is None:
             raise ControlError(f"branch {name!r} has no base to compare with: it is production")
-        return schema_from_text(record.base)
+        return from_json(record.base)
 
-    async def scratch(self) -> Connection:
-        """Open a connection to the scratch server, which is started for it."""
+    async def scratch(self) -> Server:
+        """Return the scratch server, running."""
         self._used[SCRATCH] = time.monotonic()
-        return await open_reader(await self._host.wake(SCRATCH))
+        return await self._host.wake(SCRATCH)
 
     async def wake(self, name: str) -> Server:
         """Return the server of a branch, running, with the account for its clients."""

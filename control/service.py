@@ -22,13 +22,13 @@ from migrator.deploy.request import DeployRequest, OperationKind, OperationRecor
 from migrator.deploy.review import review
 from migrator.deploy.runner import MakeOperation, Runner
 from migrator.deploy.store import DeployStore
-from migrator.engine.create import CreateTable
-from migrator.engine.drop import DropTable
+from migrator.engine.journal import prepare_state
 from migrator.engine.migration import OnlineAlter
 from migrator.engine.operation import Operation
 from migrator.engine.preflight import check_server
-from migrator.engine.state import prepare_state
+from migrator.engine.tables import CreateTable, DropTable
 from migrator.errors import MigratorError
+from migrator.schema.introspect import open_reader
 from migrator.throttle.throttler import Throttle
 from router.accounts import AccountTooPowerful, make_migrator_account, make_traffic_account, prove_no_ddl
 from router.database import Connection, quote_name
@@ -173,10 +173,17 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
         connections=workers.connections,
     )
     await branches.prepare()
+    throttle = Throttle(
+        settings.throttle,
+        workers.signal(production.database, MAIN),
+        production.migrator,
+        idle_target_s=settings.migrator.chunk_target_ms / 1000,
+    )
+    stack.push_async_callback(throttle.close)
     runner = Runner(
         production.database,
         deploy_store,
-        _operations(settings, production, workers),
+        _operations(settings, production, workers, throttle),
         settings.migrator.revert_window_s,
     )
 
@@ -186,7 +193,7 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
             await branches.read(branch),
             await branches.read(into_branch),
         )
-        async with await branches.scratch() as scratch:
+        async with await open_reader(await branches.scratch()) as scratch:
             return await review(scratch, base=base, branch=theirs, production=ours)
 
     deploys = Deploys(deploy_store, check, runner.notify)
@@ -194,7 +201,9 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
     return Service(settings, branches, deploys, runner, workers, secrets.get("token", TOKEN_PREFIX))
 
 
-def _operations(settings: Settings, production: Production, workers: Workers) -> MakeOperation:
+def _operations(
+    settings: Settings, production: Production, workers: Workers, throttle: Throttle
+) -> MakeOperation:
     """Return what turns a recorded operation into one that can be carried out."""
     server, schema = production.migrator, production.schema
 
@@ -204,7 +213,7 @@ def _operations(settings: Settings, production: Production, workers: Workers) ->
             return DropTable(record.id, server, schema, record.table, gate, settings.migrator)
         assert record.target is not None
         if record.kind is OperationKind.CREATE:
-            return CreateTable(record.id, server, schema, record.table, record.target)
+            return CreateTable(record.id, server, schema, record.table, record.target, settings.migrator)
         return OnlineAlter(
             record.id,
             server,
@@ -212,7 +221,7 @@ def _operations(settings: Settings, production: Production, workers: Workers) ->
             record.table,
             record.target,
             gate,
-            Throttle(settings.throttle, workers.signal(request.database, request.into_branch)),
+            throttle,
             settings.migrator,
         )
 

@@ -59,9 +59,7 @@ class Supervisor:
         if self._log_to:
             self._log_to.mkdir(parents=True, exist_ok=True)
         loop = asyncio.get_running_loop()
-        control = asyncio.ensure_future(
-            self._keep("control", [sys.executable, "-m", "control", *self._conf()])
-        )
+        control = asyncio.ensure_future(self._keep("control", self._command("control")))
         numbers = range(1, self._settings.proxy.workers + 1)
         workers = [
             asyncio.ensure_future(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -66,11 +66,22 @@ class LocalHost:
                 await local.start()
             return local.server
 
-    async def sleep(self, name: str) -> None:
-        """Stop the server of this name; its data stay."""
+    def server(self, name: str) -> Server | None:
+        """Return the server of this name, running or not, or None when there is none."""
+        return self._local(name).server if self.exists(name) else None
+
+    def asleep(self, name: str) -> bool:
+        """Whether the server of this name does not run."""
+        return not self.exists(name) or self._local(name).pid is None
+
+    async def sleep(self, name: str, unless: Callable[[], bool] = lambda: False) -> None:
+        """Stop the server of this name; its data stay.
+
+        `unless` is asked when no `wake` of this name is under way: a server that was woken meanwhile stays.
+        """
         async with self._locks[name]:
             local = self._local(name)
-            if local.pid is not None:
+            if local.pid is not None and not unless():
                 await local.stop()
                 log.info("server.stopped", name=name)
 

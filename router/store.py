@@ -67,7 +67,6 @@ class BranchState(StrEnum):
 
     PENDING = "pending"
     READY = "ready"
-    SLEEPING = "sleeping"
 
 
 @dataclass(frozen=True, slots=True)

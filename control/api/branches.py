@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from control.api.paths import DATABASE, Here
 from control.api.present import Json, branch, diff, page, password
 from migrator.schema.diff import unified_diff
-from migrator.schema.render import render_schema
+from migrator.schema.render import canonical_text
 
 router = APIRouter(prefix=DATABASE, tags=["branches"])
 
@@ -63,7 +63,8 @@ async def delete_branch(service: Here, name: str) -> Response:
 @router.get("/branches/{name}/schema")
 async def get_schema(service: Here, name: str) -> Json:
     """Show the definitions of a branch's tables."""
-    return diff(render_schema(await service.branches.read(name)))
+    schema = await service.branches.read(name)
+    return diff({table.name: canonical_text(table) for table in schema.tables.values()})
 
 
 @router.get("/branches/{name}/diff")

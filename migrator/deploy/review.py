@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from migrator.deploy.actions import Findings
 from migrator.deploy.request import OperationKind, OperationRecord
+from migrator.schema.check import check
 from migrator.schema.diff import unified_diff
 from migrator.schema.errors import SchemaError
-from migrator.schema.merge import Conflict, check
+from migrator.schema.merge import Conflict
 from migrator.schema.model import Schema
-from migrator.schema.render import render_create
-from router.model import Server
+from router.database import Connection
 from router.secrets import new_id
 
 
-async def review(scratch: Server, *, base: Schema, branch: Schema, production: Schema) -> Findings:
+async def review(scratch: Connection, *, base: Schema, branch: Schema, production: Schema) -> Findings:
     """Find the change from `base` to `branch`, carry it over to `production`, and prove it on `scratch`."""
     try:
         found = await check(scratch, base=base, branch=branch, production=production)
@@ -29,7 +29,7 @@ async def review(scratch: Server, *, base: Schema, branch: Schema, production: S
             kind=OperationKind(operation.kind.upper()),
             table=operation.table,
             statements=operation.statements,
-            target=render_create(found.target.tables[operation.table]) if operation.after else None,
+            target=found.targets.get(operation.table),
         )
         for operation in found.plan.operations
     )
@@ -39,8 +39,9 @@ async def review(scratch: Server, *, base: Schema, branch: Schema, production: S
 def _conflict(conflict: Conflict) -> str:
     return (
         f"table {conflict.table!r}, {conflict.element}: production has moved in a conflicting way since the "
-        f"branch was made ({conflict.reason}; here {conflict.ours}, in production {conflict.theirs}). Make a "
-        "new branch from production as it is now and make the change there"
+        f"branch was made ({conflict.reason}; the branch has {conflict.ours or 'nothing'}, production has "
+        f"{conflict.theirs or 'nothing'}). Make a new branch from production as it is now, and make the "
+        "change there"
     )
 
 

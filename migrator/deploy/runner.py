@@ -7,9 +7,9 @@ goes on where a killed one stopped; people steer by moving that state.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -128,7 +128,7 @@ class Runner:
     async def _submit(self, request: DeployRequest, deploys: Deploys) -> None:
         """Check against production as it is now: it may have moved while the request was queued."""
         findings: Findings = await deploys.check(request)
-        found = {"diff": findings.diff, "operations": findings.operations, "problem": findings.problem}
+        found: dict[str, Any] = {"diff": findings.diff, "operations": findings.operations, "problem": findings.problem}
         if findings.state is State.READY:
             await self._store.move(request, State.IN_PROGRESS, ACTOR, started_at=now(), **found)
         else:
@@ -312,11 +312,12 @@ class Runner:
             await worker
             return True
         except asyncio.CancelledError:
-            if moved:
+            # The watcher cancels the worker; whoever cancels us must not be mistaken for it.
+            this = asyncio.current_task()
+            if moved and this is not None and not this.cancelling():
                 return False
             raise
         finally:
-            for task in (watcher, worker):
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, MigratorError, DatabaseError):
-                    await task
+            watcher.cancel()
+            worker.cancel()
+            await asyncio.gather(watcher, worker, return_exceptions=True)

@@ -1,0 +1,52 @@
+# Everything runs in a virtual environment of its own; the first command makes it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SERVER ?= mysql
+
+export HEADGATE_SERVERS_FLAVOR ?= $(SERVER)
+
+.PHONY: help demo demo-check test check format bench-proxy bench-migrator clean
+
+help: ## show what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Headgate needs Python 3.11 or newer; name one with: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "installing Headgate and its libraries into $(VENV)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/installed ## a sample shop with live traffic, on this machine, until Ctrl-C
+	@$(BIN)/headgate demo
+
+demo-check: $(VENV)/installed ## the demo's whole story without a person; SERVER=mariadb for MariaDB
+	@$(BIN)/python -m control.demo.check
+
+test: $(VENV)/installed ## all tests, against real MySQL and MariaDB
+	@env -u HEADGATE_SERVERS_FLAVOR $(BIN)/pytest
+
+check: $(VENV)/installed ## format, lint, types, import rules, dead and repeated code; no server needed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/pylint --disable=all --enable=duplicate-code conf proxy router migrator control bench
+
+format: $(VENV)/installed ## put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-proxy: $(VENV)/installed ## CPU per query beside haproxy and MySQL Router
+	@$(BIN)/python -m bench.proxy
+
+bench-migrator: $(VENV)/installed ## copy speed beside native ALTER and pt-online-schema-change
+	@$(BIN)/python -m bench.migrator
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

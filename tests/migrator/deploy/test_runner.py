@@ -1,0 +1,357 @@
+"""Deploy requests carried through their life cycle, with operations that do as they are told.
+
+The engine's own operations are tested against real servers; here it is about who is carried when, and what is
+left after failures, moves by people, and restarts at any point.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from migrator.deploy.actions import Deploys, Findings
+from migrator.deploy.errors import DeployError, IllegalMove, NotDeployable, NothingToDeploy
+from migrator.deploy.lifecycle import State
+from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord, RequestState
+from migrator.deploy.runner import Runner
+from migrator.deploy.store import DeployStore
+from migrator.engine.operation import CutOver, Phase, Status
+from migrator.errors import MigratorError
+from router.secrets import new_id
+from router.store import open_state
+
+
+@dataclass
+class Tables:
+    """What operations have persisted, by id: it outlives the operation objects, as a server would."""
+
+    phases: dict[str, Phase] = field(default_factory=dict)
+    log: list[str] = field(default_factory=list)
+    failing: dict[str, str] = field(default_factory=dict)
+    holding: dict[str, asyncio.Event] = field(default_factory=dict)
+
+
+class ScriptedOperation:
+    """An operation on `Tables`: fails or waits at a step named `verb table` when told to."""
+
+    def __init__(self, record: OperationRecord, tables: Tables) -> None:
+        self.id = record.id
+        self._table = record.table
+        self._tables = tables
+
+    async def prepare(self) -> None:
+        await self._step("prepare", {Phase.PENDING: Phase.READY})
+
+    async def cut_over(self) -> CutOver:
+        await self._step("cut over", {Phase.READY: Phase.REVERTIBLE})
+        return CutOver(12.0, 1)
+
+    async def revert(self) -> CutOver:
+        await self._step("revert", {Phase.REVERTIBLE: Phase.REVERTED})
+        return CutOver(9.0, 1)
+
+    async def finalize(self) -> None:
+        await self._step("finalize", dict.fromkeys(Phase, Phase.FINALIZED))
+
+    async def cancel(self) -> None:
+        await self._step("cancel", {Phase.PENDING: Phase.CANCELLED, Phase.READY: Phase.CANCELLED})
+
+    async def close(self) -> None:
+        pass
+
+    def status(self) -> Status:
+        return Status(self._tables.phases.get(self.id, Phase.PENDING))
+
+    async def _step(self, verb: str, moves: dict[Phase, Phase]) -> None:
+        step = f"{verb} {self._table}"
+        if step in self._tables.holding:
+            await self._tables.holding[step].wait()
+        if step in self._tables.failing:
+            raise MigratorError(self._tables.failing[step])
+        before = self._tables.phases.get(self.id, Phase.PENDING)
+        if before in moves:
+            self._tables.phases[self.id] = moves[before]
+            self._tables.log.append(step)
+
+
+@dataclass
+class Bench:
+    """A store, a runner that can be killed and started again, and what the checks will find."""
+
+    store: DeployStore
+    tables: Tables
+    window_s: float = 1000.0
+    findings: Findings = field(default_factory=lambda: findings("orders"))
+    runner: Runner = field(init=False)
+    deploys: Deploys = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        async def check(database: str, branch: str, into_branch: str) -> Findings:
+            return self.findings
+
+        async def make(request: DeployRequest, record: OperationRecord) -> ScriptedOperation:
+            return ScriptedOperation(record, self.tables)
+
+        self.runner = Runner("shop", self.store, make, self.window_s)
+        self.deploys = Deploys(self.store, check, self.runner.notify)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.ensure_future(self.runner.run(self.deploys))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def create(self, branch: str = "add-phone", auto_cutover: bool = True) -> DeployRequest:
+        return await self.deploys.create("shop", branch, "main", "", auto_cutover, "ada")
+
+    async def until(self, number: int, *states: State) -> DeployRequest:
+        async with asyncio.timeout(10):
+            while (request := await self.store.get("shop", number)).deployment_state not in states:
+                await asyncio.sleep(0.001)
+        return request
+
+    async def until_true(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.001)
+
+
+def findings(*tables: str, problem: str | None = None) -> Findings:
+    operations = tuple(
+        OperationRecord(new_id(), OperationKind.ALTER, table, (f"ALTER TABLE {table} …",), "CREATE TABLE …")
+        for table in tables
+    )
+    return Findings(dict.fromkeys(tables, "+ phone"), operations, problem)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    engine = open_state(tmp_path / "state.db")
+    store = DeployStore(engine)
+    await store.prepare()
+    yield Bench(store, Tables())
+    await engine.dispose()
+
+
+async def test_a_request_is_carried_to_its_revert_window_and_reverted(bench: Bench) -> None:
+    bench.findings = findings("customers", "orders")
+    request = await bench.create()
+    assert request.number == 1
+    async with bench.running():
+        await bench.deploys.deploy("shop", 1, "ada")
+        request = await bench.until(1, State.COMPLETE_PENDING_REVERT)
+        assert request.longest_lock_ms == 12.0
+        assert request.state is RequestState.CLOSED
+        await bench.deploys.revert("shop", 1, "ada", None)
+        await bench.until(1, State.COMPLETE_REVERT)
+    assert bench.tables.log == [
+        "prepare customers",
+        "prepare orders",
+        "cut over customers",
+        "cut over orders",
+        "revert orders",
+        "revert customers",
+        "finalize customers",
+        "finalize orders",
+    ]
+    states = [step.after for step in await bench.deploys.history("shop", 1)]
+    assert states == [
+        State.READY,
+        State.QUEUED,
+        State.SUBMITTING,
+        State.IN_PROGRESS,
+        State.IN_PROGRESS_CUTOVER,
+        State.COMPLETE_PENDING_REVERT,
+        State.IN_PROGRESS_REVERT,
+        State.COMPLETE_REVERT,
+    ]
+
+
+async def test_the_old_tables_are_dropped_when_the_window_ends(bench: Bench) -> None:
+    bench.window_s = 0.05
+    bench.start()
+    await bench.create()
+    async with bench.running():
+        await bench.deploys.deploy("shop", 1, "ada")
+        await bench.until(1, State.COMPLETE)
+    assert bench.tables.log[-1] == "finalize orders"
+    with pytest.raises(IllegalMove, match="cannot be reverted in state complete"):
+        await bench.deploys.revert("shop", 1, "ada", None)
+
+
+async def test_skip_revert_ends_the_window_at_once(bench: Bench) -> None:
+    await bench.create()
+    async with bench.running():
+        await bench.deploys.deploy("shop", 1, "ada")
+        await bench.until(1, State.COMPLETE_PENDING_REVERT)
+        await bench.deploys.skip_revert("shop", 1)
+        await bench.until(1, State.COMPLETE)
+
+
+async def test_without_auto_apply_it_waits_before_the_cut_over(bench: Bench) -> None:
+    await bench.create(auto_cutover=False)
+    async with bench.running():
+        await bench.deploys.deploy("shop", 1, "ada")
+        await bench.until(1, State.PENDING_CUTOVER)
+        assert bench.tables.log == ["prepare orders"]
+        await bench.deploys.apply("shop", 1, "ada")
+        await bench.until(1, State.COMPLETE_PENDING_REVERT)
+
+
+async def test_a_second_request_waits_for_the_first_ones_window(bench: Bench) -> None:
+    await bench.create("a")
+    await bench.create("b")
+    async with bench.running():
+        await bench.deploys.deploy("shop", 1, "ada")
+        await bench.until(1, State.COMPLETE_PENDING_REVERT)
+        await bench.deploys.deploy("shop", 2, "ada")
+        assert [other.number for other in await bench.deploys.ahead("shop", 2)] == [1]
+        await bench.deploys.skip_revert("shop", 1)
+        await bench.until(2, State.COMPLETE_PENDING_REVERT)
+    assert (await bench.store.get("shop", 1)).deployment_state is State.COMPLETE
+
+
+async def test_deploying_what_is_under_way_is_refused_with_the_way_to_watch_it(bench: Bench) -> None:
+    await bench.create()
+    await bench.deploys.deploy("shop", 1, "ada")
+    with pytest.raises(IllegalMove, match=r"already under way.*headgate deploy-request show shop 1"):
+        await bench.deploys.deploy("shop", 1, "ada")
+
+
+async def test_cancel_stops_a_copy_and_leaves_nothing(bench: Bench) -> None:
+    bench.tables.holding["prepare orders"] = asyncio.Event()
+    await bench.create()
+    async with bench.running():
+        await bench.deploys.deploy("shop", 1, "ada")
+        await bench.until(1, State.IN_PROGRESS)
+        await bench.deploys.cancel("shop", 1, "ada")
+        await bench.until(1, State.COMPLETE_CANCEL)
+    assert bench.tables.log == ["cancel orders"]
+
+
+async def test_a_queued_request_is_cancelled_without_touching_a_table(bench: Bench) -> None:
+    await bench.create()
+    await bench.deploys.deploy("shop", 1, "ada")
+    assert (await bench.deploys.cancel("shop", 1, "ada")).deployment_state is State.CANCELLED
+    assert bench.tables.log == []
+
+
+async def test_a_failed_copy_is_undone_and_can_be_deployed_again(bench: Bench) -> None:
+    bench.findings = findings("customers", "orders")
+    bench.tables.failing["prepare orders"] = "row 7 does not fit"
+    await bench.create()
+    async with bench.running():
+        await bench.deploys.deploy("shop", 1, "ada")
+        request = await bench.until(1, State.COMPLETE_ERROR)
+        assert request.problem == "row 7 does not fit"
+        assert bench.tables.log == ["prepare customers", "cancel orders", "cancel customers"]
+        bench.tables.failing.clear()
+        bench.findings = findings("customers", "orders")
+        await bench.deploys.deploy("shop", 1, "ada")
+        request = await bench.until(1, State.COMPLETE_PENDING_REVERT)
+        assert request.problem is None
+
+
+async def test_when_the_second_table_cannot_be_swapped_the_first_is_swapped_back(bench: Bench) -> None:
+    bench.findings = findings("customers", "orders")
+    bench.tables.failing["cut over orders"] = "a transaction holds the table"
+    await bench.create()
+    async with bench.running():
+        await bench.deploys.deploy("shop", 1, "ada")
+        await bench.until(1, State.COMPLETE_ERROR)
+    assert bench.tables.log[-3:] == ["cancel orders", "revert customers", "finalize customers"]
+
+
+async def test_a_failed_revert_keeps_the_new_tables_and_can_be_tried_again(bench: Bench) -> None:
+    bench.tables.failing["revert orders"] = "a row does not fit the old table"
+    await bench.create()
+    async with bench.running():
+        await bench.deploys.deploy("shop", 1, "ada")
+        await bench.until(1, State.COMPLETE_PENDING_REVERT)
+        await bench.deploys.revert("shop", 1, "ada", None)
+        request = await bench.until(1, State.COMPLETE_REVERT_ERROR)
+        assert request.problem == "a row does not fit the old table"
+        bench.tables.failing.clear()
+        await bench.deploys.revert("shop", 1, "ada", None)
+        await bench.until(1, State.COMPLETE_REVERT)
+
+
+async def test_a_revert_that_the_engine_cannot_do_is_refused_with_its_reason(bench: Bench) -> None:
+    await bench.create()
+    async with bench.running():
+        await bench.deploys.deploy("shop", 1, "ada")
+        await bench.until(1, State.COMPLETE_PENDING_REVERT)
+        with pytest.raises(DeployError, match="binary log is gone"):
+            await bench.deploys.revert("shop", 1, "ada", "the binary log is gone")
+
+
+@pytest.mark.parametrize("step", ["prepare orders", "cut over orders", "finalize orders", "revert orders"])
+async def test_killed_at_any_step_the_next_start_goes_on(bench: Bench, step: str) -> None:
+    bench.window_s = 0.05 if step == "finalize orders" else 1000.0
+    bench.start()
+    bench.tables.holding[step] = asyncio.Event()
+    await bench.create()
+    async with bench.running():
+        await bench.deploys.deploy("shop", 1, "ada")
+        if step == "revert orders":
+            await bench.until(1, State.COMPLETE_PENDING_REVERT)
+            await bench.deploys.revert("shop", 1, "ada", None)
+            held = await bench.until(1, State.IN_PROGRESS_REVERT)
+        elif step == "finalize orders":
+            held = await bench.until(1, State.COMPLETE_PENDING_REVERT)
+        else:
+            held = await bench.until(1, State.IN_PROGRESS, State.IN_PROGRESS_CUTOVER)
+    assert (await bench.store.get("shop", 1)).deployment_state not in {State.COMPLETE, State.COMPLETE_REVERT}
+    assert held.number == 1
+    bench.tables.holding.clear()
+    bench.start()
+    end = {"finalize orders": State.COMPLETE, "revert orders": State.COMPLETE_REVERT}
+    async with bench.running():
+        await bench.until(1, end.get(step, State.COMPLETE_PENDING_REVERT))
+
+
+async def test_a_branch_without_changes_or_with_a_conflict_gets_no_request(bench: Bench) -> None:
+    bench.findings = findings()
+    with pytest.raises(NothingToDeploy, match="nothing to deploy"):
+        await bench.create()
+    bench.findings = findings("orders", problem="production has moved")
+    with pytest.raises(NotDeployable, match="production has moved"):
+        await bench.create()
+    assert await bench.deploys.all("shop") == []
+
+
+async def test_a_branch_has_one_open_request_at_a_time(bench: Bench) -> None:
+    await bench.create()
+    with pytest.raises(DeployError, match="already has the open deploy request 1"):
+        await bench.create()
+    await bench.deploys.close("shop", 1, "ada")
+    assert (await bench.create()).number == 2
+
+
+async def test_production_that_moves_while_a_request_waits_sends_it_back(bench: Bench) -> None:
+    await bench.create("a")
+    await bench.deploys.deploy("shop", 1, "ada")
+    bench.findings = findings("orders", problem="production has moved")
+    async with bench.running():
+        request = await bench.until(1, State.ERROR)
+    assert request.problem == "production has moved"
+    assert bench.tables.log == []
+
+
+async def test_two_who_move_the_same_request_do_not_both_succeed(bench: Bench) -> None:
+    await bench.create(auto_cutover=False)
+    stale = await bench.store.get("shop", 1)
+    await bench.store.move(stale, State.QUEUED, "ada")
+    with pytest.raises(IllegalMove, match="has just left state ready"):
+        await bench.store.move(stale, State.QUEUED, "bob")
