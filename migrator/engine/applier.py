@@ -1,4 +1,4 @@
-"""I bring keys up to date: what the source has now is written to the target, what it no longer has is deleted."""
+"""I bring keys up to date: what the source has is written to the target, what it no longer has is deleted."""
 
 from __future__ import annotations
 
@@ -161,7 +161,8 @@ async def quarantine(
     for key, error in unfit.items():
         text = pair.key.dump(key) or ""
         await connection.execute(
-            f"INSERT INTO {STATE}.quarantine (id, digest, row_key, errno, message) VALUES (%s, %s, %s, %s, %s) "
+            f"INSERT INTO {STATE}.quarantine (id, digest, row_key, errno, message) "
+            "VALUES (%s, %s, %s, %s, %s) "
             "ON DUPLICATE KEY UPDATE errno = VALUES(errno), message = VALUES(message)",
             *(operation, hashlib.sha256(text.encode()).digest(), text, error.errno, error.message),
         )

@@ -26,7 +26,7 @@ HEARTBEAT_S = 1.0
 # No event and no heartbeat for this long: the connection is dead, whatever the kernel thinks of it.
 SILENCE_S = 15.0
 
-# The errors with which a server says that the place asked for is gone or wrong (1236, and 1371/1789 for GTIDs).
+# The errors with which a server says that the place asked for is gone or wrong (1371, 1789: by GTID).
 GONE = frozenset({1236, 1371, 1789})
 
 CAPABILITIES = (
@@ -42,9 +42,9 @@ CAPABILITIES = (
 class BinlogStream:
     """Reads the log into an EventReader until cancelled.
 
-    `on_progress` is called after every chunk, without awaiting; `may_read` is awaited before every chunk, so that
-    a slow consumer leaves the log on the server. Raises StreamBroken when the server no longer has the log,
-    ConnectionLost when the connection breaks (the reader then knows where to go on: `reader.boundary`).
+    `on_progress` is called after every chunk, without awaiting; `may_read` is awaited before every chunk, so
+    that a slow consumer leaves the log on the server. Raises StreamBroken when the server no longer has the
+    log, ConnectionLost when the connection breaks (then `reader.boundary` is where to go on).
     """
 
     def __init__(

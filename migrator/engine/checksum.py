@@ -1,8 +1,8 @@
 """I prove, without a lock, that the target holds exactly the source's rows.
 
-Each range is digested on both sides by one statement, which sees one moment of both tables. Where the digests
-differ, single rows are compared; a difference is explained when the row's key was waiting to be written or has
-changed meanwhile, and is healed and looked at again when it was not.
+Each range is digested on both sides by one statement, which sees one moment of both tables. Where the
+digests differ, single rows are compared; a difference is explained when the row's key was waiting to be
+written or has changed meanwhile, and is healed and looked at again when it was not.
 """
 
 from __future__ import annotations
@@ -149,6 +149,6 @@ class Checksum:
         shown = ", ".join(self._pair.key.text(key) for key in (twice or list(strange))[:5])
         raise MigratorError(
             f"the copy of {self._pair.source.name} differs from it in rows that nobody changed: {shown}",
-            hint="does a session write with sql_log_bin=0? Its changes cannot be followed; cancel, and deploy "
-            "again while it is away",
+            hint="does a session write with sql_log_bin=0? Its changes cannot be followed; cancel, and "
+            "deploy again while it is away",
         )

@@ -154,7 +154,8 @@ class Copier:
             await self._journal.check(connection)
             rows = await connection.execute(statements.copy_range(self._pair, region.low, region.high))
             await connection.execute(
-                f"INSERT INTO {STATE}.chunk (id, seq, low_key, high_key, row_count) VALUES (%s, %s, %s, %s, %s)",
+                f"INSERT INTO {STATE}.chunk (id, seq, low_key, high_key, row_count) "
+                "VALUES (%s, %s, %s, %s, %s)",
                 *(self._journal.operation, sequence, key.dump(region.low), key.dump(region.high), rows),
             )
             reach("chunk-before-commit")

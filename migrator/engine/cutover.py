@@ -107,8 +107,8 @@ async def _is_sentry(connection: Connection, swap: Swap) -> bool:
 class CutOverAttempt:
     """One try. `write_ahead` persists, as the last thing before the swap, that it may have happened.
 
-    `definition` is the fingerprint the live table must still have. `run` returns how long the table was locked
-    in milliseconds. When it raises with `written_ahead` set, the swap may have happened: end the connections
+    `definition` is the fingerprint the live table must still have. `run` returns for how many milliseconds
+    the table was locked. When it raises with `written_ahead` set, the swap may have happened: end the connections
     it recorded, then ask the names; else nothing has happened.
     """
 

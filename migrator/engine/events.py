@@ -79,8 +79,8 @@ class EventReader:
 
     Feed events in order. `changes` collects the keys that changed (the caller takes them and puts an empty
     list there), `moves` says which key a row had before an UPDATE gave it another, `boundary` is where the
-    last whole transaction ended, `count` how many keys were ever seen. Keys of a prepared XA transaction count
-    as changed when it is committed, and `boundary` stays before it until then.
+    last whole transaction ended, `count` how many keys were ever seen. Keys of a prepared XA transaction
+    count as changed when it is committed, and `boundary` stays before it until then.
 
     Raises SourceChanged for a statement that changes the table's definition or writes to it as a statement,
     StreamBroken for what cannot be followed. Statements that contain `ours` are our own.

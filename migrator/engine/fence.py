@@ -2,8 +2,8 @@
 
 A server writes a transaction to its log before the engine shows it to others, so a row can be missing for a
 moment although its event is here. Both servers show transactions in the order of the log; so once a committed
-write of our own that was begun after an event is acknowledged, that event's row is visible too. MySQL keeps that
-order with binlog_order_commits=ON, which `check_server` demands; MariaDB always does.
+write of our own that was begun after an event is acknowledged, that event's row is visible too. MySQL keeps
+that order with binlog_order_commits=ON, which `check_server` demands; MariaDB always does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from router.errors import ConnectionLost
 
 
 class Fence:
-    """Passed with an own write, which all who wait at the moment share; skipped when nothing new was received.
+    """Passed with an own write, which all who wait now share; skipped when nothing new was received.
 
     `received` counts the changes received so far.
     """

@@ -136,7 +136,7 @@ class Follower:
 
     @contextmanager
     def recording(self) -> Iterator[set[Key]]:
-        """Collect the keys that are not known to be equal: those waiting now and those that change meanwhile."""
+        """Collect the keys not known to be equal: those waiting now and those that change meanwhile."""
         recorded = self.ranges.dirty | self._in_flush | set(self.quarantined)
         self._recorders.append(recorded)
         try:

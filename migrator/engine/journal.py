@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from migrator.engine.events import Position
 from migrator.engine.operation import Phase
@@ -53,15 +52,6 @@ class Record:
     lock_connections: tuple[int, ...]
     verified: bool
     failure: str | None
-
-
-async def prepare_state(server: Server) -> None:
-    """Create or upgrade schema `_headgate` on the production server."""
-    text = Path(__file__).with_name("schema.sql").read_text()
-    async with await Connection.open(server) as connection:
-        for statement in text.split(";\n"):
-            if statement.strip():
-                await connection.execute(statement)
 
 
 async def read_server_identity(connection: Connection) -> str:
@@ -114,7 +104,7 @@ class Journal:
         flip: Position | None = None,
         lock_connections: Sequence[int] | None = None,
     ) -> Record:
-        """Change the record, `texts` by its columns' names; raises LostOwnership when it is not ours any more."""
+        """Change the record, `texts` by columns' names; raises LostOwnership when it is not ours any more."""
         changes: dict[str, object] = dict(texts or {})
         if phase is not None:
             changes["phase"] = phase.value
@@ -172,6 +162,16 @@ class Journal:
         """Run a statement on the control connection, as it is and only once."""
         async with self._using:
             await (await self._control.get()).execute(sql)
+
+    async def reread(self) -> Record:
+        """Return what is known of the operation now; a cancelled change may or may not have happened."""
+
+        async def read(connection: Connection) -> None:
+            await self._read(connection)
+
+        await self.guarded(read)
+        assert self.record is not None
+        return self.record
 
     async def renew(self) -> None:
         """Return when no transaction of ours that was cut off can be committed any more."""

@@ -228,8 +228,10 @@ class OnlineAlter(Owned):
         self._activity = "catching up"
         await follower.background.alongside(self._settle(follower))
         self._activity = "analyzing"
+        # Written to the log, so that replicas have statistics of the new table too.
         await self._journal.execute(
-            f"ANALYZE TABLE {quote_name(self._schema)}.{quote_name(record.shadow)} /* {statements.tag(self.id)} */"
+            f"ANALYZE TABLE {quote_name(self._schema)}.{quote_name(record.shadow)} "
+            f"/* {statements.tag(self.id)} */"
         )
         self._activity = "verifying"
         self._checksum = Checksum(follower, self._throttle, self._settings, zone=self._zone)

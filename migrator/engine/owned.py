@@ -56,6 +56,8 @@ class Owned:
                 kind=self.kind, schema=self._schema, table=self._table, target_sql=self._target_sql
             )
             self._keeper = asyncio.get_running_loop().create_task(self._journal.keep_owning())
+        else:
+            self._record = await self._journal.reread()
         return self._record
 
     @property
@@ -112,10 +114,7 @@ class Owned:
     async def _failed(self, error: BaseException) -> None:
         """Turn a server's error into one of ours; before the cut-over most errors end the operation."""
         if isinstance(error, ConnectionLost):
-            raise MigratorError(
-                f"the connection to the server was lost: {error}",
-                hint="when it is back, go on: nothing is lost",
-            ) from error
+            raise error  # nothing is decided: what is persisted is true, and can be gone on from
         ours = error
         if isinstance(error, DatabaseError):
             ours = MigratorError(f"the server refused a statement of the migration: {error}")

@@ -9,8 +9,8 @@ from router.errors import ConnectionLost, DatabaseError
 from router.model import Flavor, Server
 
 VARIABLES = (
-    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format', 'binlog_row_image', 'read_only', "
-    "'binlog_order_commits', 'gtid_mode', 'version', 'wsrep_on', 'sync_binlog', "
+    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format', 'read_only', "
+    "'binlog_row_image', 'binlog_order_commits', 'gtid_mode', 'version', 'wsrep_on', 'sync_binlog', "
     "'innodb_flush_log_at_trx_commit', 'performance_schema')"
 )
 PARENTS = (
@@ -90,14 +90,14 @@ async def check_table(connection: Connection, table: Shape, target_sql: str) -> 
     name = f"{table.schema}.{table.name}"
     if child := await connection.fetch_value(PARENTS, *where):
         raise Refused(
-            f"{name} is referenced by a foreign key of table {child!r}, which would go on pointing at the old table",
+            f"{name} is referenced by a foreign key of table {child!r}, which would stay with the old table",
             hint="drop that foreign key first, or make this change in a maintenance window",
         )
     if (constraint := await connection.fetch_value(CHILDREN, *where)) or "FOREIGN KEY" in _outside(
         target_sql
     ):
         raise Refused(
-            f"{name} has a foreign key ({constraint or 'in the new definition'}), which cannot be carried over yet",
+            f"{name} has a foreign key ({constraint or 'in the new definition'}), which cannot be carried over",
             hint="drop the foreign key, or make this change in a maintenance window",
         )
     if trigger := await connection.fetch_value(TRIGGERS, *where):

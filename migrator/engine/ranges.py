@@ -16,7 +16,7 @@ from migrator.engine.keys import Key
 
 @dataclass(slots=True, eq=False)
 class Region:
-    """The keys in (low, high]; None is without bound. `mark` is where the log was read up to at its opening."""
+    """The keys in (low, high]; None is without bound. `mark` is how far the log was read at its opening."""
 
     low: Key | None
     high: Key | None
@@ -89,7 +89,7 @@ class Ranges:
         self._merge()
 
     def withdraw(self, region: Region) -> None:
-        """A range's copy was rolled back: it is a gap again, and the next copy of it will see every change."""
+        """A range's copy was rolled back: it is a gap again, and its next copy will see every change."""
         self._regions.remove(region)
 
     def take_dirty(self) -> set[Key]:

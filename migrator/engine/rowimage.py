@@ -57,7 +57,7 @@ _OTHER_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class ColumnImage:
-    """How a column is laid out in row images: `fixed` bytes, or a length in `prefix` bytes before the value."""
+    """How a column is laid out in row images: `fixed` bytes, or a length in `prefix` bytes before it."""
 
     type: int
     metadata: int
@@ -105,7 +105,7 @@ def _layout(type_: int, metadata: int) -> ColumnImage:
         return ColumnImage(STRING, length, 0, 1 if length < 256 else 2)
     raise StreamBroken(
         f"the table has a column of type number {type_}, whose row images are not understood",
-        hint="multi-valued indexes on JSON arrays make such columns: drop the index first, add it again later",
+        hint="multi-valued indexes on JSON arrays make such columns: drop the index, add it again later",
     )
 
 
@@ -189,8 +189,8 @@ def _value_reader(column: KeyColumn, image: ColumnImage) -> Callable[[bytes], An
 class RowImages:
     """The row images of one table map: walks over rows and returns their keys.
 
-    `positions` say where the columns of the key are. Raises SourceChanged when the map does not have the key's
-    columns there, which means that somebody altered the table.
+    `positions` say where the columns of the key are. Raises SourceChanged when the map does not have the
+    key's columns there, which means that somebody altered the table.
     """
 
     def __init__(

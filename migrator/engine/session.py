@@ -1,4 +1,4 @@
-"""I am one connection of the engine that comes back after it was lost, once its former self is surely gone."""
+"""I am a connection of the engine that comes back after a loss, once its former self is surely gone."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ FULL = frozenset({1021, 1114, 1041, 1037})
 class Session:
     """Opens its connection when first asked and again whenever it was lost.
 
-    `setup` runs at each opening. A new connection is handed out only after the server has ended the one before:
-    a transaction that nobody listens to any more must not write behind our back.
+    `setup` runs at each opening. A new connection is handed out only after the server has ended the one
+    before: a transaction that nobody listens to any more must not write behind our back.
     """
 
     def __init__(self, server: Server, setup: Sequence[str] = ()) -> None:

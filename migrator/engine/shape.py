@@ -1,4 +1,4 @@
-"""I read what the engine must know of a table: its columns, its unique indexes, and what stands in the way."""
+"""I read what the engine must know of a table: its columns, its unique indexes, its exact definition."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Shape:
 
 
 async def read_shape(connection: Connection, schema: str, table: str) -> Shape | None:
-    """Read a table's shape, None when there is no such table; raises Refused for what is not an InnoDB table."""
+    """Read a table's shape, None when there is none; raises Refused for what is not an InnoDB table."""
     facts = await connection.fetch_one(TABLE, schema, table)
     if facts is None:
         return None

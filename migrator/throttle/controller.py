@@ -1,8 +1,8 @@
 """I decide how much of the time copying may take, and in how long steps, from what clients feel.
 
-A zone law, not a regulator: the signals are noisy, late, and useless while the server is saturated. Well below
-the allowed rise the share grows by a step, near it nothing moves, above it the share shrinks, far above copying
-stops for a moment. Time is passed in; nothing here waits.
+A zone law, not a regulator: the signals are noisy, late, and useless while the server is saturated. Well
+below the allowed rise the share grows by a step, near it nothing moves, above it the share shrinks, far above
+copying stops for a moment. Time is passed in; nothing here waits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""I create and drop whole tables so that both can be undone: a dropped table is only renamed until the end."""
+"""I am an operation that is one RENAME there and one RENAME back, decided by names after a crash."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import time
 import structlog
 
 from conf.settings import MigratorSettings
-from migrator.engine import preflight, statements
+from migrator.engine import statements
 from migrator.engine.blockers import find_blocker
 from migrator.engine.cutover import TrafficGate
 from migrator.engine.failpoints import reach
 from migrator.engine.journal import Record
 from migrator.engine.operation import CutOver, Phase, Status
 from migrator.engine.owned import BACKOFF_S, Owned, Told
-from migrator.engine.shadow import create_shadow, exists, free_names
-from migrator.engine.shape import read_shape
-from migrator.errors import MigratorError, NotNow, OwnershipUnknown, Refused, WrongPhase
+from migrator.engine.shadow import exists
+from migrator.errors import MigratorError, NotNow, OwnershipUnknown, WrongPhase
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Server
@@ -29,7 +28,7 @@ BEFORE = (Phase.PENDING, Phase.READY, Phase.FAILED, Phase.CANCELLED)
 
 
 class Renaming(Owned):
-    """An operation that is one RENAME there and one RENAME back."""
+    """What creating and dropping a table have in common."""
 
     def __init__(
         self,
@@ -127,7 +126,7 @@ class Renaming(Owned):
         return record
 
     async def _ask_names(self, record: Record) -> bool:
-        """Wait until nobody can rename any more, then say whether the table is at its place after the rename."""
+        """Wait until nobody can rename any more, then say whether the table is where the rename puts it."""
         await self._journal.end_lock_connections()
         before, after = self._ends(record)
         setup = statements.session(self._server.flavor)
@@ -136,7 +135,7 @@ class Renaming(Owned):
         if found[0] == found[1]:
             raise OwnershipUnknown(
                 f"{'both' if found[0] else 'none'} of the tables {before} and {after} exist in {self._schema!r}",
-                hint="somebody renamed, created or dropped one of them; look before you do anything else",
+                hint="somebody renamed, made or dropped one of them; look before you do anything else",
             )
         return found[1]
 
@@ -220,71 +219,3 @@ class Renaming(Owned):
             if not running.done():
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
-
-
-class CreateTable(Renaming):
-    """A new table; an Operation. It is made under another name and gets its own in one step."""
-
-    kind = "create"
-
-    def __init__(
-        self,
-        id: str,  # noqa: A002 - the contract's word
-        server: Server,
-        schema: str,
-        table: str,
-        target_sql: str,
-        settings: MigratorSettings,
-    ) -> None:
-        super().__init__(id, server, schema, table, target_sql, None, settings)
-
-    async def _make_ready(self, link: Connection, record: Record) -> None:
-        if await exists(link, self._schema, self._table):
-            raise Refused(f"there is a table {self._schema}.{self._table} already")
-        if not record.shadow:
-            shadow, _ = await free_names(link, self._schema, self._table)
-            record = await self._save(shadow=shadow)
-        await create_shadow(link, self.id, self._schema, self._table, record.shadow, self._target_sql)
-
-    def _ends(self, record: Record) -> tuple[str, str]:
-        return record.shadow, self._table
-
-    def _unwanted(self, record: Record) -> str:
-        return record.shadow if record.phase is Phase.REVERTED else ""
-
-
-class DropTable(Renaming):
-    """A table that goes; an Operation. It is renamed, and dropped only when the operation is finalized."""
-
-    kind = "drop"
-
-    def __init__(
-        self,
-        id: str,  # noqa: A002 - the contract's word
-        server: Server,
-        schema: str,
-        table: str,
-        gate: TrafficGate,
-        settings: MigratorSettings,
-    ) -> None:
-        super().__init__(id, server, schema, table, "", gate, settings)
-
-    async def _make_ready(self, link: Connection, record: Record) -> None:
-        shape = await read_shape(link, self._schema, self._table)
-        if shape is None:
-            raise Refused(f"there is no table {self._schema}.{self._table}")
-        child = await link.fetch_value(preflight.PARENTS, self._schema, self._table)
-        if child:
-            raise Refused(
-                f"{self._schema}.{self._table} is referenced by a foreign key of table {child!r}",
-                hint="drop that foreign key first",
-            )
-        if not record.old:
-            _, old = await free_names(link, self._schema, self._table)
-            await self._save(old=old)
-
-    def _ends(self, record: Record) -> tuple[str, str]:
-        return self._table, record.old
-
-    def _unwanted(self, record: Record) -> str:
-        return record.old if record.phase is Phase.REVERTIBLE else ""
