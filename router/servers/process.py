@@ -114,10 +114,13 @@ class LocalServer:
             os.kill(pid, signal.SIGTERM)
         try:
             async with asyncio.timeout(timeout_s):
-                while _is_alive(pid):  # noqa: ASYNC110 - not our child when adopted: nobody tells us
+                while _is_alive(pid):
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             raise self._failed(f"did not stop within {timeout_s:g} s") from None
+        async with locked(self.directory / "headgate-server.lock"):
+            if self.pid is None:  # else somebody has started it again
+                self._remove_run_dir()
 
     def kill(self) -> None:
         """End the server at once, as a crash would."""
@@ -130,10 +133,14 @@ class LocalServer:
         """End the server if it runs and delete its data directory."""
         pid = self.pid
         self.kill()
-        while pid is not None and _is_alive(pid):  # noqa: ASYNC110 - see stop
+        while pid is not None and _is_alive(pid):
             await asyncio.sleep(POLL_S)
-        await asyncio.to_thread(shutil.rmtree, self.directory, ignore_errors=True)
-        shutil.rmtree(run_dir(self.directory), ignore_errors=True)
+        # Renamed first, so that a crash in the middle leaves no half of a server behind its name.
+        doomed = self.directory.with_name(f".{self.directory.name}.removed")
+        with contextlib.suppress(FileNotFoundError):
+            self.directory.rename(doomed)
+        await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
+        self._remove_run_dir()
 
     async def _answered(self) -> bool:
         """Wait until the server answers, or False as soon as its process has ended.
@@ -230,6 +237,9 @@ class LocalServer:
         except OSError:
             return not Path("/proc/self").exists()
         return f"--datadir={self.directory}".encode() in command.split(b"\0")
+
+    def _remove_run_dir(self) -> None:
+        shutil.rmtree(run_dir(self.directory), ignore_errors=True)
 
     def _trim_log(self) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -207,16 +207,19 @@ def launch(root: Path, program: Path) -> list[str]:
         return [*start, str(program)]
     words = first[2:].decode(errors="replace").split()
     interpreter = Path(words[1] if words[0].endswith("/env") else words[0]).name
-    options: list[str] = []
-    if interpreter == "perl":
-        folders = [*root.glob("usr/share/perl*"), *root.glob("usr/share/perl/*")]
-        folders += [
-            *root.glob("usr/lib/*/perl*"),
-            *root.glob("usr/lib/*/perl*/*"),
-            *root.glob("usr/lib/*/perl/*"),
-        ]
-        options = [f"-I{folder}" for folder in sorted(folders) if folder.is_dir()]
+    options = [f"-I{folder}" for folder in _perl_modules(root)] if interpreter == "perl" else []
     return [*start, str(find_program(root, interpreter)), *options, str(program)]
+
+
+def _perl_modules(root: Path) -> list[Path]:
+    """Return the folders where the tree's perl finds modules, as its own build names them below /usr."""
+    named = [root / "usr/share/perl5", *root.glob("usr/lib/*/perl-base")]
+    versioned = [
+        path
+        for base in ("usr/lib/*/perl5", "usr/lib/*/perl", "usr/share/perl")
+        for path in root.glob(f"{base}/5*")
+    ]
+    return [path for path in [*named, *sorted(versioned)] if path.is_dir()]
 
 
 def _nothing_found(flavor: Flavor, reason: str) -> ServerNotFound:
@@ -226,6 +229,6 @@ def _nothing_found(flavor: Flavor, reason: str) -> ServerNotFound:
         f"no {names[flavor]} server found: {reason}. "
         f"Ways to get one: install {program} so that it is on PATH; "
         f"or set servers.program (HEADGATE_SERVERS_PROGRAM) to the path of {program}; "
-        "or, on Debian or Ubuntu with network access, leave servers.fetch on and it is fetched into "
-        f"{default_cache()} without being installed"
+        "or, on Debian or Ubuntu with network access, leave servers.fetch on and it is fetched into a cache "
+        "folder without being installed"
     )

@@ -49,9 +49,9 @@ def session_folder() -> Iterator[Path]:
 
 def remove_servers(folder: Path) -> None:
     """Kill every local server whose data directory is in this folder and remove the folder."""
-    for pid_file in folder.rglob("headgate-server.pid"):
+    for mark in folder.rglob("headgate-server.lock"):
         bare = Programs(Flavor.MYSQL, "", None, Path())
-        leftover = LocalServer(bare, pid_file.parent, name="leftover", admin=ADMIN)
+        leftover = LocalServer(bare, mark.parent, name="leftover", admin=ADMIN)
         leftover.kill()
         wait_until(lambda leftover=leftover: leftover.pid is None)
         shutil.rmtree(run_dir(leftover.directory), ignore_errors=True)
