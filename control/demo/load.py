@@ -15,7 +15,6 @@ from decimal import Decimal
 from typing import Any
 
 import aiomysql
-import pymysql
 
 from control.demo import shop
 from router.database import Connection, quote_name
@@ -123,7 +122,7 @@ class Load:
                 charset="utf8mb4",
                 connect_timeout=CONNECT_GIVE_UP_S,
             )
-        except (pymysql.err.Error, OSError, EOFError) as error:
+        except (aiomysql.Error, OSError, EOFError) as error:
             raise ConnectionLost(0, f"the demo's application cannot connect: {error}") from error
         self._stopping.clear()
         self._running = asyncio.ensure_future(self._run())
@@ -178,7 +177,7 @@ class Load:
             began = time.perf_counter()
             try:
                 await self._operate(client)
-            except (pymysql.err.Error, OSError, EOFError, RuntimeError, AttributeError) as error:
+            except (aiomysql.Error, OSError, EOFError, RuntimeError, AttributeError) as error:
                 # A driver whose connection breaks in the middle raises the last three as well.
                 self.errors += 1
                 self.last_error = f"{type(error).__name__}: {error}"
@@ -213,7 +212,7 @@ class Load:
         while True:
             try:
                 return await self._pool.acquire()
-            except (pymysql.err.Error, OSError, EOFError):
+            except (aiomysql.Error, OSError, EOFError):
                 if time.monotonic() > give_up or self._stopping.is_set():
                     raise
                 await asyncio.sleep(CONNECT_RETRY_S)
