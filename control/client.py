@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from conf.settings import Settings
-from control.api.app import TOKEN_ID
+from control.token import authorization
 
 Json = Any
 
@@ -42,7 +42,7 @@ class Client:
         self._url = url
         self._http = httpx.Client(
             base_url=f"{url.rstrip('/')}/v1/organizations/{self.organization}/",
-            headers={"Authorization": f"{TOKEN_ID}:{_token(settings)}"},
+            headers={"Authorization": authorization(_token(settings))},
             timeout=TIMEOUT_S,
             trust_env=False,
         )

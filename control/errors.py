@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+REFUSED = 2
+"""Exit status of a start that was refused: starting again would not help."""
+
 
 class ControlError(Exception):
     """Control cannot do what was asked; the message says why and what to do next."""

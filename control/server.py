@@ -17,13 +17,10 @@ from conf.load import load
 from conf.logs import set_up
 from conf.settings import ControlSettings, Settings
 from control.api.app import make_app
-from control.errors import StartRefused
+from control.errors import REFUSED, StartRefused
 from control.service import open_service
 
 log = structlog.get_logger()
-
-REFUSED = 2
-"""Exit status of a start that was refused: starting again would not help."""
 
 
 def run(config: str) -> int:

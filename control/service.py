@@ -22,11 +22,12 @@ from migrator.deploy.request import DeployRequest, OperationKind, OperationRecor
 from migrator.deploy.review import review
 from migrator.deploy.runner import MakeOperation, Runner
 from migrator.deploy.store import DeployStore
-from migrator.engine.journal import prepare_state
+from migrator.engine.create import CreateTable
+from migrator.engine.drop import DropTable
 from migrator.engine.migration import OnlineAlter
 from migrator.engine.operation import Operation
 from migrator.engine.preflight import check_server
-from migrator.engine.tables import CreateTable, DropTable
+from migrator.engine.state import prepare_state
 from migrator.errors import MigratorError
 from migrator.schema.introspect import open_reader
 from migrator.throttle.throttler import Throttle

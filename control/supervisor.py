@@ -17,8 +17,7 @@ import structlog
 from conf.lifeline import SUPERVISOR
 from conf.settings import Settings
 from control.certificate import ensure_certificate
-from control.errors import StartRefused
-from control.server import REFUSED
+from control.errors import REFUSED, StartRefused
 
 log = structlog.get_logger()
 

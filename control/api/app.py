@@ -9,8 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
 
 from control.api import branches, deploys, health, places, problems
 from control.service import Service
-
-TOKEN_ID = "localcontrol"
+from control.token import authorization as expected_from
 
 
 def make_app(service: Service) -> FastAPI:
@@ -35,7 +34,7 @@ def make_app(service: Service) -> FastAPI:
 def authorize(request: Request, authorization: Annotated[str, Header()] = "") -> None:
     """Let a request pass whose Authorization header is the service token, `<id>:<secret>`."""
     service: Service = request.app.state.service
-    expected = f"{TOKEN_ID}:{service.token}"
+    expected = expected_from(service.token)
     if not hmac.compare_digest(authorization.encode(), expected.encode()):
         raise HTTPException(
             401,

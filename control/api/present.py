@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from control.token import TOKEN_ID
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord
 from migrator.engine.operation import Phase, Status
@@ -13,7 +14,7 @@ from router.store import BranchRecord, PasswordRecord
 
 Json = dict[str, Any]
 
-ACTOR: Json = {"type": "ServiceToken", "id": "localcontrol", "display_name": "local", "avatar_url": ""}
+ACTOR: Json = {"type": "ServiceToken", "id": TOKEN_ID, "display_name": "local", "avatar_url": ""}
 REGION: Json = {
     "id": "local",
     "slug": "local",
