@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 from migrator.schema.diff import diff, unsupported_changes
 from migrator.schema.errors import ProofFailed
-from migrator.schema.introspect import require_same_servers
 from migrator.schema.merge import Conflict, merge
-from migrator.schema.model import Schema
+from migrator.schema.model import Schema, require_same_flavor
 from migrator.schema.plan import Plan
 from migrator.schema.render import render_create
 from migrator.schema.verify import as_printed_by, part_of, prove, proving_ground, surroundings
@@ -43,7 +42,7 @@ async def check(scratch: Connection, *, base: Schema, branch: Schema, production
     tried on the scratch server (on connections of its own). Raises ProofFailed when the branch's change
     cannot be made exactly even without production's changes, SchemaError for schemas of different flavours.
     """
-    require_same_servers((base, branch, production))
+    require_same_flavor((base, branch, production))
     base, branch, production = [
         await as_printed_by(scratch.server, schema) for schema in (base, branch, production)
     ]

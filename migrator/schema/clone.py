@@ -22,18 +22,19 @@ from router.errors import DatabaseError
 _MISSING = frozenset({1054, 1146, 1305, 1356, 1449})
 # A function that is not declared deterministic, on a server with a binary log.
 _UNSAFE_FUNCTION = 1418
+_UNKNOWN_VARIABLE = 1193
 
 LOADING = (
     f"SET SESSION sql_mode = '{SQL_MODE}'",
     "SET SESSION time_zone = '+00:00'",
     "SET SESSION foreign_key_checks = 0",
 )
-# Limits that may be new or stricter here than when the parent's tables were made.
+# Rules that may be new or stricter here than when the parent's tables were made; not every server has them.
 LENIENT = (
-    "SET SESSION innodb_strict_mode = OFF",
-    "SET SESSION sql_require_primary_key = OFF",
-    "SET SESSION sql_generate_invisible_primary_key = OFF",
-    "SET SESSION restrict_fk_on_non_standard_key = OFF",
+    "innodb_strict_mode",
+    "sql_require_primary_key",
+    "sql_generate_invisible_primary_key",
+    "restrict_fk_on_non_standard_key",
 )
 
 
@@ -86,9 +87,7 @@ async def load_tables(connection: Connection, schema: Schema) -> None:
     """Create a schema's tables (and sequences) in the connection's default database; raises CloneFailed."""
     for statement in LOADING:
         await connection.execute(statement)
-    for statement in LENIENT:
-        with contextlib.suppress(DatabaseError):  # not every server has every setting
-            await connection.execute(statement)
+    await _set_known(connection, LENIENT, "OFF")
     sequences = [table for table in schema.opaque.values() if table.sequence]
     statements = {table.name: table.text for table in sequences}
     statements |= {table.name: render_create(table) for table in schema.tables.values()}
@@ -98,7 +97,17 @@ async def load_tables(connection: Connection, schema: Schema) -> None:
             await connection.execute(statement)
         except DatabaseError as error:
             raise CloneFailed(f"the server does not take table {name!r}: {error}") from error
+    await _set_known(connection, LENIENT, "DEFAULT")
     await connection.execute("SET SESSION foreign_key_checks = 1")
+
+
+async def _set_known(connection: Connection, variables: Sequence[str], value: str) -> None:
+    for variable in variables:
+        try:
+            await connection.execute(f"SET SESSION {variable} = {value}")
+        except DatabaseError as error:
+            if error.errno != _UNKNOWN_VARIABLE:
+                raise
 
 
 async def _load_code(connection: Connection, code: Sequence[Code]) -> tuple[str, ...]:

@@ -8,10 +8,9 @@ from dataclasses import replace
 
 from migrator.schema.alter import alter_table
 from migrator.schema.changes import add_foreign_key
-from migrator.schema.introspect import require_same_servers
-from migrator.schema.model import Code, CodeKind, Schema, Table
+from migrator.schema.model import Code, CodeKind, Schema, Table, require_same_flavor
 from migrator.schema.plan import Operation, OperationKind, Plan, in_runnable_order, referenced
-from migrator.schema.render import canonical_text, render_create
+from migrator.schema.render import canonical_text, for_people, render_create
 from router.database import quote_name
 
 
@@ -21,7 +20,7 @@ def diff(before: Schema, after: Schema) -> Plan:
     Renamed tables and columns are a removal and an addition. What is changed but cannot be deployed is in
     `Plan.unsupported`. Raises SchemaError for schemas of different flavours.
     """
-    require_same_servers((before, after))
+    require_same_flavor((before, after))
     operations = []
     for name, table in before.tables.items():
         if name not in after.tables and name not in after.opaque:
@@ -88,9 +87,14 @@ def unified_diff(before: Schema, after: Schema) -> dict[str, str]:
         if isinstance(source, Table) and isinstance(target, Table) and source.same_as(target):
             continue
         if was != becomes:
-            lines = difflib.unified_diff(was.splitlines(), becomes.splitlines(), n=3, lineterm="")
-            changed[name] = "\n".join([line for line in lines if not line.startswith(("---", "+++"))])
+            # The first two lines name files.
+            lines = list(difflib.unified_diff(_lines(was), _lines(becomes), lineterm=""))[2:]
+            changed[name] = for_people("\n".join(lines))
     return changed
+
+
+def _lines(text: str) -> list[str]:
+    return text.split("\n") if text else []
 
 
 def _texts(schema: Schema) -> dict[str, tuple[Table | None, str]]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import assert_never
 
-from migrator.schema.errors import NotCanonical, ReadFailed, SchemaError, TableVanished
+from migrator.schema.errors import NotCanonical, ReadFailed, TableVanished
 from migrator.schema.model import Code, CodeKind, OpaqueTable, Schema, Table
 from migrator.schema.parse import parse_create, with_collations
 from router.database import Connection, Row, quote_name
@@ -23,8 +22,8 @@ _SETUP = (
     "SET SESSION character_set_results = NULL",
 )
 _MYSQL_SETUP = (
-    "SET SESSION show_create_table_verbosity = 0",
-    "SET SESSION show_gipk_in_create_table_and_information_schema = 1",
+    "SET SESSION show_create_table_verbosity = 0"
+    " /*!80030 , SESSION show_gipk_in_create_table_and_information_schema = 1 */",
     "SET SESSION information_schema_stats_expiry = 0",
 )
 
@@ -204,13 +203,3 @@ async def _show(connection: Connection, kind: str, name: str) -> Row:
 def _text(value: object) -> str:
     """Bytes as text: what is no UTF-8 survives as surrogates, and goes back as the same bytes."""
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
-
-
-def require_same_servers(schemas: Sequence[Schema]) -> None:
-    """Raise SchemaError when schemas of different flavours are to be compared."""
-    flavors = {schema.flavor for schema in schemas}
-    if len(flavors) > 1:
-        raise SchemaError(
-            "schemas of MySQL and MariaDB cannot be compared",
-            "Use a branch on the same kind of server as production.",
-        )

@@ -24,7 +24,7 @@ from migrator.schema.model import (
     Schema,
     Table,
 )
-from migrator.schema.render import check_text, column_text, foreign_key_text, index_text
+from migrator.schema.render import check_text, column_definition, foreign_key_text, index_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _same(one: Table | None, other: Table | None) -> bool:
 
 
 def _shown(table: Table | None) -> str | None:
-    return None if table is None else "\n".join(column_text(table, column) for column in table.columns)
+    return None if table is None else "\n".join(column_definition(table, column) for column in table.columns)
 
 
 def _whole_table(old: Table | None, ours: Table | None) -> str:
@@ -273,7 +273,7 @@ def describe(table: Table, key: ElementKey) -> str | None:
     match kind:
         case Element.COLUMN:
             column = table.column(str(name))
-            return None if column is None else column_text(table, column)
+            return None if column is None else column_definition(table, column)
         case Element.PRIMARY_KEY | Element.INDEX:
             found = next((index for index in table.indexes if index_element(index) == key), None)
             return None if found is None else index_text(table.flavor, found)

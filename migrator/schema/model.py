@@ -8,11 +8,12 @@ names of constraints) is left out of `elements`, and `elements` is what equality
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from migrator.schema.errors import SchemaError
 from router.model import Flavor
 
 
@@ -350,4 +351,13 @@ class Schema:
             self.tables.keys() == other.tables.keys()
             and self.opaque == other.opaque
             and all(table.same_as(other.tables[name]) for name, table in self.tables.items())
+        )
+
+
+def require_same_flavor(schemas: Iterable[Schema]) -> None:
+    """Raise SchemaError when schemas of different flavours are to be compared."""
+    if len({schema.flavor for schema in schemas}) > 1:
+        raise SchemaError(
+            "schemas of MySQL and MariaDB cannot be compared",
+            "Use a branch on the same kind of server as production.",
         )

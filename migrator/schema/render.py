@@ -53,6 +53,11 @@ def _create(table: Table, options: tuple[Option, ...], print_column: Callable[[T
     return f"CREATE TABLE {quote_name(table.name)} (\n  " + ",\n  ".join(lines) + "\n)" + tail
 
 
+def for_people(text: str) -> str:
+    """Return text that can be stored and shown anywhere: bytes that are no text appear as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def column_definition(table: Table, column: Column) -> str:
     """Print a column for use in a statement: like the server, but bytes that are no text become hexadecimal.
 
