@@ -173,8 +173,11 @@ class LocalServer:
         return True
 
     def _spawn(self) -> None:
+        place = run_dir(self.directory)
         for leftover in ("server.sock", "server.sock.lock"):
-            (run_dir(self.directory) / leftover).unlink(missing_ok=True)
+            (place / leftover).unlink(missing_ok=True)
+        for folder in ("tmp", "files"):
+            (place / folder).mkdir(mode=0o700, exist_ok=True)
         self._trim_log()
         arguments = self._command()
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -204,8 +207,10 @@ class LocalServer:
         address = self.server.address
         arguments = {**self.options, "datadir": str(self.directory), "socket": str(address.socket)}
         arguments["pid-file"] = str(self.directory / "server.pid")
+        # A starting MariaDB deletes every temporary table in its tmpdir, those of other servers too.
+        arguments["tmpdir"] = str(run_dir(self.directory) / "tmp")
         if self.programs.flavor is Flavor.MARIADB:
-            arguments.setdefault("secure-file-priv", str(run_dir(self.directory)))
+            arguments.setdefault("secure-file-priv", str(run_dir(self.directory) / "files"))
         if self.port is None:
             arguments["skip-networking"] = "1"
         else:

@@ -134,7 +134,10 @@ async def _template(programs: Programs, cache: Path) -> Path:
 
 
 async def _initialize(programs: Programs, data: Path) -> None:
-    options = [f"--datadir={data}", *(["--user=root"] if os.geteuid() == 0 else [])]
+    # A tmpdir of its own: a starting MariaDB deletes every temporary table in it.
+    temporary = data.with_name("tmp")
+    temporary.mkdir()
+    options = [f"--datadir={data}", f"--tmpdir={temporary}", *(["--user=root"] if os.geteuid() == 0 else [])]
     if programs.flavor is Flavor.MYSQL:
         accounts = data.with_name("accounts.sql")
         accounts.write_text(MYSQL_ACCOUNTS)

@@ -217,6 +217,18 @@ async def test_a_terminal_signal_to_the_starter_does_not_reach_the_server(branch
     assert os.getsid(branch.pid) == branch.pid
 
 
+async def test_a_starting_server_leaves_the_temporary_tables_of_others_alone(
+    mariadb: LocalServer, server_folder: Path
+) -> None:
+    async with await Connection.open(mariadb.server) as connection:
+        folder = Path(str(await connection.fetch_value("SELECT @@tmpdir")))
+        theirs = folder / "#sql-temptable-1-1-1.MAI"
+        theirs.touch()
+        async with running_server(Flavor.MARIADB, server_folder / "neighbour", production=False):
+            assert theirs.exists()
+        theirs.unlink()
+
+
 async def test_a_removed_server_leaves_nothing(server_folder: Path) -> None:
     async with running_server(Flavor.MARIADB, server_folder / "removed", production=False) as server:
         socket = Path(str(server.server.address.socket))
