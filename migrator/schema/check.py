@@ -11,7 +11,7 @@ from migrator.schema.merge import Conflict, merge
 from migrator.schema.model import Schema, require_same_flavor
 from migrator.schema.plan import Plan
 from migrator.schema.render import render_create
-from migrator.schema.verify import as_printed_by, part_of, prove, proving_ground, surroundings
+from migrator.schema.verify import as_printed_by, broken_views, part_of, prove, proving_ground, surroundings
 from router.database import Connection
 
 
@@ -68,11 +68,17 @@ async def check(scratch: Connection, *, base: Schema, branch: Schema, production
         return Review(Plan(unsupported=unsupported), production, (conflict,), merged.notes)
     target = replace(production, tables={**merged.target.tables, **proved.tables})
     notes = merged.notes if proved.no_way_back is None else (*merged.notes, proved.no_way_back)
+    touched = {operation.table for operation in plan.operations}
+    broken = await broken_views(scratch, production, target, touched)
+    unsupported += tuple(
+        f"view {name!r} would not work any more ({reason}): change it on production first"
+        for name, reason in sorted(broken.items())
+    )
     operations = tuple(
         operation if operation.after is None else replace(operation, after=target.tables[operation.table])
         for operation in plan.operations
     )
-    return Review(replace(plan, operations=operations), target, (), notes)
+    return Review(Plan(operations, unsupported), target, (), notes)
 
 
 async def _prove_other_order(scratch: Connection, branch: Schema, target: Schema, plan: Plan) -> None:

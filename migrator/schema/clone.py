@@ -56,7 +56,8 @@ async def clone_schema(schema: Schema, target: Connection, database: str) -> tup
         raise CloneFailed(f"cannot create database {database!r}: {error}") from error
     try:
         await load_tables(target, schema)
-        return await _load_code(target, schema.code)
+        left_out = await load_code(target, schema.code)
+        return tuple(f"view {name!r} is left out: {reason}" for name, reason in left_out.items())
     except BaseException:
         await drop_database(target, database)
         raise
@@ -110,7 +111,12 @@ async def _set_known(connection: Connection, variables: Sequence[str], value: st
                 raise
 
 
-async def _load_code(connection: Connection, code: Sequence[Code]) -> tuple[str, ...]:
+async def load_code(connection: Connection, code: Sequence[Code]) -> dict[str, str]:
+    """Create views, routines, triggers and events in the connection's default database.
+
+    Returns the views that the server does not take because they name what is not there, with its words.
+    Raises CloneFailed when anything else is refused.
+    """
     order = [
         CodeKind.PACKAGE,
         CodeKind.PACKAGE_BODY,
@@ -120,7 +126,7 @@ async def _load_code(connection: Connection, code: Sequence[Code]) -> tuple[str,
         CodeKind.TRIGGER,
         CodeKind.EVENT,
     ]
-    left_out: list[str] = []
+    left_out: dict[str, str] = {}
     for kind in order:
         waiting = [item for item in code if item.kind is kind]
         while waiting:
@@ -135,10 +141,10 @@ async def _load_code(connection: Connection, code: Sequence[Code]) -> tuple[str,
                         ) from error
                     refused.append((item, error))
             if len(refused) == len(waiting):
-                left_out += [f"view {item.name!r} is left out: {error.message}" for item, error in refused]
+                left_out |= {item.name: error.message for item, error in refused}
                 break
             waiting = [item for item, _ in refused]
-    return tuple(left_out)
+    return left_out
 
 
 async def _create_code(connection: Connection, code: Code) -> None:

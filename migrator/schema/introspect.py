@@ -96,7 +96,7 @@ async def _read_schema(connection: Connection, schema: str) -> Schema:
     await connection.execute(f"USE {quote_name(schema)}")
     tables, opaque, views = await _read_tables(connection, schema)
     code = [
-        *[await _read_code(connection, CodeKind.VIEW, name) for name in views],
+        *[await _read_code(connection, schema, CodeKind.VIEW, name) for name in views],
         *await _read_all_code(connection, schema),
     ]
     return Schema(server.flavor, server.version, _text(collation), tables, opaque, tuple(code))
@@ -146,15 +146,17 @@ async def _read_tables(
 async def _read_all_code(connection: Connection, schema: str) -> list[Code]:
     code = []
     for kind, name in await connection.fetch_all(ROUTINES, schema):
-        code.append(await _read_code(connection, CodeKind(_text(kind)), _text(name)))
+        code.append(await _read_code(connection, schema, CodeKind(_text(kind)), _text(name)))
     for name, table in await connection.fetch_all(TRIGGERS, schema):
-        code.append(await _read_code(connection, CodeKind.TRIGGER, _text(name), _text(table)))
+        code.append(await _read_code(connection, schema, CodeKind.TRIGGER, _text(name), _text(table)))
     for (name,) in await connection.fetch_all(EVENTS, schema):
-        code.append(await _read_code(connection, CodeKind.EVENT, _text(name)))
+        code.append(await _read_code(connection, schema, CodeKind.EVENT, _text(name)))
     return code
 
 
-async def _read_code(connection: Connection, kind: CodeKind, name: str, table: str = "") -> Code:
+async def _read_code(
+    connection: Connection, database: str, kind: CodeKind, name: str, table: str = ""
+) -> Code:
     # These texts come in the character set their author used unless the server is asked for one.
     await connection.execute("SET SESSION character_set_results = utf8mb4")
     try:
@@ -173,6 +175,8 @@ async def _read_code(connection: Connection, kind: CodeKind, name: str, table: s
             "Grant that account SHOW_ROUTINE (MySQL) or SELECT on mysql.proc (MariaDB), and SHOW VIEW.",
         )
     definer, bare = split_definer(_text(text))
+    if kind is CodeKind.VIEW:
+        bare = _without_database(bare, database)
     if kind is CodeKind.EVENT:
         # Clones never run events: whether one is switched on does not belong to the schema.
         bare = _EVENT_STATUS.sub(r"\1 DISABLE", bare, count=1)
@@ -185,6 +189,17 @@ def split_definer(text: str) -> tuple[str, str]:
     if match is None:
         return "", text
     return match[1], text[: match.start()] + text[match.end() :]
+
+
+def _without_database(text: str, database: str) -> str:
+    """Return a view's text without its own database before `table`.`column`.
+
+    MariaDB prints it once a view has become invalid, which would look like a change of the view.
+    """
+    own = re.escape(quote_name(database))
+    part = r"`(?:[^`]|``)*`"
+    pattern = rf"('(?:[^'\\]|\\.|'')*')|{own}\.(?={part}\.{part})"
+    return re.sub(pattern, lambda match: match[1] or "", text, flags=re.DOTALL)
 
 
 async def _show(connection: Connection, kind: str, name: str) -> Row:

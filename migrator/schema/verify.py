@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from migrator.schema.clone import create_database, drop_database, load_tables
+from migrator.schema.clone import create_database, drop_database, load_code, load_tables
 from migrator.schema.diff import diff, unified_diff
 from migrator.schema.errors import CloneFailed, NotCanonical, ProofFailed
 from migrator.schema.introspect import open_reader, read_tables
-from migrator.schema.model import Schema, Table
+from migrator.schema.model import Code, CodeKind, Schema, Table
 from migrator.schema.plan import Plan, referenced
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
@@ -80,6 +80,10 @@ class ProvingGround:
                     ) from error
         return await self.read()
 
+    async def load_code(self, code: Sequence[Code]) -> dict[str, str]:
+        """Create views and functions, and return the views that do not work here, with the server's words."""
+        return await load_code(self._connection, code)
+
     async def apply_and_compare(self, plan: Plan, expected: Mapping[str, Table]) -> Schema:
         """Run a plan, require that the tables are the expected ones then, and return them."""
         result = await self.apply(plan)
@@ -145,6 +149,30 @@ def part_of(schema: Schema, names: Iterable[str]) -> Schema:
 
 def _named(table: Table) -> set[str]:
     return {key.name for key in table.foreign_keys} | {check.name for check in table.checks}
+
+
+async def broken_views(
+    scratch: Connection, before: Schema, after: Schema, touched: Set[str]
+) -> dict[str, str]:
+    """Return the views that work now and would not once the touched tables are changed, with the reasons."""
+    texts = {code.name: code.text for code in before.code if code.kind is CodeKind.VIEW}
+    views: set[str] = set()
+    while found := {name for name in texts.keys() - views if _mentions(texts[name], touched | views)}:
+        views |= found
+    if not views:
+        return {}
+    code = [item for item in before.code if item.kind is CodeKind.FUNCTION or item.name in views]
+    text = "".join(texts[name] for name in views)
+    tables = {name for schema in (before, after) for name in schema.tables if _mentions(text, {name})}
+    refused = []
+    for schema in (before, after):
+        async with proving_ground(scratch.server, part_of(schema, tables)) as ground:
+            refused.append(await ground.load_code(code))
+    return {name: reason for name, reason in refused[1].items() if name not in refused[0]}
+
+
+def _mentions(text: str, names: Iterable[str]) -> bool:
+    return any(quote_name(name) in text for name in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,29 @@ async def test_changes_that_are_not_deployed_are_told(server: LocalServer, datab
     assert known.plan.empty
 
 
+async def test_a_view_that_would_break_is_told(server: LocalServer, database: str) -> None:
+    base_has = [
+        "CREATE TABLE t (a INT, b INT)",
+        "CREATE TABLE gone (a INT)",
+        "CREATE TABLE u (a INT, b INT)",
+        "CREATE FUNCTION plus(x INT) RETURNS INT DETERMINISTIC RETURN x + 1",
+        "CREATE VIEW v AS SELECT a, plus(b) AS c FROM t",
+        "CREATE VIEW wide AS SELECT c FROM v",
+        "CREATE VIEW fine AS SELECT a FROM t",
+        "CREATE VIEW broken AS SELECT a FROM gone",
+        "DROP TABLE gone",
+    ]
+    case = Case("", {"base": base_has, "branch": ["ALTER TABLE t DROP COLUMN b"], "production": []})
+    base, branch, production = await sides(server.server, database, case)
+    async with await open_reader(server.server) as scratch:
+        review = await check(scratch, base=base, branch=branch, production=production)
+    assert [sentence.split(" (")[0] for sentence in review.plan.unsupported] == [
+        "view 'v' would not work any more",
+        "view 'wide' would not work any more",
+    ]
+    assert review.plan.operations
+
+
 async def test_a_change_to_a_table_we_cannot_print_back_is_told(
     mariadb: LocalServer, mariadb_database: str
 ) -> None:
