@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from migrator.schema.merge import merge
 from migrator.schema.model import OpaqueTable, Schema
 from migrator.schema.parse import parse_create, with_collations
@@ -90,3 +93,37 @@ def test_a_table_of_productions_that_we_do_not_understand_is_a_conflict() -> Non
     production = replace(EMPTY, opaque={"t": opaque})
     (conflict,) = merge(schema("a"), schema("a", "b"), production).conflicts
     assert "it is odd" in conflict.reason
+
+
+def edited(added: str) -> st.SearchStrategy[list[str]]:
+    """Return orders of the base's columns, some gone, with new ones in between."""
+    names = ["a", "b", "c", "d", "e", *added]
+    return st.lists(st.sampled_from(names), unique=True, min_size=1)
+
+
+BASE_ORDER = ["a", "b", "c", "d", "e"]
+
+
+@given(edited("xyz"))
+def test_with_production_unmoved_the_branch_is_the_outcome(branch: list[str]) -> None:
+    base, ours = schema(*BASE_ORDER), schema(*branch)
+    assert merge(base, ours, base).target.same_as(ours)
+    assert merge(base, base, ours).target.same_as(ours)
+    assert merge(base, ours, ours).target.same_as(ours)
+
+
+@given(edited("xyz"), edited("uvw"))
+def test_both_sides_columns_are_all_there_or_a_conflict_is_told(
+    branch: list[str], production: list[str]
+) -> None:
+    base, ours, theirs = schema(*BASE_ORDER), schema(*branch), schema(*production)
+    merged, mirrored = merge(base, ours, theirs), merge(base, theirs, ours)
+    assert bool(merged.conflicts) == bool(mirrored.conflicts)
+    expected = {
+        name
+        for name in {*BASE_ORDER, *branch, *production}
+        if (name in branch) + (name in production) == 2 or name not in BASE_ORDER
+    }
+    if not merged.conflicts:
+        assert set(merged.target.tables["t"].column_order) == expected
+        assert set(mirrored.target.tables["t"].column_order) == expected
