@@ -37,6 +37,7 @@ BRANCH = {
 
 PRODUCTION = {
     "innodb-buffer-pool-size": "128M",
+    "innodb-log-buffer-size": "16M",
     "innodb-flush-log-at-trx-commit": "1",
     "sync-binlog": "1",
     "performance-schema": "1",

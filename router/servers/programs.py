@@ -110,11 +110,11 @@ async def find_server(
     if not fetch and not (cache / flavor.value).is_dir():
         raise _nothing_found(flavor, "fetching is switched off by the setting servers.fetch")
     root = await _fetch(flavor, cache)
-    program = next((root / "usr/sbin" / name for name in SERVER_PROGRAMS[flavor]), root)
-    unpacked = await _describe(flavor, program, root)
-    if unpacked is None:
-        raise _nothing_found(flavor, f"the programs in {root} do not run on this machine; remove that folder")
-    return unpacked
+    for name in SERVER_PROGRAMS[flavor]:
+        program = root / "usr/sbin" / name
+        if program.is_file() and (unpacked := await _describe(flavor, program, root)):
+            return unpacked
+    raise _nothing_found(flavor, f"the programs in {root} do not run on this machine; remove that folder")
 
 
 async def _configured(flavor: Flavor, configured: str) -> Programs:
@@ -144,8 +144,8 @@ async def _fetch(flavor: Flavor, cache: Path) -> Path:
 
 async def _describe(flavor: Flavor, program: Path, root: Path | None) -> Programs | None:
     """Ask a server program for its version; None when it does not run or is of the other flavour."""
-    command = launch(root, program) if root else [str(program)]
     try:
+        command = launch(root, program) if root else [str(program)]
         process = await asyncio.create_subprocess_exec(
             *command,
             "--no-defaults",
@@ -154,7 +154,7 @@ async def _describe(flavor: Flavor, program: Path, root: Path | None) -> Program
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )
-    except OSError:
+    except (OSError, ServerNotFound):
         return None
     output, _ = await process.communicate()
     match = re.search(r"\bVer (\d+\.\d+\.\d+\S*)", output.decode(errors="replace"))

@@ -68,6 +68,15 @@ async def test_a_configured_program_is_used_or_refused_never_replaced(bare: Path
         await find_server(Flavor.MYSQL, configured=str(bare / "missing"))
 
 
+async def test_a_broken_tree_in_the_cache_is_named(bare: Path) -> None:
+    folder = bare / "cache/mysql/usr/sbin"
+    folder.mkdir(parents=True)
+    for _ in range(2):
+        with pytest.raises(ServerNotFound, match=f"{bare}/cache/mysql do not run on this machine"):
+            await find_server(Flavor.MYSQL, fetch=False, cache=bare / "cache")
+        script(folder / "mysqld", "exit 1")
+
+
 @pytest.mark.parametrize("flavor", list(Flavor), ids=str)
 async def test_programs_of_a_tree_run_with_its_own_libraries(flavor: Flavor) -> None:
     found = await find_server(flavor)
