@@ -15,11 +15,16 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from router.errors import ServerNotFound
+
+log = structlog.get_logger()
 
 MANIFEST = "headgate-packages.txt"
 
@@ -107,8 +112,11 @@ async def fetch(name: str, packages: Sequence[str], suite: str, cache: Path) -> 
             with tempfile.TemporaryDirectory(
                 prefix=f".{name}.", dir=cache, ignore_cleanup_errors=True
             ) as work:
+                began = time.monotonic()
+                log.info("fetch.started", packages=list(packages), folder=str(target))
                 await _fetch_into(Path(work), packages, suite)
                 (Path(work) / "root").rename(target)
+                log.info("fetch.ended", duration_ms=round((time.monotonic() - began) * 1000))
     except OSError as error:
         raise ServerNotFound(f"cannot fetch {' and '.join(packages)} into {cache}: {error}") from error
     return target

@@ -13,13 +13,18 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import structlog
 
 from router.errors import ServerFailed
 from router.model import Account, Flavor
 from router.servers.packages import locked, remove_leftovers
 from router.servers.programs import Programs
+
+log = structlog.get_logger()
 
 ADMIN_FILE = "headgate-admin.sql"
 
@@ -126,8 +131,11 @@ async def _template(programs: Programs, cache: Path) -> Path:
                 ) as work:
                     data = Path(work) / "data"
                     data.mkdir(mode=0o700)
+                    began = time.monotonic()
                     await _initialize(programs, data)
                     data.rename(template)
+                    duration_ms = round((time.monotonic() - began) * 1000)
+                    log.info("template.made", folder=str(template), duration_ms=duration_ms)
     except OSError as error:
         raise ServerFailed(f"cannot make the template {template}: {error}") from error
     return template
