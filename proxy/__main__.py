@@ -9,6 +9,7 @@ import structlog
 import uvloop
 
 from conf.errors import ConfError
+from conf.lifeline import hold
 from conf.load import load
 from conf.logs import set_up
 from proxy.worker import Worker
@@ -33,6 +34,7 @@ def main() -> int:
     parser.add_argument("--config", default="", help="configuration file; empty: defaults and environment")
     parser.add_argument("--worker", type=int, default=0, help="number of this worker")
     arguments = parser.parse_args()
+    hold()
     try:
         return uvloop.run(_run(arguments.config or None, arguments.worker))
     except ConfError as error:

@@ -77,6 +77,9 @@ class Agent:
             if self._writer is not None:
                 stats = [served.take_stats() for served in self._branches]
                 self.send(channel.Stats(time.time(), stats))
+            else:
+                for served in self._branches:
+                    served.counters.fold()
 
     def send(self, message: channel.ToControl) -> None:
         """Tell control something, if it is there."""

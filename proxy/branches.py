@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,7 @@ class ServedBranch:
             len(self.clients),
             self.in_transaction,
             refused,
-            self.counters.take(),
+            self.counters.take(Counter(client.kind for client in self.clients if client.waits_for_server)),
         )
 
 

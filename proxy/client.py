@@ -11,6 +11,7 @@ The spine: start reading here. A statement takes this way, all of it in two call
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Final
@@ -21,13 +22,12 @@ from proxy.backend import Backend
 from proxy.branches import ServedBranch
 from proxy.channel import Refused
 from proxy.errors import BackendLost, Malformed, NotPassedOn, ProxyError
-from proxy.stats import Counter
 from proxy.stream import INBOX_IS_FULL, Stream
 from proxy.wire.commands import command_name
-from proxy.wire.constants import Command, Status
+from proxy.wire.constants import Command
 from proxy.wire.errors import RemoteError
 from proxy.wire.framing import HEADER_BYTES, PacketTail
-from proxy.wire.response import Response
+from proxy.wire.response import FAILED, Response
 from router.classify import HEAD_BYTES, Kind, classify, digest, verb
 from router.policy import refusal
 
@@ -36,10 +36,15 @@ log = structlog.get_logger()
 INBOX_BYTES_MAX: Final = HEAD_BYTES + 1024
 """How much of what comes too early is kept before reading stops."""
 
-# Plain numbers: they are compared for every statement.
-_IDLE, _BUSY, _UPLOADING, _HELD, _CLOSED = range(5)
+# Plain numbers: they are compared for every statement. IDLE: a command may come, and nothing of it has yet.
+# COLLECTING: a part of one has. ASKING: a query is being answered. BUSY: another command is.
+_IDLE, _COLLECTING, _ASKING, _BUSY, _UPLOADING, _HELD, _CLOSED = range(7)
 _QUERY: Final = int(Command.QUERY)
-_IN_TRANSACTION: Final = int(Status.IN_TRANSACTION | Status.IN_TRANSACTION_READONLY)
+_SESSION: Final = Kind.SESSION
+
+# Length and sequence number of a command's packet in one number, which is its length as long as the sequence
+# number is 0, and its first byte.
+_command: Final = struct.Struct("<IB").unpack_from
 
 _SILENT: Final = frozenset({Command.STMT_CLOSE, Command.STMT_SEND_LONG_DATA})
 _PASSED_ON: Final = frozenset(
@@ -62,7 +67,6 @@ class Client(Stream):
     __slots__ = (
         "_backend",
         "_command",
-        "_counter",
         "_in_transaction",
         "_inbox",
         "_preparing",
@@ -73,9 +77,12 @@ class Client(Stream):
         "_started_ns",
         "_state",
         "_statements",
+        "_status",
         "_tables_locked",
+        "_to_backend",
         "_upload",
         "_waiting",
+        "kind",
         "peer",
         "user",
     )
@@ -99,8 +106,10 @@ class Client(Stream):
         self._report = report
         self._state = _IDLE
         self._command = 0
-        self._counter: Counter = served.counters[Kind.COMMAND]
+        self._status = response.status
+        self._to_backend = backend.write
         self._started_ns = perf_counter_ns()
+        self.kind = Kind.COMMAND
         self._in_transaction = False
         self._tables_locked = False
         self._inbox = bytearray()
@@ -118,20 +127,15 @@ class Client(Stream):
 
     def data_received(self, data: bytes) -> None:
         """Take a chunk from the client."""
-        if (
-            self._state == _IDLE
-            and len(data) > HEADER_BYTES
-            and data[0] | data[1] << 8 | data[2] << 16 == len(data) - HEADER_BYTES
-            and not data[3]
-            and not self._inbox
-        ):
-            self._serve(data, None)
-        else:
-            self._queue(data)
+        if self._state == _IDLE and len(data) > HEADER_BYTES:
+            header, number = _command(data)
+            if header == len(data) - HEADER_BYTES:
+                self._serve(number, data, None)
+                return
+        self._queue(data)
 
-    def _serve(self, data: bytes, tail: PacketTail | None) -> None:
+    def _serve(self, number: int, data: bytes, tail: PacketTail | None) -> None:
         """Take one command: whole, or its first bytes and the tail that says where it ends."""
-        number = data[HEADER_BYTES]
         text = data
         if number == _QUERY:
             kind = classify(data, HEADER_BYTES + 1)
@@ -153,17 +157,17 @@ class Client(Stream):
 
     def _send(self, number: int, kind: Kind, data: bytes, tail: PacketTail | None) -> None:
         """Pass a command on to the backend."""
-        self._command = number
-        self._counter = counter = self._served.counters[kind]
-        counter.in_flight += 1
+        self.kind = kind
         self._started_ns = perf_counter_ns()
-        self._state = _BUSY
+        self._command = number
         if number == _QUERY:
+            self._state = _ASKING
             self._response.begin_query()
         else:
+            self._state = _BUSY
             self._response.begin(number)
-        self._backend.write(data)
-        if kind is Kind.SESSION:
+        self._to_backend(data)
+        if kind is _SESSION:
             self._notice_lock(data)
         if tail is not None:
             self._follow(tail)
@@ -175,7 +179,7 @@ class Client(Stream):
         elif number in _SILENT:
             if number == Command.STMT_CLOSE:
                 self._statements.pop(_statement_id(data), None)
-            self._backend.write(data)
+            self._to_backend(data)
             if tail is not None:
                 self._follow(tail)
         elif number in _DDL_COMMANDS and Kind.DDL in self._served.refused:
@@ -191,7 +195,7 @@ class Client(Stream):
             data = data[used:]
         if data and self._state != _CLOSED:
             self._inbox += data
-            if self._state == _IDLE:
+            if self._state in (_IDLE, _COLLECTING):
                 self._take_from_inbox()
             elif len(self._inbox) > INBOX_BYTES_MAX:
                 self.hold_reading(INBOX_IS_FULL)
@@ -199,6 +203,7 @@ class Client(Stream):
     def _take_from_inbox(self) -> None:
         """Serve commands that have come before their turn, or in pieces."""
         inbox = self._inbox
+        self._state = _IDLE
         while self._state == _IDLE and len(inbox) >= HEADER_BYTES:
             length = inbox[0] | inbox[1] << 8 | inbox[2] << 16
             if not length or inbox[3]:
@@ -207,15 +212,17 @@ class Client(Stream):
             if len(inbox) >= HEADER_BYTES + length:
                 packet = bytes(inbox[: HEADER_BYTES + length])
                 del inbox[: HEADER_BYTES + length]
-                self._serve(packet, None)
+                self._serve(packet[HEADER_BYTES], packet, None)
             elif len(inbox) >= INBOX_BYTES_MAX:
                 # Too long to wait for: decide by its beginning, pass the rest on as it comes.
                 tail = PacketTail()
                 head = bytes(inbox)
                 del inbox[: tail.feed(head)]
-                self._serve(head, tail)
+                self._serve(head[HEADER_BYTES], head, tail)
             else:
                 break
+        if inbox and self._state == _IDLE:
+            self._state = _COLLECTING
         if len(inbox) <= INBOX_BYTES_MAX:
             self.release_reading(INBOX_IS_FULL)
 
@@ -231,14 +238,17 @@ class Client(Stream):
 
     def _pass_upload(self, data: bytes, tail: PacketTail) -> None:
         if self._refusal is None:
-            self._backend.write(data)
+            self._to_backend(data)
         if not tail.over:
             return
         self._upload = None
         if self._refusal is not None:
             error, self._refusal = self._refusal, None
             self.write(error.packet(tail.sequence + 1))
-        self._state = _IDLE if self._response.over else _BUSY
+        if self._response.over:
+            self._state = _IDLE
+        else:
+            self._state = _ASKING if self._command == _QUERY else _BUSY
 
     # -- refusing and holding -------------------------------------------------------------------------------
 
@@ -287,44 +297,55 @@ class Client(Stream):
     def answered(self, data: bytes) -> None:
         """Take a chunk from the backend."""
         try:
-            over = self._response.feed(data)
+            outcome = self._response.feed(data)
         except RemoteError as error:
             if not self._response.over:
                 log.error("backend.misunderstood", branch=self._served.branch.name, reason=str(error))
             self.abort()
             return
         self.write(data)
-        if over:
-            self._finish()
+        if outcome:
+            self._finish(outcome)
 
-    def _finish(self) -> None:
+    def _finish(self, outcome: int) -> None:
         """The answer is over."""
-        response = self._response
-        self._counter.record((perf_counter_ns() - self._started_ns) // 1000, response.errors)
-        in_transaction = response.status & _IN_TRANSACTION != 0
-        if in_transaction != self._in_transaction:
-            self._in_transaction = in_transaction
-            self._served.in_transaction += 1 if in_transaction else -1
-        if self._command != _QUERY:
-            self._finish_command()
-        if self._state == _UPLOADING:
-            # The server answered without having read the whole command: it will not read the rest either.
-            self._end(None)
-            return
+        served = self._served
+        counter = served.counters[self.kind]
+        counter.durations_ns.append(perf_counter_ns() - self._started_ns)
+        if outcome == FAILED:
+            counter.errors += 1
+        if self._response.status != self._status:
+            self._notice_status()
+        state = self._state
         self._state = _IDLE
+        if state != _ASKING:
+            self._finish_rarely(state, outcome)
         if self._inbox:
             self._take_from_inbox()
-        elif self._served.draining:
+        elif served.draining:
             self.leave_when_idle()
 
-    def _finish_command(self) -> None:
-        if self._command == Command.STMT_PREPARE:
+    def _finish_rarely(self, state: int, outcome: int) -> None:
+        """The answer to something else than a query, or to half of one, is over."""
+        if state == _UPLOADING:
+            # The server answered without having read the whole command: it will not read the rest either.
+            self._state = _UPLOADING
+            self._end(None)
+        elif self._command == Command.STMT_PREPARE:
             if self._response.prepared_id is not None and self._preparing is not None:
                 self._statements[self._response.prepared_id] = self._preparing
             self._preparing = None
-        elif self._command == Command.RESET_CONNECTION and not self._response.errors:
+        elif self._command == Command.RESET_CONNECTION and outcome != FAILED:
             self._statements.clear()
             self._tables_locked = False
+
+    def _notice_status(self) -> None:
+        """Keep count of open transactions."""
+        self._status = self._response.status
+        in_transaction = self._response.in_transaction
+        if in_transaction != self._in_transaction:
+            self._in_transaction = in_transaction
+            self._served.in_transaction += 1 if in_transaction else -1
 
     def backend_lost(self) -> None:
         """The server closed the connection: say so if a command waits for an answer."""
@@ -332,7 +353,7 @@ class Client(Stream):
             return
         if self._state == _HELD:
             self._end(BackendLost("the connection to the server was lost; the statement was not executed"))
-        elif self._state == _BUSY and self._response.untouched:
+        elif self._response.untouched:
             lost = "the connection to the server was lost during the statement; it may or may not have run"
             self._end(BackendLost(lost))
         else:
@@ -341,13 +362,18 @@ class Client(Stream):
     # -- the end --------------------------------------------------------------------------------------------
 
     @property
+    def waits_for_server(self) -> bool:
+        """Whether a statement is under way on the server."""
+        return not self._response.over
+
+    @property
     def busy(self) -> bool:
         """Whether a statement or a transaction is under way."""
-        return self._in_transaction or self._state in (_BUSY, _UPLOADING)
+        return self._in_transaction or not self._response.over
 
     def idle_s(self) -> float:
         """How long ago the last command came; 0 while one is being served."""
-        return (perf_counter_ns() - self._started_ns) / 1e9 if self._state == _IDLE else 0.0
+        return (perf_counter_ns() - self._started_ns) / 1e9 if self._response.over else 0.0
 
     def leave_when_idle(self) -> None:
         """Close between two transactions: now, or when the present one ends."""
@@ -368,10 +394,7 @@ class Client(Stream):
             served.in_transaction -= 1
         if state == _HELD and served.gate is not None:
             served.gate.forget(self)
-        if not self._response.over:
-            self._counter.in_flight -= 1
-            self._backend.abort()
-        elif state == _UPLOADING:
+        if not self._response.over or state == _UPLOADING:
             self._backend.abort()
         else:
             self._backend.leave()

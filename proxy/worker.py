@@ -108,7 +108,7 @@ class Worker:
         log.info("worker.draining", clients=self._branches.clients)
         self._branches.drain()
         deadline = time.monotonic() + DRAIN_TIMEOUT_S
-        while self._branches.clients and time.monotonic() < deadline:  # noqa: ASYNC110 once, at the end
+        while self._branches.clients and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
         if self._branches.clients:
             log.warning("worker.clients_cut_off", clients=self._branches.clients)

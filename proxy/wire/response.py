@@ -6,13 +6,14 @@ grammar of each command's response is in page_protocol_command_phase.html.
 
 from __future__ import annotations
 
+import struct
 from enum import IntEnum
 from typing import Final
 
 from proxy.wire.constants import EOF, ERR, LOCAL_INFILE, MAX_FRAME, OK, Command, Status
 from proxy.wire.errors import RemoteError
 from proxy.wire.framing import HEADER_BYTES
-from proxy.wire.packets import EofPacket, OkPacket
+from proxy.wire.packets import OkPacket
 from proxy.wire.primitives import Reader
 
 
@@ -51,22 +52,35 @@ _FIRST_PART: Final = {
 
 _FIRST_PACKETS: Final = frozenset({Part.RESULT, Part.SIMPLE, Part.PREPARED, Part.OPAQUE})
 
+UNFINISHED: Final = 0
+FINISHED: Final = 1
+FAILED: Final = 2
+
+# Plain numbers: they are compared for every packet.
 _OVER: Final = int(Part.OVER)
 _RESULT: Final = int(Part.RESULT)
 _NEXT_RESULT: Final = int(Part.NEXT_RESULT)
 _COLUMNS: Final = int(Part.COLUMNS)
+_COLUMNS_END: Final = int(Part.COLUMNS_END)
 _ROWS: Final = int(Part.ROWS)
 _MORE_RESULTS: Final = int(Status.MORE_RESULTS)
 _CURSOR: Final = int(Status.CURSOR_EXISTS)
 _IN_TRANSACTION: Final = int(Status.IN_TRANSACTION | Status.IN_TRANSACTION_READONLY)
+
+# A header and the first byte behind it; the sequence number is the highest byte of the first value.
+_header: Final = struct.Struct("<IB").unpack_from
+_NO_HEAD: Final = b"?" * 5
 
 
 class Response:
     """The responses of one connection, one after another.
 
     `begin` says which command was sent, `feed` takes the server's chunks. `over` is true between responses;
-    `errors` counts the ERR packets of the current one; `prepared_id` is what a STMT_PREPARE gave, else None.
-    Raises RemoteError for bytes that cannot be part of this response: the connection is then of no use.
+    `prepared_id` is what the last STMT_PREPARE gave, else None. Raises RemoteError for bytes that cannot be
+    part of this response: the connection is then of no use.
+
+    A client repeats its statements, so a result often begins with the very bytes of the last one: number and
+    definitions of its columns. This head is remembered, and stepped over at once when it comes again.
     """
 
     __slots__ = (
@@ -74,16 +88,15 @@ class Response:
         "_columns",
         "_continued",
         "_deprecate_eof",
+        "_head",
         "_part",
         "_skip",
-        "errors",
         "prepared_id",
         "status",
     )
 
     def __init__(self, *, deprecate_eof: bool, status: int = Status.AUTOCOMMIT) -> None:
         self.status = int(status)
-        self.errors = 0
         self.prepared_id: int | None = None
         self._deprecate_eof = deprecate_eof
         self._part = _OVER
@@ -91,6 +104,7 @@ class Response:
         self._skip = 0
         self._continued = False
         self._carry = b""
+        self._head = _NO_HEAD
 
     @property
     def over(self) -> bool:
@@ -110,55 +124,72 @@ class Response:
     def begin(self, command: int) -> bool:
         """Expect the response to a command; false when there will be none."""
         self._part = int(_FIRST_PART.get(command, Part.SIMPLE))  # type: ignore[call-overload]
-        self.errors = 0
         self.prepared_id = None
         return self._part != _OVER
 
     def begin_query(self) -> None:
         """Expect the response to a query: `begin`, for the command that matters."""
         self._part = _RESULT
-        self.errors = 0
-        self.prepared_id = None
 
-    def feed(self, data: bytes) -> bool:
-        """Take a chunk; true when the response ends with it.
+    def feed(self, data: bytes) -> int:
+        """Take a chunk; say UNFINISHED, or that the response ends with it: FINISHED, or FAILED by an ERR.
 
         Bytes after the end raise RemoteError: a server speaks only when asked.
         """
+        if self._part == _RESULT and not self._carry:
+            if data.startswith(self._head):
+                self._part = _ROWS
+                return self._walk(data, len(self._head))
+            return self._walk(data, 0)
+        return self._feed_on(data)
+
+    def _feed_on(self, data: bytes) -> int:
+        """Take a chunk that goes on where the last one ended, or answers another command than a query."""
         if self._part == _OVER:
             raise RemoteError("the server spoke without being asked")
         if self._carry:
             data = self._carry + data
             self._carry = b""
-        at, end = 0, len(data)
-        if self._skip:
-            at = self._skip
-            if at > end:
-                self._skip = at - end
-                return False
-            self._skip = 0
+        at, self._skip = self._skip, 0
+        if at > len(data):
+            self._skip = at - len(data)
+            return UNFINISHED
+        return self._walk(data, at)
+
+    def _walk(self, data: bytes, at: int) -> int:
+        """Go from header to header, stepping over what does not matter."""
+        part, end = self._part, len(data)
+        begins_here = at == 0 and part == _RESULT
         while end - at > HEADER_BYTES:
-            length = data[at] | data[at + 1] << 8 | data[at + 2] << 16
-            first = data[at + 4]
-            if (self._part == _ROWS and (first < EOF or length == MAX_FRAME)) or self._continued:
+            length, first = _header(data, at)
+            length &= MAX_FRAME
+            following = at + HEADER_BYTES + length
+            if part == _ROWS and first < EOF and length != MAX_FRAME and not self._continued:
+                pass
+            elif self._continued or (part == _ROWS and length == MAX_FRAME):
                 self._continued = length == MAX_FRAME
-            elif self._part == _COLUMNS:
-                self._column()
+            elif part == _COLUMNS:
+                part = self._column()
             elif length == 0:
                 raise RemoteError("the server sent an empty packet")
+            elif following > end:
+                self._carry = data[at:]
+                return UNFINISHED
             else:
-                if at + HEADER_BYTES + length > end:
-                    self._carry = data[at:]
-                    return False
-                self._look(first, data[at + HEADER_BYTES : at + HEADER_BYTES + length])
-            at += HEADER_BYTES + length
-            if self._part == _OVER and at < end:
-                raise RemoteError("the server went on after the end of a response")
+                part = self._look(first, data, at, length)
+                if part == _OVER:
+                    if following < end:
+                        raise RemoteError("the server went on after the end of a response")
+                    return FAILED if first == ERR else FINISHED
+            if begins_here and part == _ROWS and following <= end:
+                self._head = data[:following]
+                begins_here = False
+            at = following
         if at > end:
             self._skip = at - end
         elif at < end:
             self._short_tail(data, at)
-        return self._part == _OVER
+        return UNFINISHED
 
     def _short_tail(self, data: bytes, at: int) -> None:
         """Keep the start of a header; a whole header may stand for an empty frame."""
@@ -170,62 +201,50 @@ class Response:
         else:
             self._carry = data[at:]
 
-    def _column(self) -> None:
+    def _column(self) -> int:
         self._columns -= 1
         if self._columns == 0:
-            self._part = _ROWS if self._deprecate_eof else int(Part.COLUMNS_END)
+            self._part = _ROWS if self._deprecate_eof else _COLUMNS_END
+        return self._part
 
-    def _look(self, first: int, payload: bytes) -> None:
-        """Take one of the packets that decide what comes next."""
+    def _look(self, first: int, data: bytes, at: int, length: int) -> int:
+        """Take one of the packets that decide what comes next, and return which part that is."""
         part = self._part
         if first == ERR and part != Part.OPAQUE:
-            self.errors += 1
             self._part = _OVER
-        elif part in (_RESULT, _NEXT_RESULT):
-            self._result(first, payload)
         elif part == _ROWS:
-            self._end_of_rows(payload)
-        elif part == Part.COLUMNS_END:
-            eof = EofPacket.parse(payload)
+            self._ended(_status(data, at, length))
+        elif part in (_RESULT, _NEXT_RESULT):
+            self._result(first, data, at, length)
+        elif part == _COLUMNS_END:
+            self.status = _status(data, at, length)
             # A cursor's rows come by STMT_FETCH.
-            self._part = _OVER if eof.status & _CURSOR else _ROWS
-            self.status = eof.status
+            self._part = _OVER if self.status & _CURSOR else _ROWS
         elif part == Part.PREPARED:
-            self._prepared(payload)
+            self._prepared(data, at, length)
         elif part == Part.DEFINITIONS:
             self._columns -= 1
             if self._columns == 0:
                 self._part = _OVER
         elif part == Part.SIMPLE:
-            self._simple(first, payload)
+            if first not in (OK, EOF):
+                raise RemoteError(f"the server answered a command with an unknown packet (0x{first:02X})")
+            self._ended(_status(data, at, length))
         else:
             self._part = _OVER
+        return self._part
 
-    def _result(self, first: int, payload: bytes) -> None:
+    def _result(self, first: int, data: bytes, at: int, length: int) -> None:
         if first == OK:
-            self._ended(OkPacket.parse(payload).status)
+            self._ended(_status(data, at, length))
         elif first == LOCAL_INFILE:
             raise RemoteError("the server asked for a file of the client's")
         else:
-            self._columns = Reader(payload).lenenc_int()
+            self._columns = Reader(data[at + HEADER_BYTES : at + HEADER_BYTES + length]).lenenc_int()
             self._part = _COLUMNS
 
-    def _end_of_rows(self, payload: bytes) -> None:
-        if self._deprecate_eof and len(payload) > 5:
-            self._ended(OkPacket.parse(payload).status)
-        else:
-            self._ended(EofPacket.parse(payload).status)
-
-    def _simple(self, first: int, payload: bytes) -> None:
-        if first == OK:
-            self._ended(OkPacket.parse(payload).status)
-        elif first == EOF:
-            self._end_of_rows(payload)
-        else:
-            raise RemoteError(f"the server answered a command with an unknown packet (0x{first:02X})")
-
-    def _prepared(self, payload: bytes) -> None:
-        reader = Reader(payload, 1)
+    def _prepared(self, data: bytes, at: int, length: int) -> None:
+        reader = Reader(data[at + HEADER_BYTES : at + HEADER_BYTES + length], 1)
         self.prepared_id = reader.uint(4)
         columns, parameters = reader.uint(2), reader.uint(2)
         ends = 0 if self._deprecate_eof else bool(columns) + bool(parameters)
@@ -235,3 +254,13 @@ class Response:
     def _ended(self, status: int) -> None:
         self.status = status
         self._part = _NEXT_RESULT if status & _MORE_RESULTS else _OVER
+
+
+def _status(data: bytes, at: int, length: int) -> int:
+    """Return the status of the OK or EOF packet at this place.
+
+    Both have it in the same two bytes as long as the OK packet's two numbers are small.
+    """
+    if length == 5 or (length >= 7 and data[at + 5] < 0xFB and data[at + 6] < 0xFB):
+        return data[at + 7] | data[at + 8] << 8
+    return OkPacket.parse(data[at + HEADER_BYTES : at + HEADER_BYTES + length]).status

@@ -197,7 +197,7 @@ async def test_a_statement_too_long_for_the_server_ends_with_its_error(
             async with raw_client(proxy.port) as client:
                 with contextlib.suppress(ConnectionResetError, BrokenPipeError):
                     error = await client.error(Command.QUERY, b"SELECT '" + b"x" * 5_000_000 + b"'")
-                    assert error.errno == 1153
+                    assert error.errno in (1153, 1105)
                 assert await client.gone()
         finally:
             await connection.execute("SET GLOBAL max_allowed_packet = 67108864")

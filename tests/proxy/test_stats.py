@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+from collections import Counter
+
 from proxy.stats import Counters
+
+NOTHING: Counter[str] = Counter()
 
 
 def test_what_is_taken_is_not_counted_again() -> None:
     counters = Counters()
-    for microseconds, errors in ((5, 0), (5, 1), (100, 0)):
-        counters["read"].in_flight += 1
-        counters["read"].record(microseconds, errors)
-    taken = counters.take()["read"]
+    counters["read"].durations_ns += [5_000, 5_999, 100_000]
+    counters["read"].errors += 1
+    counters.fold()
+    taken = counters.take(NOTHING)["read"]
     assert (taken.queries, taken.errors, taken.busy_us, taken.in_flight) == (3, 1, 110, 0)
     assert dict(taken.buckets)[5] == 2
-    assert counters.take() == {}
+    assert counters.take(NOTHING) == {}
 
 
 def test_what_is_under_way_is_shown_until_it_ends() -> None:
     counters = Counters()
-    counters["write"].in_flight += 1
-    assert counters.take()["write"].in_flight == 1
-    assert counters.take()["write"].in_flight == 1
+    assert counters.take(Counter({"write": 2}))["write"].in_flight == 2
+    assert counters.take(Counter({"write": 1}))["write"].in_flight == 1
+    assert counters.take(NOTHING) == {}

@@ -11,7 +11,7 @@ from proxy.wire.errors import RemoteError
 from proxy.wire.framing import frame
 from proxy.wire.packets import Column, EofPacket, ErrPacket, OkPacket
 from proxy.wire.primitives import lenenc_bytes, lenenc_int
-from proxy.wire.response import Response
+from proxy.wire.response import FAILED, FINISHED, UNFINISHED, Response
 
 OK = OkPacket(status=Status.AUTOCOMMIT).build()
 IN_TRANSACTION = OkPacket(status=Status.IN_TRANSACTION).build()
@@ -92,9 +92,33 @@ def test_a_response_ends_with_its_last_byte(
 ) -> None:
     response = Response(deprecate_eof=deprecate_eof)
     assert response.begin(command)
-    assert response.feed(framed(*packets))
+    assert response.feed(framed(*packets)) == (FAILED if packets[-1][:1] == b"\xff" else FINISHED)
     assert response.over
-    assert response.errors == (packets[-1][:1] == b"\xff")
+
+
+@every_case
+def test_a_response_that_comes_again_is_followed_again(
+    deprecate_eof: bool, command: Command, packets: list[bytes]
+) -> None:
+    response = Response(deprecate_eof=deprecate_eof)
+    for cut in (0, 0, 3, 20, 0):
+        response.begin(command)
+        data = framed(*packets)
+        if 0 < cut < len(data):
+            assert response.feed(data[:cut]) == UNFINISHED
+            data = data[cut:]
+        assert response.feed(data)
+
+
+@every_case
+def test_one_response_does_not_change_how_the_next_is_followed(
+    deprecate_eof: bool, command: Command, packets: list[bytes]
+) -> None:
+    response = Response(deprecate_eof=deprecate_eof)
+    for other, more in cases(deprecate_eof):
+        for number, payloads in ((command, packets), (other, more)):
+            response.begin(number)
+            assert response.feed(framed(*payloads)) in (FINISHED, FAILED)
 
 
 @every_case
@@ -117,7 +141,9 @@ def test_a_response_is_followed_byte_by_byte(
     data = framed(*packets)
     response = Response(deprecate_eof=deprecate_eof)
     response.begin(command)
-    assert [response.feed(data[at : at + 1]) for at in range(len(data))].index(True) == len(data) - 1
+    outcomes = [response.feed(data[at : at + 1]) for at in range(len(data))]
+    assert not any(outcomes[:-1])
+    assert outcomes[-1]
 
 
 @every_case
@@ -164,7 +190,8 @@ def test_what_was_prepared_is_known_by_its_number() -> None:
     response.begin(Command.STMT_PREPARE)
     response.feed(framed(*prepared(1, 1, deprecate_eof=True)))
     assert response.prepared_id == 7
-    response.begin_query()
+    response.begin(Command.STMT_PREPARE)
+    response.feed(framed(ERR))
     assert response.prepared_id is None
 
 
@@ -192,7 +219,8 @@ def test_a_row_of_several_frames_is_not_an_end(deprecate_eof: bool, extra: int) 
         response = Response(deprecate_eof=deprecate_eof)
         response.begin_query()
         pieces = [data[at : at + size] for at in range(0, len(data), size)]
-        assert [response.feed(piece) for piece in pieces].index(True) == len(pieces) - 1
+        outcomes = [response.feed(piece) for piece in pieces]
+        assert outcomes == [UNFINISHED] * (len(pieces) - 1) + [FINISHED]
 
 
 @pytest.mark.parametrize("count", [1, 250, 251, 4096])
