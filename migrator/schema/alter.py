@@ -14,7 +14,6 @@ from dataclasses import replace
 from migrator.schema import changes
 from migrator.schema.changes import Change
 from migrator.schema.model import (
-    NOT_COMPARED,
     Check,
     Column,
     Element,
@@ -25,14 +24,17 @@ from migrator.schema.model import (
     Table,
 )
 from router.database import quote_name
+from router.model import Flavor
 
-# A default made of these cannot come with ADD or MODIFY COLUMN (1674): replicas would compute other values.
-# It is set afterwards, by a statement that computes nothing.
+# On MySQL a default made of these cannot come with ADD or MODIFY COLUMN (1674): replicas would compute other
+# values. It is set afterwards, by a statement that computes nothing.
 _NOT_DETERMINISTIC = re.compile(
     r"\b(uuid|uuid_short|rand|random_bytes|sys_guid|sysdate|connection_id|current_user|user|session_user"
     r"|system_user|last_insert_id|row_count|found_rows|nextval|lastval|version)\s*\(",
     re.IGNORECASE,
 )
+
+_GEOMETRY = frozenset(("geometry", "point", "linestring", "polygon", "geometrycollection", "geomcollection"))
 
 
 def alter_table(before: Table, after: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -51,7 +53,7 @@ class _Alteration:
         self.remade = {
             column.key
             for column in after.columns
-            if (old := before.column(column.name)) is not None and _must_be_remade(old, column)
+            if (old := before.column(column.name)) is not None and _must_be_remade(after.flavor, old, column)
         }
 
     def statements(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -109,7 +111,7 @@ class _Alteration:
         for number, target in enumerate(after.columns):
             place = changes.after(after.columns[number - 1]) if number else changes.FIRST
             column = target
-            if target.default is not None and _NOT_DETERMINISTIC.search(target.default):
+            if self.needs_late_default(target):
                 column = replace(target, default=None)
             if column.key not in old_place:
                 if number > last_kept >= 0 and not moves:
@@ -126,6 +128,13 @@ class _Alteration:
             if column is not target:
                 late.append(target)
         return drops, steps, late
+
+    def needs_late_default(self, column: Column) -> bool:
+        return (
+            self.after.flavor is Flavor.MYSQL
+            and column.default is not None
+            and _NOT_DETERMINISTIC.search(column.default) is not None
+        )
 
     def indexes(self) -> tuple[list[Index], list[Change], list[Index]]:
         """Return what goes, what changes in place, and what comes; in the target's order."""
@@ -211,10 +220,11 @@ class _Alteration:
     def options(self) -> list[Change]:
         steps = []
         for option in self.after.options:
-            if option.name not in NOT_COMPARED and self.before.option(option.name) != option.value:
+            if self.differs((Element.OPTION, option.name)):
                 steps.append(changes.set_option(option))
         for option in self.before.options:
-            if option.name not in NOT_COMPARED and self.after.option(option.name) is None:
+            key = (Element.OPTION, option.name)
+            if self.differs(key) and key not in self.new:
                 steps.append(changes.reset_option(option.name))
         if self.after.collation is not None and self.before.collation != self.after.collation:
             steps.append(changes.set_collation(self.after.collation))
@@ -226,11 +236,28 @@ class _Alteration:
         return changes.set_partitioning(self.after.partitioning).clause
 
 
-def _must_be_remade(old: Column, new: Column) -> bool:
-    """Whether a column can only become the other by removal and addition (3106, 1907)."""
+def _must_be_remade(flavor: Flavor, old: Column, new: Column) -> bool:
+    """Whether a column can only become the other by removal and addition."""
     before = "BASE" if old.generated is None else "STORED" if old.generated.stored else "VIRTUAL"
     after = "BASE" if new.generated is None else "STORED" if new.generated.stored else "VIRTUAL"
-    return before != after and "VIRTUAL" in (before, after)
+    if before != after and "VIRTUAL" in (before, after):
+        return True  # 3106, 1907
+    # MariaDB will not try to make a number of a polygon, not even without rows (4078).
+    one, other = _family(old), _family(new)
+    strict = {"geometry", "inet4", "inet6", "uuid"}
+    return (
+        flavor is Flavor.MARIADB
+        and one != other
+        and not strict.isdisjoint((one, other))
+        and ("geometry" in (one, other) or "string" not in (one, other))
+    )
+
+
+def _family(column: Column) -> str:
+    base = column.type.base
+    if base.removeprefix("multi") in _GEOMETRY:
+        return "geometry"
+    return "string" if base.endswith(("char", "text", "binary", "blob")) else base
 
 
 def _by_expression(table: Table) -> dict[str, list[Check]]:

@@ -19,8 +19,8 @@ class ReadFailed(SchemaError):
     """A definition could not be read: usually a missing right of the reading account."""
 
 
-class TableVanished(ReadFailed):
-    """A table was there when tables were listed and not when it was read."""
+class SchemaMoved(ReadFailed):
+    """Somebody changed the schema while it was read."""
 
 
 class CloneFailed(SchemaError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import assert_never
 
-from migrator.schema.errors import NotCanonical, ReadFailed, TableVanished
+from migrator.schema.errors import NotCanonical, ReadFailed, SchemaMoved
 from migrator.schema.model import Code, CodeKind, OpaqueTable, Schema, Table
 from migrator.schema.parse import parse_create, with_collations
 from router.database import Connection, Row, quote_name
@@ -83,7 +83,7 @@ async def read_schema(connection: Connection, schema: str) -> Schema:
     for _ in range(_READS - 1):
         try:
             return await _read_schema(connection, schema)
-        except TableVanished:
+        except SchemaMoved:
             continue  # somebody renames or drops tables at this moment
     return await _read_schema(connection, schema)
 
@@ -116,17 +116,11 @@ async def read_tables(connection: Connection, schema: str) -> dict[str, Table]:
 async def _read_tables(
     connection: Connection, schema: str
 ) -> tuple[dict[str, Table], dict[str, OpaqueTable], list[str]]:
-    collations: dict[str, dict[str, str | None]] = {}
-    for table, column, collation in await connection.fetch_all(COLUMNS, schema):
-        named = collations.setdefault(_text(table), {})
-        named[_text(column)] = None if collation is None else _text(collation)
+    listed, collations = await _list_tables(connection, schema)
     tables: dict[str, Table] = {}
     opaque: dict[str, OpaqueTable] = {}
     views: list[str] = []
-    for raw_name, raw_type, raw_collation in await connection.fetch_all(TABLES, schema):
-        name, kind = _text(raw_name), _text(raw_type)
-        if _ENGINES_OWN.search(name):
-            continue
+    for name, kind, collation in listed:
         if kind == "VIEW":
             views.append(name)
         elif kind == "SEQUENCE":
@@ -139,8 +133,27 @@ async def _read_tables(
             except NotCanonical as error:
                 opaque[name] = OpaqueTable(name, _COUNTER.sub("", text), str(error))
             else:
-                tables[name] = with_collations(table, _text(raw_collation), collations.get(name, {}))
+                tables[name] = with_collations(table, collation, collations.get(name, {}))
+    # Texts and collations come from different queries: they belong together only if nothing moved between.
+    if await _list_tables(connection, schema) != (listed, collations):
+        raise SchemaMoved(f"database {schema!r} changes while it is read", "Try again in a moment.")
     return tables, opaque, views
+
+
+async def _list_tables(
+    connection: Connection, schema: str
+) -> tuple[list[tuple[str, str, str]], dict[str, dict[str, str | None]]]:
+    """Return name, kind and default collation of each table, and the collation of each table's columns."""
+    listed = [
+        (_text(name), _text(kind), _text(collation))
+        for name, kind, collation in await connection.fetch_all(TABLES, schema)
+        if not _ENGINES_OWN.search(_text(name))
+    ]
+    collations: dict[str, dict[str, str | None]] = {name: {} for name, _, _ in listed}
+    for table, column, collation in await connection.fetch_all(COLUMNS, schema):
+        if _text(table) in collations:
+            collations[_text(table)][_text(column)] = None if collation is None else _text(collation)
+    return listed, collations
 
 
 async def _read_all_code(connection: Connection, schema: str) -> list[Code]:
@@ -208,7 +221,7 @@ async def _show(connection: Connection, kind: str, name: str) -> Row:
     except ConnectionLost:
         raise
     except DatabaseError as error:
-        failure = TableVanished if error.errno == _NO_SUCH_TABLE else ReadFailed
+        failure = SchemaMoved if error.errno == _NO_SUCH_TABLE else ReadFailed
         raise failure(f"cannot read the definition of {kind.lower()} {name!r}: {error}") from error
     if row is None:
         raise ReadFailed(f"cannot read the definition of {kind.lower()} {name!r}: the server gives no row")

@@ -218,6 +218,8 @@ OPTION_RESET: Mapping[str, str] = MappingProxyType(
 # compared as the collation in force.
 NOT_COMPARED = frozenset({"AUTO_INCREMENT", "DEFAULT CHARSET", "COLLATE"})
 
+ARIA_OPTIONS = frozenset({"PAGE_CHECKSUM", "TRANSACTIONAL"})
+
 
 class Element(StrEnum):
     """The kinds of things a table is made of."""
@@ -282,8 +284,10 @@ class Table:
             enforced.setdefault(check.expression, []).append(check.enforced)
         for expression, all_enforced in enforced.items():
             found[Element.CHECK, expression] = tuple(sorted(all_enforced))
+        aria = self.option("ENGINE") == "Aria"
         for option in self.options:
-            if option.name not in NOT_COMPARED:
+            # MariaDB prints Aria's options of a table that once was one for ever.
+            if option.name not in NOT_COMPARED and (aria or option.name not in ARIA_OPTIONS):
                 found[Element.OPTION, option.name] = option.value
         found[Element.COLLATION, ""] = self.collation
         if self.partitioning is not None:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from migrator.schema.clone import load_tables
-from migrator.schema.errors import ReadFailed
+from migrator.schema.errors import ReadFailed, SchemaMoved
 from migrator.schema.introspect import open_reader, read_schema, split_definer
 from migrator.schema.model import CodeKind
-from router.database import quote_name
+from router.database import Row, quote_name
 from router.model import Flavor
 from router.servers.process import LocalServer
 from tests.migrator.schema.corpus import drop_databases, load, table_statements
@@ -93,3 +93,51 @@ def test_only_the_first_definer_is_taken() -> None:
     definer, bare = split_definer(text)
     assert definer == "`a``b`@`%`"
     assert bare == "CREATE PROCEDURE `p`() SELECT 'DEFINER=`x`@`y` '"
+
+
+async def test_a_schema_that_changes_while_it_is_read_is_read_again(
+    server: LocalServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await load(server.server, database, ["CREATE TABLE t (a INT)"]) as connection:
+        fetch_one = connection.fetch_one
+        changes = ["ALTER TABLE u ADD COLUMN b VARCHAR(5)", "RENAME TABLE t TO u"]
+
+        async def fetch_and_meddle(sql: str, *args: object) -> Row | None:
+            if sql.startswith("SHOW CREATE TABLE") and changes:
+                async with await open_reader(server.server, database=database) as other:
+                    await other.execute(changes.pop())
+            return await fetch_one(sql, *args)
+
+        monkeypatch.setattr(connection, "fetch_one", fetch_and_meddle)
+        schema = await read_schema(connection, database)
+    assert schema.tables.keys() == {"u"}
+    column = schema.tables["u"].column("b")
+    assert column is not None
+    assert column.collation is not None
+
+
+async def test_a_schema_that_never_stands_still_is_given_up(
+    server: LocalServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await load(server.server, database, ["CREATE TABLE t (a INT)"]) as connection:
+        fetch_one = connection.fetch_one
+        names = [f"n{number}" for number in range(99)]
+
+        async def fetch_and_meddle(sql: str, *args: object) -> Row | None:
+            async with await open_reader(server.server, database=database) as other:
+                await other.execute(f"CREATE TABLE {names.pop()} (a INT)")
+            return await fetch_one(sql, *args)
+
+        monkeypatch.setattr(connection, "fetch_one", fetch_and_meddle)
+        with pytest.raises(SchemaMoved, match="changes while it is read"):
+            await read_schema(connection, database)
+
+
+async def test_the_engines_own_tables_are_left_out(server: LocalServer, database: str) -> None:
+    statements = [
+        "CREATE TABLE t (a INT)",
+        "CREATE TABLE t__hg1_old (a INT)",
+        "CREATE TABLE t__hg2_new (a INT)",
+    ]
+    async with await load(server.server, database, statements) as connection:
+        assert (await read_schema(connection, database)).tables.keys() == {"t"}
