@@ -120,6 +120,7 @@ class Agent:
             case channel.Routes():
                 self._branches.apply(RoutingTable.of(message.greeting, message.users, message.branches))
                 self.routed.set()
+                self.send(channel.RoutesTaken(message.version))
             case channel.GateClose():
                 self._close_gate(message)
             case channel.GateOpen():

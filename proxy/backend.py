@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from proxy.errors import BackendUnreachable, ProxyError
@@ -42,30 +42,31 @@ class Owner(Protocol):
 class Backend(Stream):
     """A connection to a server: first its login, then the bytes of one client's responses."""
 
-    __slots__ = ("_handshake", "_logged_in", "owner")
+    __slots__ = ("_handshake", "_logged_in", "_owner", "data_received")
+
+    data_received: Callable[[bytes], None]  # type: ignore[assignment] # one for each phase of life
+    """Takes bytes from the server: our login at first, then the owner's responses."""
 
     def __init__(self, handshake: ClientHandshake) -> None:
         super().__init__()
-        self.owner: Owner | None = None
+        self.data_received = self._log_in
+        self._owner: Owner | None = None
         self._handshake = handshake
         self._logged_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def data_received(self, data: bytes) -> None:
-        """Take bytes from the server: a client's response, as soon as there is a client."""
-        if self.owner is not None:
-            self.owner.answered(data)
-        elif self._logged_in.done():
-            # A server that speaks to nobody is about to leave.
-            self.abort()
-        else:
-            self._log_in(data)
+    def serve(self, owner: Owner) -> None:
+        """Work for somebody from now on."""
+        self._owner = owner
+        self.data_received = owner.answered
+        # The event loop keeps the method it calls: it must look again.
+        self.transport.set_protocol(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever depends on this connection."""
         if not self._logged_in.done():
             self._logged_in.set_exception(ConnectionResetError("the server closed the connection"))
-        if self.owner is not None:
-            self.owner.backend_lost()
+        if self._owner is not None:
+            self._owner.backend_lost()
 
     async def logged_in(self) -> None:
         """Wait until the server let us in. Raises ServerRefused, WireError or OSError."""
@@ -88,6 +89,10 @@ class Backend(Stream):
             self.close()
 
     def _log_in(self, data: bytes) -> None:
+        if self._logged_in.done():
+            # A server that speaks to nobody is about to leave.
+            self.abort()
+            return
         try:
             reply = self._handshake.receive(data)
         except WireError as error:

@@ -74,6 +74,12 @@ class Hello(Message, frozen=True):
     boot: str
 
 
+class RoutesTaken(Message, frozen=True):
+    """From now on logins are routed by this version of the routes, or a later one."""
+
+    version: int
+
+
 class GateClosed(Message, frozen=True):
     """A gate is shut; `busy` clients of the branch are in a statement or transaction at this moment."""
 
@@ -142,7 +148,7 @@ class Refused(Message, frozen=True):
 
 
 ToWorker = Routes | GateClose | GateOpen | WakeAnswer | Drain | KillSessions
-ToControl = Hello | GateClosed | GateOpened | Stats | WakeRequest | Refused
+ToControl = Hello | RoutesTaken | GateClosed | GateOpened | Stats | WakeRequest | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 _from_control: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

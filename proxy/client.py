@@ -28,7 +28,7 @@ from proxy.wire.constants import Command
 from proxy.wire.errors import RemoteError
 from proxy.wire.framing import HEADER_BYTES, PacketTail
 from proxy.wire.response import FAILED, Response
-from router.classify import HEAD_BYTES, Kind, classify, digest, verb
+from router.classify import HEAD_BYTES, START_BYTES, Kind, classify, digest, kind_of_start, verb
 from router.policy import refusal
 
 log = structlog.get_logger()
@@ -41,6 +41,8 @@ INBOX_BYTES_MAX: Final = HEAD_BYTES + 1024
 _IDLE, _COLLECTING, _ASKING, _BUSY, _UPLOADING, _HELD, _CLOSED = range(7)
 _QUERY: Final = int(Command.QUERY)
 _SESSION: Final = Kind.SESSION
+_TEXT: Final = HEADER_BYTES + 1
+_START: Final = _TEXT + START_BYTES
 
 # Length and sequence number of a command's packet in one number, which is its length as long as the sequence
 # number is 0, and its first byte.
@@ -120,7 +122,7 @@ class Client(Stream):
         self._preparing: tuple[Kind, bytes] | None = None
         self.other = backend
         backend.other = self
-        backend.owner = self
+        backend.serve(self)
         served.clients.add(self)
 
     # -- from the client ------------------------------------------------------------------------------------
@@ -138,11 +140,11 @@ class Client(Stream):
         """Take one command: whole, or its first bytes and the tail that says where it ends."""
         text = data
         if number == _QUERY:
-            kind = classify(data, HEADER_BYTES + 1)
+            kind = kind_of_start(data[_TEXT:_START]) or classify(data, _TEXT)
         elif number == Command.STMT_EXECUTE:
             kind, text = self._statements.get(_statement_id(data), (Kind.COMMAND, b""))
         elif number == Command.STMT_PREPARE:
-            kind = classify(data, HEADER_BYTES + 1)
+            kind = classify(data, _TEXT)
             self._preparing = (kind, data)
         elif number in _PASSED_ON:
             kind = Kind.COMMAND
@@ -253,7 +255,7 @@ class Client(Stream):
     # -- refusing and holding -------------------------------------------------------------------------------
 
     def _refuse_statement(self, kind: Kind, data: bytes, tail: PacketTail | None) -> None:
-        served, text = self._served, data[HEADER_BYTES + 1 : HEADER_BYTES + 1 + HEAD_BYTES]
+        served, text = self._served, data[_TEXT : _TEXT + HEAD_BYTES]
         branch, words = served.branch, verb(text)
         served.refused_count += 1
         self._preparing = None
@@ -288,7 +290,7 @@ class Client(Stream):
 
     def _notice_lock(self, data: bytes) -> None:
         """Remember LOCK TABLES: who holds a table's lock must not wait for somebody who wants it."""
-        words = verb(data[HEADER_BYTES + 1 : HEADER_BYTES + 1 + HEAD_BYTES])
+        words = verb(data[_TEXT : _TEXT + HEAD_BYTES])
         if words.startswith(("LOCK", "UNLOCK")):
             self._tables_locked = words.startswith("LOCK")
 

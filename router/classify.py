@@ -64,13 +64,15 @@ _PLAIN: Final[dict[str, Kind]] = {
 }
 
 # The fastest way: SELECT, INSERT, UPDATE, DELETE and COMMIT have six letters, and a blank or nothing behind.
-_START_BYTES: Final = 7
+START_BYTES: Final = 7
 _KIND_OF_START: Final[dict[bytes, Kind]] = {
     spelling.encode(): kind
     for word, kind in _PLAIN.items()
-    if len(word) == _START_BYTES - 1
+    if len(word) == START_BYTES - 1
     for spelling in (word, word.lower(), word + " ", word.lower() + " ")
 }
+kind_of_start: Final = _KIND_OF_START.get
+"""Names the kind of a statement by its first START_BYTES, or None."""
 
 # The fast way: white space and brackets, then a word that decides alone.
 _FIRST_WORD = re.compile(rb"[ \t\n\r\v\f(]*+([A-Za-z]++)(?![\w$\x80-\xff])")
@@ -101,7 +103,7 @@ _WORDS_MAX = 5
 
 def classify(data: bytes, start: int = 0) -> Kind:
     """Name the kind of the statement that begins at `start`."""
-    kind = _KIND_OF_START.get(data[start : start + _START_BYTES])
+    kind = kind_of_start(data[start : start + START_BYTES])
     if kind:
         return kind
     match = _FIRST_WORD.match(data, start)

@@ -136,15 +136,26 @@ class Response:
 
         Bytes after the end raise RemoteError: a server speaks only when asked.
         """
-        if self._part == _RESULT and not self._carry:
-            if data.startswith(self._head):
-                self._part = _ROWS
-                return self._walk(data, len(self._head))
-            return self._walk(data, 0)
-        return self._feed_on(data)
+        head = self._head
+        if self._part != _RESULT or not data.startswith(head) or self._carry:
+            return self._feed_slowly(data)
+        at, end = len(head), len(data)
+        while end - at > HEADER_BYTES:
+            length, first = _header(data, at)
+            length &= MAX_FRAME
+            if first < EOF and length != MAX_FRAME:
+                at += length + HEADER_BYTES
+            elif length == 5 and first == EOF and end - at == 9 and not data[at + 7] & _MORE_RESULTS:
+                self._part = _OVER
+                self.status = data[at + 7] | data[at + 8] << 8
+                return FINISHED
+            else:
+                break
+        self._part = _ROWS
+        return self._walk(data, at)
 
-    def _feed_on(self, data: bytes) -> int:
-        """Take a chunk that goes on where the last one ended, or answers another command than a query."""
+    def _feed_slowly(self, data: bytes) -> int:
+        """Take a chunk that does not begin as the last result did."""
         if self._part == _OVER:
             raise RemoteError("the server spoke without being asked")
         if self._carry:
