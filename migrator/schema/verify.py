@@ -30,7 +30,7 @@ async def proving_ground(server: Server, start: Schema) -> AsyncIterator[Proving
             try:
                 await create_database(connection, name, start.collation)
                 await load_tables(connection, start)
-            except CloneFailed as error:
+            except (CloneFailed, DatabaseError) as error:
                 raise ProofFailed(
                     "", str(error), f"the scratch server cannot hold this schema: {error}"
                 ) from error

@@ -160,3 +160,25 @@ def _partitions(random: Random, lines: list[str], names: list[str]) -> str:
             f" PARTITION BY LINEAR KEY ({first}) PARTITIONS 2",
         )
     )
+
+
+def make_family(random: Random) -> list[str]:
+    """Return statements that make two parents and some children, which also point to themselves."""
+    children = random.sample(("t", "u", "v"), random.randint(0, 3))
+    parents = [f"CREATE TABLE {name} (id INT PRIMARY KEY)" for name in ("p", "q")]
+    return [*parents, *(_make_child(random, name) for name in children)]
+
+
+def _make_child(random: Random, name: str) -> str:
+    lines = [
+        "id INT PRIMARY KEY",
+        *(f"{column} {random.choice(('INT', 'INT NOT NULL'))}" for column in "abc"),
+    ]
+    for number in range(random.randint(0, 2)):
+        lines.append(f"KEY k{number} ({', '.join(random.sample('abc', random.randint(1, 2)))})")
+    for number in range(random.randint(0, 2)):
+        named = random.choice(("", f"CONSTRAINT {name}_{random.randint(0, 2)}_{number} "))
+        action = random.choice(("", " ON DELETE CASCADE", " ON DELETE RESTRICT", " ON UPDATE CASCADE"))
+        parent = random.choice(("p", "q", name))
+        lines.append(f"{named}FOREIGN KEY ({random.choice('abc')}) REFERENCES {parent} (id){action}")
+    return f"CREATE TABLE {name} ({', '.join(lines)})"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -9,14 +10,14 @@ import pytest
 from migrator.schema.diff import diff
 from migrator.schema.errors import ProofFailed
 from migrator.schema.introspect import open_reader, read_schema
-from migrator.schema.model import Schema
+from migrator.schema.model import Column, Schema
 from migrator.schema.plan import Operation, OperationKind, Plan
-from migrator.schema.verify import PREFIX, drop_leftovers, prove, proving_ground, surroundings
+from migrator.schema.verify import PREFIX, as_printed_by, drop_leftovers, prove, proving_ground, surroundings
 from router.errors import DatabaseError
 from router.model import Server
 from router.servers.process import LocalServer
 from tests.migrator.schema.corpus import drop_databases, load, make_database, split
-from tests.migrator.schema.tables import make_table
+from tests.migrator.schema.tables import make_family, make_table
 
 # The number of random pairs of tables; set HEADGATE_SCHEMA_PAIRS for a longer run.
 PAIRS = int(os.environ.get("HEADGATE_SCHEMA_PAIRS", "60"))
@@ -112,18 +113,25 @@ async def test_tables_tied_to_the_changed_one_are_taken_along(server: LocalServe
 async def test_any_table_becomes_any_other_and_back(server: LocalServer) -> None:
     proved = 0
     for seed in range(PAIRS):
-        proved += await is_proved(server.server, Random(seed))
+        random = Random(seed)
+        proved += await is_proved(server.server, *([make_table(random, server.server.flavor)] for _ in PAIR))
     await drop_databases(server.server, *PAIR)
     assert proved > PAIRS * 0.9, "servers must take nearly all of the tables we make up"
 
 
-async def is_proved(server: Server, random: Random) -> bool:
-    """Prove the way between two made-up tables and back; False when the server does not take one of them."""
+async def test_any_family_of_tables_becomes_any_other_and_back(server: LocalServer) -> None:
+    for seed in range(PAIRS // 4):
+        random = Random(seed)
+        assert await is_proved(server.server, make_family(random), make_family(random))
+    await drop_databases(server.server, *PAIR)
+
+
+async def is_proved(server: Server, *sides: list[str]) -> bool:
+    """Prove the way between two schemas and back; False when the server does not take one of them."""
     found = []
-    statements = [make_table(random, server.flavor) for _ in PAIR]
-    for name, statement in zip(PAIR, statements, strict=True):
+    for name, statements in zip(PAIR, sides, strict=True):
         try:
-            await make_database(server, name, [statement])
+            await make_database(server, name, statements)
         except DatabaseError:
             return False
         async with await open_reader(server) as connection:
@@ -133,5 +141,32 @@ async def is_proved(server: Server, random: Random) -> bool:
     assert not after.opaque
     async with await open_reader(server) as scratch:
         proof = await prove(scratch, before, diff(before, after), after)
-    assert proof.no_way_back is None, statements
+    assert proof.no_way_back is None, sides
     return True
+
+
+async def test_a_schema_of_another_release_is_compared_in_this_servers_words(
+    server: LocalServer, database: str
+) -> None:
+    before, after = await schemas(server.server, database, BASE, "ALTER TABLE t ADD COLUMN c INT;\n")
+    old = {
+        name: replace(table, columns=tuple(in_other_words(column) for column in table.columns))
+        for name, table in before.tables.items()
+    }
+    from_old = replace(before, version="5.7.1", tables=old)
+    assert not from_old.same_as(before)
+    assert (await as_printed_by(server.server, from_old)).same_as(before)
+    assert await as_printed_by(server.server, after) is after
+
+
+def in_other_words(column: Column) -> Column:
+    """Return an int column as no release prints it, though all would understand it."""
+    return replace(column, type=replace(column.type, base="integer", arguments=None))
+
+
+async def test_a_scratch_server_that_cannot_hold_a_schema_says_so(server: LocalServer, database: str) -> None:
+    (before,) = await schemas(server.server, database, BASE)
+    with pytest.raises(ProofFailed, match="cannot hold this schema"):
+        async with proving_ground(server.server, replace(before, collation="klingon_ci")):
+            pass
+    assert not await scratch_databases(server.server)
