@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -44,7 +44,8 @@ class Production:
 class Branches:
     """The branches of the production database and the local servers they live on.
 
-    `changed` is called whenever the routing table is no longer what the workers have. `connections` answers
+    `changed` is awaited whenever the routing table is no longer what the workers have; it returns when they
+    have the new one. `connections` answers
     how many clients a branch has now.
     """
 
@@ -56,7 +57,7 @@ class Branches:
         production: Production,
         branch_account: Account,
         *,
-        changed: Callable[[], None],
+        changed: Callable[[], Awaitable[None]],
         connections: Callable[[str, str], int],
     ) -> None:
         self._settings = settings
@@ -137,7 +138,7 @@ class Branches:
         log.info(
             "branch.created", branch=name, parent=origin.name, duration_s=(now() - moment).total_seconds()
         )
-        self._changed()
+        await self._changed()
         return record
 
     async def delete(self, name: str) -> None:
@@ -146,7 +147,7 @@ class Branches:
         if record.production:
             raise ControlError(f"branch {name!r} is production: it cannot be deleted")
         await self._remove(record)
-        self._changed()
+        await self._changed()
 
     def asleep(self, record: BranchRecord) -> bool:
         """Whether the branch's server does not run now; the next login wakes it."""
@@ -200,7 +201,7 @@ class Branches:
             created_at=now(),
         )
         await self._store.put_password(record)
-        self._changed()
+        await self._changed()
         return record, secret
 
     async def passwords(self, branch: str | None = None) -> Sequence[PasswordRecord]:
@@ -212,7 +213,7 @@ class Branches:
         """Delete a password."""
         if not await self._store.delete_password(self.production.database, password_id):
             raise NotFound(f"there is no password {password_id!r}")
-        self._changed()
+        await self._changed()
 
     async def routes(self) -> tuple[list[User], list[Branch]]:
         """Return what the routing table is made of."""

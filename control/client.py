@@ -47,6 +47,13 @@ class Client:
             trust_env=False,
         )
 
+    def ready(self) -> bool:
+        """Whether clients of the proxy can be served now."""
+        try:
+            return self._http.get(f"{self._url.rstrip('/')}/readyz").is_success
+        except httpx.TransportError:
+            return False
+
     def get(self, path: str, **query: str | int) -> Json:
         """Fetch what is at a path below the organization."""
         return self._ask("GET", path, params=query)

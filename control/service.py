@@ -170,7 +170,7 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
         host,
         production,
         Account(BRANCH_USER, secrets.get(BRANCH_USER)),
-        changed=workers.routes_changed,
+        changed=workers.refresh_routes,
         connections=workers.connections,
     )
     await branches.prepare()

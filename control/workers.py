@@ -25,6 +25,7 @@ from proxy.channel import (
     KillSessions,
     Refused,
     Routes,
+    RoutesTaken,
     Stats,
     Table,
     ToControl,
@@ -39,6 +40,7 @@ log = structlog.get_logger()
 
 READ_BYTES = 1 << 16
 GATE_ANSWER_S = 0.5
+ROUTES_ANSWER_S = 2.0
 
 ReadRoutes = Callable[[], Awaitable[tuple[list[User], list[Branch]]]]
 Wake = Callable[[str], Awaitable[Server]]
@@ -50,6 +52,7 @@ class _Worker:
 
     writer: asyncio.StreamWriter
     number: int = 0
+    routes: int = 0
     closed_gates: set[int] = field(default_factory=set)
 
     def send(self, message: ToWorker) -> None:
@@ -69,24 +72,38 @@ class Workers:
         self._max_held = max_held
         self._workers: set[_Worker] = set()
         self._gate_ids = itertools.count(1)
-        self._gate_answered = asyncio.Event()
-        self._routes_changed = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._read_routes: ReadRoutes | None = None
         self._version = 0
         self._latest: Routes | None = None
         self.traffic = Traffic()
 
     @property
     def connected(self) -> int:
-        """How many workers are connected and have said who they are."""
-        return sum(1 for worker in self._workers if worker.number)
+        """How many workers are connected and know where to send clients."""
+        return sum(1 for worker in self._workers if worker.routes)
 
     def connections(self, database: str, branch: str) -> int:
         """How many clients a branch has now, over all workers."""
         return self.traffic.connections(database, branch)
 
-    def routes_changed(self) -> None:
-        """Say that the workers' routing table is out of date."""
-        self._routes_changed.set()
+    async def refresh_routes(self) -> None:
+        """Send the routes as they are now; return when every worker routes by them.
+
+        A worker that does not say so in time is not waited for: it takes them when it can.
+        """
+        if self._read_routes is None:
+            return
+        self._version += 1
+        version = self._version
+        users, branches = await self._read_routes()
+        if version != self._version:
+            # Somebody has asked again meanwhile, and will send what is newer.
+            version = self._version
+        else:
+            self._latest = Routes(version, self._greeting, users, branches)
+            self._broadcast(self._latest)
+        await self._all_answer(lambda worker: worker.routes >= version, ROUTES_ANSWER_S)
 
     def cut_off(self, database: str, branch: str) -> None:
         """Close all client connections of a branch."""
@@ -112,42 +129,49 @@ class Workers:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await self._serve(reader, writer, wake)
 
+        self._read_routes = read_routes
         server = await asyncio.start_unix_server(accept, self._path)
         self._path.chmod(0o600)
-        self._routes_changed.set()
-        async with asyncio.TaskGroup() as group:
-            publisher = group.create_task(self._publish(read_routes))
-            try:
-                yield
-            finally:
-                publisher.cancel()
-                server.close()
-                for worker in list(self._workers):
-                    worker.writer.close()
-                self._path.unlink(missing_ok=True)
+        try:
+            await self.refresh_routes()
+            yield
+        finally:
+            server.close()
+            for worker in list(self._workers):
+                worker.writer.close()
+            self._path.unlink(missing_ok=True)
 
     async def close_gate(self, database: str, branch: str, tables: Sequence[Table]) -> int | None:
         """Shut a gate in every worker and return its id, or None, with it open, when one did not answer."""
         gate = next(self._gate_ids)
-        asked = list(self._workers)
         self._broadcast(GateClose(gate, database, branch, list(tables), self._hold_ms, self._max_held))
-        try:
-            async with asyncio.timeout(GATE_ANSWER_S):
-                # A worker that has died holds nothing, so it need not answer.
-                while any(gate not in worker.closed_gates for worker in asked if worker in self._workers):
-                    self._gate_answered.clear()
-                    await self._gate_answered.wait()
-        except TimeoutError:
-            log.warning("gate.unanswered", database=database, branch=branch)
-            self.open_gate(gate)
-            return None
-        return gate
+        if await self._all_answer(lambda worker: gate in worker.closed_gates, GATE_ANSWER_S):
+            return gate
+        log.warning("gate.unanswered", database=database, branch=branch)
+        self.open_gate(gate)
+        return None
 
     def open_gate(self, gate: int) -> None:
         """Let go what a gate holds."""
         for worker in self._workers:
             worker.closed_gates.discard(gate)
         self._broadcast(GateOpen(gate))
+
+    async def _all_answer(self, answered: Callable[[_Worker], bool], patience_s: float) -> bool:
+        """Wait until all that are connected now have answered; one that leaves need not."""
+        asked = list(self._workers)
+        try:
+            async with asyncio.timeout(patience_s):
+                while not all(answered(worker) for worker in asked if worker in self._workers):
+                    event = self._answered
+                    await event.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _note_answer(self) -> None:
+        event, self._answered = self._answered, asyncio.Event()
+        event.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wake: Wake) -> None:
         worker = _Worker(writer)
@@ -164,7 +188,7 @@ class Workers:
             log.warning("worker.dropped", worker=worker.number, reason=str(error))
         finally:
             self._workers.discard(worker)
-            self._gate_answered.set()
+            self._note_answer()
             self.traffic.forget(id(worker))
             writer.close()
             log.info("worker.left", worker=worker.number)
@@ -174,11 +198,14 @@ class Workers:
             case Hello():
                 worker.number = message.worker
                 log.info("worker.joined", worker=message.worker, pid=message.pid)
+            case RoutesTaken():
+                worker.routes = message.version
+                self._note_answer()
             case Stats():
                 self.traffic.record(id(worker), message.branches)
             case GateClosed():
                 worker.closed_gates.add(message.id)
-                self._gate_answered.set()
+                self._note_answer()
             case GateOpened():
                 log.info(
                     "gate.opened",
@@ -208,15 +235,6 @@ class Workers:
             log.warning("branch.wake_failed", branch=request.branch, reason=str(error))
             answer = WakeAnswer(request.request, error=str(error))
         worker.send(answer)
-
-    async def _publish(self, read_routes: ReadRoutes) -> None:
-        while True:
-            await self._routes_changed.wait()
-            self._routes_changed.clear()
-            users, branches = await read_routes()
-            self._version += 1
-            self._latest = Routes(self._version, self._greeting, users, branches)
-            self._broadcast(self._latest)
 
     def _broadcast(self, message: ToWorker) -> None:
         for worker in self._workers:

@@ -11,10 +11,12 @@ from rich.text import Text
 
 from control.cli.context import Context, Database, Number, context
 from control.cli.output import errors, people
+from control.client import ApiRefused, Unreachable
 
 app = typer.Typer(help="Propose, check, deploy and revert schema changes.", no_args_is_help=True)
 
 POLL_S = 0.25
+SILENCE_S = 60.0
 WAITING = {
     "queued",
     "submitting",
@@ -98,7 +100,7 @@ def show(ctx: typer.Context, database: Database, number: Number) -> None:
     for operation in deployment["deploy_operations"]:
         people.print()
         people.print(Text(f"{operation['operation_name']} {operation['table_name']}", style="bold"))
-        people.print(f"  {_progress(operation)}\n  {operation['ddl_statement']}", markup=False)
+        people.print(f"  {progress_text(operation)}\n  {operation['ddl_statement']}", markup=False)
     if deployment["problem"]:
         people.print()
         people.print(Text(deployment["problem"], style="red"))
@@ -192,22 +194,33 @@ def _watch(here: Context, database: str, number: int) -> Any:
     """Show progress bars until nothing is under way, and return the deploy request as it is then."""
     client = here.client
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"))
+    bars: dict[str, TaskID] = {}
+    heard_at = time.monotonic()
     with Progress(*columns, console=people, disable=here.output.is_json) as progress:
-        bars: dict[str, TaskID] = {}
         while True:
-            request = client.get(path(database, number))
+            try:
+                request = client.get(path(database, number))
+                heard_at = time.monotonic()
+            except (Unreachable, ApiRefused):
+                # Control may be restarting; the deployment goes on after that.
+                if time.monotonic() - heard_at > SILENCE_S:
+                    raise
+                time.sleep(POLL_S)
+                continue
             for operation in request["deployment"]["deploy_operations"]:
                 bar = bars.get(operation["id"])
                 if bar is None:
                     title = f"{operation['operation_name']} {operation['table_name']}"
                     bar = bars[operation["id"]] = progress.add_task(title, total=100, detail="")
-                progress.update(bar, completed=operation["progress_percentage"], detail=_progress(operation))
+                done = operation["progress_percentage"]
+                progress.update(bar, completed=done, detail=progress_text(operation))
             if request["deployment_state"] not in WAITING:
                 return request
             time.sleep(POLL_S)
 
 
-def _progress(operation: Any) -> str:
+def progress_text(operation: Any) -> str:
+    """Say in a line what an operation is doing and how far it is."""
     parts = [operation["activity"] or operation["state"]]
     if operation["rows_total"]:
         parts.append(f"{operation['rows_copied']:,} of {operation['rows_total']:,} rows")

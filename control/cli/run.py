@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Callable, Coroutine
 
 import typer
 
@@ -27,8 +28,9 @@ def demo(ctx: typer.Context) -> None:
     from control.demo.show import show_demo
 
     here = context(ctx)
+    settings = here.settings
     set_up("error", "demo")
-    show_demo(here.settings, here.config)
+    run_until_signalled(lambda: show_demo(settings, here.config))
 
 
 def check_config(ctx: typer.Context) -> None:
@@ -51,7 +53,7 @@ def check_config(ctx: typer.Context) -> None:
         here.output.table(changed, {"setting": "setting", "value": "value"})
 
 
-def run_until_signalled(work) -> None:  # type: ignore[no-untyped-def]
+def run_until_signalled(work: Callable[[], Coroutine[None, None, None]]) -> None:
     """Run a coroutine function until it ends, or until SIGINT or SIGTERM cancels it, once."""
 
     async def run() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Fewer rows cost as much: opening and committing the transaction is most of it.
-ROWS_MIN = 100
+ROWS_MIN = 200
 ROWS_AT_FIRST = 1000
 GROW = 2.0
 SHRINK = 0.5

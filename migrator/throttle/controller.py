@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from migrator.throttle.signals import ServerSample, TrafficSample
 
-FLOOR = 0.05
+# Small chunks a tenth of the time are hardly felt, and a migration always advances.
+FLOOR = 0.10
 SHARE_AT_FIRST = 0.25
 STEP = 0.05
 UP_EVERY_S = 2.0
@@ -25,7 +26,7 @@ BASE_SMOOTHING = 0.2
 # A class of statements with fewer queries says nothing about latency; with fewer in all, the server is idle.
 QUERIES_MIN = 10.0
 # Differences this small are the noise of a machine that does anything at all.
-NOISE_MS = 1.0
+NOISE_MS = 3.0
 TARGET_MIN_S = 0.002
 COMMIT_MAX_S = 0.1
 THREADS_RISE = 3.0
@@ -138,10 +139,10 @@ class Controller:
             if since_s >= UP_EVERY_S:
                 self._share, self._moved_s = min(1.0, self._share + STEP), now_s
         elif ratio >= self._rise and since_s >= DOWN_EVERY_S:
+            if ratio >= far and self._share > FLOOR:
+                self._stopped_until_s = now_s + STOP_S
             self._share = max(FLOOR, self._share * (0.5 if ratio >= far else 0.8))
             self._moved_s = now_s
-            if ratio >= far:
-                self._stopped_until_s = now_s + STOP_S
         self._reason = None
         if ratio >= quiet:
             self._reason = (

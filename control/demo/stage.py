@@ -1,0 +1,127 @@
+"""I bring the demo up: servers, control and workers, the sample shop, and an application that uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+
+from conf.settings import Settings
+from control.client import ApiRefused, Client, Unreachable
+from control.demo import shop
+from control.demo.load import Load
+from control.errors import StartRefused
+from control.service import ADMIN_USER
+from control.supervisor import Supervisor, check_ports
+from router.database import Connection
+from router.hosts import PRODUCTION, LocalHost
+from router.model import Account, Address, Flavor, Server
+from router.secrets import SecretsFile
+from router.servers.programs import Programs, default_cache, find_server
+
+CLIENTS = 8
+OPERATIONS_PER_S = 120.0
+READY_POLL_S = 0.1
+START_TIMEOUT_S = 120.0
+APPLICATION = "app"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The running demo. `admin` may do everything on production, which only the demo's own checks use."""
+
+    settings: Settings
+    supervisor: Supervisor
+    client: Client
+    programs: Programs
+    admin: Server
+    password: str
+    load: Load
+
+    @property
+    def database(self) -> str:
+        """The logical name of the database."""
+        return self.settings.production.database
+
+    @property
+    def schema(self) -> str:
+        """The name of the database on the server."""
+        return self.settings.production.schema or self.settings.production.database
+
+
+@contextlib.asynccontextmanager
+async def staged(settings: Settings, config: str, say: Callable[[str], None]) -> AsyncIterator[Stage]:
+    """Run the demo while the body runs, then stop everything that was started.
+
+    `say` is told what happens meanwhile. Raises StartRefused, ServerNotFound and ServerFailed.
+    """
+    if settings.production.host or settings.production.socket:
+        raise StartRefused(
+            "the demo fills its production server with sample rows, so it only runs on the embedded one: "
+            "leave production.host and production.socket empty"
+        )
+    check_ports(settings)
+    flavor = Flavor(settings.servers.flavor)
+    say(f"finding a {flavor} server (a missing one is fetched, which takes a moment)")
+    programs = await find_server(flavor, configured=settings.servers.program, fetch=settings.servers.fetch)
+    supervisor = Supervisor(settings, config, log_to=settings.state_dir / "logs")
+    running = asyncio.ensure_future(supervisor.run())
+    try:
+        say(f"starting {flavor} {programs.version}, control and {settings.proxy.workers} workers")
+        client = Client(settings)
+        await _until_ready(client, running)
+        # The token is made by the first start, so only now it can be read.
+        client = Client(settings)
+        admin = await _admin(settings, programs)
+        say(f"filling the sample shop with {shop.ORDERS:,} orders, if it is not there yet")
+        async with await Connection.open(admin) as connection:
+            await shop.fill(connection, settings.production.database)
+        password = await asyncio.to_thread(_application_password, client, settings)
+        load = Load(
+            Address(settings.proxy.host, settings.proxy.port),
+            APPLICATION,
+            password,
+            settings.production.database,
+            clients=CLIENTS,
+            rate_per_s=OPERATIONS_PER_S,
+        )
+        await load.start()
+        try:
+            yield Stage(settings, supervisor, client, programs, admin, password, load)
+        finally:
+            await load.stop()
+    finally:
+        say("stopping")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _until_ready(client: Client, running: asyncio.Future[None]) -> None:
+    async with asyncio.timeout(START_TIMEOUT_S):
+        while True:
+            if running.done():
+                running.result()
+            try:
+                if await asyncio.to_thread(client.ready):
+                    return
+            except (Unreachable, ApiRefused):
+                pass
+            await asyncio.sleep(READY_POLL_S)
+
+
+async def _admin(settings: Settings, programs: Programs) -> Server:
+    secrets = SecretsFile(settings.state_dir / "secrets.json")
+    account = Account(ADMIN_USER, secrets.get(ADMIN_USER))
+    host = LocalHost(programs, settings.state_dir / "servers", default_cache(), account)
+    server = host.server(PRODUCTION)
+    assert server is not None, "control made it before it was ready"
+    return replace(server, account=account)
+
+
+def _application_password(client: Client, settings: Settings) -> str:
+    made = client.post(
+        f"databases/{settings.production.database}/branches/main/passwords",
+        {"name": "the demo's application", "username": APPLICATION, "all_branches": True},
+    )
+    return str(made["plain_text"])
