@@ -9,7 +9,7 @@ from migrator.schema.diff import diff, unsupported_changes
 from migrator.schema.errors import ProofFailed
 from migrator.schema.merge import Conflict, merge
 from migrator.schema.model import Schema, require_same_flavor
-from migrator.schema.plan import Plan
+from migrator.schema.plan import Plan, possible_renames
 from migrator.schema.render import render_create
 from migrator.schema.verify import as_printed_by, broken_views, part_of, prove, proving_ground, surroundings
 from router.database import Connection
@@ -67,7 +67,9 @@ async def check(scratch: Connection, *, base: Schema, branch: Schema, production
         conflict = _as_conflict(failure, ours, diff(base, production))
         return Review(Plan(unsupported=unsupported), production, (conflict,), merged.notes)
     target = replace(production, tables={**merged.target.tables, **proved.tables})
-    notes = merged.notes if proved.no_way_back is None else (*merged.notes, proved.no_way_back)
+    notes = (*merged.notes, *possible_renames(plan))
+    if proved.no_way_back is not None:
+        notes = (*notes, proved.no_way_back)
     touched = {operation.table for operation in plan.operations}
     broken = await broken_views(scratch, production, target, touched)
     unsupported += tuple(

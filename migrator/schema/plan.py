@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from migrator.schema.model import Table
@@ -56,6 +56,36 @@ def referenced(table: Table | None) -> set[str]:
     if table is None:
         return set()
     return {key.ref_table for key in table.foreign_keys if key.ref_schema is None} - {table.name}
+
+
+def possible_renames(plan: Plan) -> tuple[str, ...]:
+    """Say where a removal and an addition look like one renaming: what was renamed loses its values."""
+    found = []
+    for operation in plan.operations:
+        before, after = operation.before, operation.after
+        if before is None or after is None:
+            continue
+        gone = [column for column in before.columns if after.column(column.name) is None]
+        come = [column for column in after.columns if before.column(column.name) is None]
+        for old in gone:
+            alike = [new.name for new in come if replace(new, name=old.name) == old]
+            if alike and old.generated is None:
+                found.append(
+                    f"table {operation.table!r}: if column {old.name!r} was renamed to {alike[0]!r}, know "
+                    "that it is deployed as a removal and an addition, and its values are lost"
+                )
+    created = [operation for operation in plan.operations if operation.before is None]
+    for operation in plan.operations:
+        old_table = operation.before
+        if operation.after is not None or old_table is None:
+            continue
+        for other in created:
+            if other.after is not None and other.after.same_as(old_table):
+                found.append(
+                    f"if table {operation.table!r} was renamed to {other.table!r}, know that it is deployed "
+                    "as a removal and a creation, and its rows are lost"
+                )
+    return tuple(found)
 
 
 _RANK = {OperationKind.CREATE: 0, OperationKind.ALTER: 1, OperationKind.DROP: 2}

@@ -71,6 +71,16 @@ async def test_the_target_is_what_the_server_makes_of_it(server: LocalServer, da
     assert again.plan.empty
 
 
+async def test_a_renamed_column_is_told_to_be_a_loss(server: LocalServer, database: str) -> None:
+    branch_does = ["ALTER TABLE t RENAME COLUMN a TO b"]
+    case = Case("", {"base": ["CREATE TABLE t (id INT, a INT)"], "branch": branch_does, "production": []})
+    base, branch, production = await sides(server.server, database, case)
+    async with await open_reader(server.server) as scratch:
+        review = await check(scratch, base=base, branch=branch, production=production)
+    assert review.plan.operations[0].losses == ("every value of column 'a'",)
+    assert "'a' was renamed to 'b'" in review.notes[0]
+
+
 async def test_changes_that_are_not_deployed_are_told(server: LocalServer, database: str) -> None:
     base_has = ["CREATE TABLE t (a INT)", "CREATE VIEW v AS SELECT a FROM t"]
     branch_does = [
