@@ -29,8 +29,8 @@ from router.servers.programs import default_cache, find_program, launch
 from tests.support.proxy import production, running_proxy
 from tests.support.servers import free_port, running_server, session_folder
 
-ROUNDS = 5
-SECONDS = 3
+ROUNDS = 8
+SECONDS = 2
 CLIENTS = (1, 8)
 ROWS = 10_000
 SCHEMA = "sbtest"

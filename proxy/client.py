@@ -5,6 +5,7 @@ The spine: start reading here. A statement takes this way, all of it in two call
 1. `data_received`: one chunk from the client, which almost always is one whole command.
 2. `_serve`: name the kind of statement, refuse it or hold it at the gate, or
 3. `_send`: pass the same bytes on to the backend and start the clock.
+   (`data_received` does both by itself for statements that nobody could want to refuse or hold.)
 4. `answered`: each chunk of the backend's answer is passed on as it is, while `Response` walks its packets.
 5. `_finish`: the answer is over: count it, take the next command.
 """
@@ -24,11 +25,11 @@ from proxy.channel import Refused
 from proxy.errors import BackendLost, Malformed, NotPassedOn, ProxyError
 from proxy.stream import INBOX_IS_FULL, Stream
 from proxy.wire.commands import command_name
-from proxy.wire.constants import Command
+from proxy.wire.constants import MAX_FRAME, Command
 from proxy.wire.errors import RemoteError
 from proxy.wire.framing import HEADER_BYTES, PacketTail
 from proxy.wire.response import FAILED, Response
-from router.classify import HEAD_BYTES, START_BYTES, Kind, classify, digest, kind_of_start, verb
+from router.classify import HEAD_BYTES, KIND_OF_START, START_BYTES, Kind, classify, digest, verb
 from router.policy import refusal
 
 log = structlog.get_logger()
@@ -42,11 +43,12 @@ _IDLE, _COLLECTING, _ASKING, _BUSY, _UPLOADING, _HELD, _CLOSED = range(7)
 _QUERY: Final = int(Command.QUERY)
 _SESSION: Final = Kind.SESSION
 _TEXT: Final = HEADER_BYTES + 1
-_START: Final = _TEXT + START_BYTES
 
-# Length and sequence number of a command's packet in one number, which is its length as long as the sequence
-# number is 0, and its first byte.
-_command: Final = struct.Struct("<IB").unpack_from
+# Length and sequence number of a packet as one number (which is the length, as the sequence number must be 0),
+# and what it begins with: a query's command byte and first letters.
+_beginning: Final = struct.Struct(f"<I{1 + START_BYTES}s").unpack_from
+_BEGINNING_BYTES: Final = HEADER_BYTES + 1 + START_BYTES
+_kind_of: Final = {bytes((_QUERY,)) + start: kind for start, kind in KIND_OF_START.items()}.get
 
 _SILENT: Final = frozenset({Command.STMT_CLOSE, Command.STMT_SEND_LONG_DATA})
 _PASSED_ON: Final = frozenset(
@@ -129,18 +131,26 @@ class Client(Stream):
 
     def data_received(self, data: bytes) -> None:
         """Take a chunk from the client."""
-        if self._state == _IDLE and len(data) > HEADER_BYTES:
-            header, number = _command(data)
-            if header == len(data) - HEADER_BYTES:
-                self._serve(number, data, None)
+        size = len(data)
+        if self._state == _IDLE and size >= _BEGINNING_BYTES:
+            header, beginning = _beginning(data)
+            kind = _kind_of(beginning)
+            if kind is not None and header == size - HEADER_BYTES and self._served.gate is None:
+                self.kind = kind
+                self._command = _QUERY
+                self._state = _ASKING
+                self._response.begin_query()
+                self._started_ns = perf_counter_ns()
+                self._to_backend(data)
                 return
         self._queue(data)
 
-    def _serve(self, number: int, data: bytes, tail: PacketTail | None) -> None:
+    def _serve(self, data: bytes, tail: PacketTail | None) -> None:
         """Take one command: whole, or its first bytes and the tail that says where it ends."""
+        number = data[HEADER_BYTES]
         text = data
         if number == _QUERY:
-            kind = kind_of_start(data[_TEXT:_START]) or classify(data, _TEXT)
+            kind = classify(data, _TEXT)
         elif number == Command.STMT_EXECUTE:
             kind, text = self._statements.get(_statement_id(data), (Kind.COMMAND, b""))
         elif number == Command.STMT_PREPARE:
@@ -195,7 +205,9 @@ class Client(Stream):
             used = self._upload.feed(data)
             self._pass_upload(data[:used], self._upload)
             data = data[used:]
-        if data and self._state != _CLOSED:
+        if self._state == _IDLE and len(data) > HEADER_BYTES and _length(data) == len(data) - HEADER_BYTES:
+            self._serve(data, None)
+        elif data and self._state != _CLOSED:
             self._inbox += data
             if self._state in (_IDLE, _COLLECTING):
                 self._take_from_inbox()
@@ -207,20 +219,20 @@ class Client(Stream):
         inbox = self._inbox
         self._state = _IDLE
         while self._state == _IDLE and len(inbox) >= HEADER_BYTES:
-            length = inbox[0] | inbox[1] << 8 | inbox[2] << 16
-            if not length or inbox[3]:
+            length = _length(inbox)
+            if not 0 < length <= MAX_FRAME:
                 self._end(Malformed("this is not a command: its packet is empty or out of order"))
                 return
             if len(inbox) >= HEADER_BYTES + length:
                 packet = bytes(inbox[: HEADER_BYTES + length])
                 del inbox[: HEADER_BYTES + length]
-                self._serve(packet[HEADER_BYTES], packet, None)
+                self._serve(packet, None)
             elif len(inbox) >= INBOX_BYTES_MAX:
                 # Too long to wait for: decide by its beginning, pass the rest on as it comes.
                 tail = PacketTail()
                 head = bytes(inbox)
                 del inbox[: tail.feed(head)]
-                self._serve(head[HEADER_BYTES], head, tail)
+                self._serve(head, tail)
             else:
                 break
         if inbox and self._state == _IDLE:
@@ -402,6 +414,11 @@ class Client(Stream):
             self._backend.leave()
         self._inbox.clear()
         self._statements.clear()
+
+
+def _length(data: bytes | bytearray) -> int:
+    """Return a packet's length; more than any packet has when its sequence number is not 0."""
+    return int.from_bytes(data[:HEADER_BYTES], "little")
 
 
 def _statement_id(data: bytes) -> int:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.classify import Kind
+from router.classify import KIND_OF_START, Kind, classify
 from router.model import Branch
 from router.policy import REFUSED_WHEN_SAFE, refusal, refused_kinds
 
@@ -12,6 +12,11 @@ OPEN = Branch("shop", "dev", "shop", production=False, safe_migrations=False, sl
 
 def test_a_safe_branch_refuses_what_is_not_known_to_be_harmless() -> None:
     assert refused_kinds(MAIN) == {Kind.DDL, Kind.ADMIN, Kind.DYNAMIC, Kind.UNKNOWN}
+
+
+def test_statements_that_are_not_looked_at_twice_are_refused_nowhere() -> None:
+    assert not set(KIND_OF_START.values()) & REFUSED_WHEN_SAFE
+    assert all(classify(start) is kind for start, kind in KIND_OF_START.items())
 
 
 def test_an_open_branch_refuses_nothing() -> None:
