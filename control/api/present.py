@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from control.branches import MAIN
 from control.token import TOKEN_ID
 from migrator.deploy.lifecycle import State
-from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord
+from migrator.deploy.request import DeployRequest, OperationRecord
 from migrator.engine.operation import Phase, Status
 from router.store import BranchRecord, PasswordRecord
 
@@ -137,7 +138,11 @@ def password(record: PasswordRecord, host: str, port: int, secret: str | None = 
         "plain_text": secret,
         "role": "admin",
         "actor": ACTOR,
-        "database_branch": {"id": record.branch, "name": record.branch, "production": record.branch is None},
+        "database_branch": {
+            "id": record.branch,
+            "name": record.branch,
+            "production": record.branch in (None, MAIN),
+        },
         "region": REGION,
         "created_at": moment(record.created_at),
         "deleted_at": None,
@@ -251,8 +256,8 @@ def operation(request: DeployRequest, record: OperationRecord, status: Status | 
         "activity": status.activity if status else "",
         "throttled_reason": status.throttled if status else None,
         "throttled_at": None,
-        "can_drop_data": record.kind is OperationKind.DROP
-        or any("DROP COLUMN" in statement for statement in record.statements),
+        "can_drop_data": bool(record.losses),
+        "losses": list(record.losses),
         "table_locked": False,
         "table_recently_used": False,
         "table_recently_used_at": None,

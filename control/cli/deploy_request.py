@@ -79,6 +79,8 @@ def create(
         here.output.json(request)
         return
     here.output.diff(client.get(f"{path(database, number)}/diff")["data"])
+    for operation in request["deployment"]["deploy_operations"]:
+        _print_losses(operation)
     people.print(
         f"Deploy request [bold]{number}[/bold] is open: the change was proved on a scratch server, forth and "
         f"back.\nDeploy it with: headgate deploy-request deploy {database} {number} --wait"
@@ -101,6 +103,7 @@ def show(ctx: typer.Context, database: Database, number: Number) -> None:
         people.print()
         people.print(Text(f"{operation['operation_name']} {operation['table_name']}", style="bold"))
         people.print(f"  {progress_text(operation)}\n  {operation['ddl_statement']}", markup=False)
+        _print_losses(operation)
     if deployment["problem"]:
         people.print()
         people.print(Text(deployment["problem"], style="red"))
@@ -190,6 +193,11 @@ def _act(here: Context, database: str, number: int, verb: str, wait: bool, done:
         raise typer.Exit(1)
 
 
+def _print_losses(operation: Any) -> None:
+    for loss in operation["losses"]:
+        people.print(Text(f"Gone when the revert window ends: {loss}", style="yellow"))
+
+
 def _watch(here: Context, database: str, number: int) -> Any:
     """Show progress bars until nothing is under way, and return the deploy request as it is then."""
     client = here.client
@@ -208,10 +216,10 @@ def _watch(here: Context, database: str, number: int) -> Any:
                 time.sleep(POLL_S)
                 continue
             for operation in request["deployment"]["deploy_operations"]:
-                bar = bars.get(operation["id"])
+                title = f"{operation['operation_name']} {operation['table_name']}"
+                bar = bars.get(title)
                 if bar is None:
-                    title = f"{operation['operation_name']} {operation['table_name']}"
-                    bar = bars[operation["id"]] = progress.add_task(title, total=100, detail="")
+                    bar = bars[title] = progress.add_task(title, total=100, detail="")
                 done = operation["progress_percentage"]
                 progress.update(bar, completed=done, detail=progress_text(operation))
             if request["deployment_state"] not in WAITING:
@@ -221,7 +229,7 @@ def _watch(here: Context, database: str, number: int) -> Any:
 
 def progress_text(operation: Any) -> str:
     """Say in a line what an operation is doing and how far it is."""
-    parts = [operation["activity"] or operation["state"]]
+    parts = [operation["activity"] or operation["state"].replace("in_progress", "waits for its turn")]
     if operation["rows_total"]:
         parts.append(f"{operation['rows_copied']:,} of {operation['rows_total']:,} rows")
     if operation["rows_per_second"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from migrator.deploy import queue
 from migrator.deploy.errors import DeployError, IllegalMove, NotDeployable, NothingToDeploy
@@ -29,6 +30,10 @@ class Findings:
         if self.problem:
             return State.ERROR
         return State.READY if self.operations else State.NO_CHANGES
+
+    def recorded(self) -> dict[str, Any]:
+        """Return what a request records of these findings, by field."""
+        return {"diff": self.diff, "operations": self.operations, "problem": self.problem}
 
 
 Check = Callable[[str, str, str], Awaitable[Findings]]
@@ -57,6 +62,12 @@ class Deploys:
         self, database: str, branch: str, into_branch: str, notes: str, auto_cutover: bool, actor: str
     ) -> DeployRequest:
         """Check the branch and open a request for it."""
+        async with self.lock:
+            return await self._create(database, branch, into_branch, notes, auto_cutover, actor)
+
+    async def _create(
+        self, database: str, branch: str, into_branch: str, notes: str, auto_cutover: bool, actor: str
+    ) -> DeployRequest:
         for request in await self._store.all(database):
             if request.branch == branch and request.state is RequestState.OPEN:
                 raise DeployError(
@@ -207,10 +218,9 @@ class Deploys:
 
     async def _recheck(self, request: DeployRequest, actor: str) -> DeployRequest:
         findings = await self._check(request.database, request.branch, request.into_branch)
-        found = {"diff": findings.diff, "operations": findings.operations, "problem": findings.problem}
         if findings.state is request.deployment_state:
-            return await self._store.update(request, **found)
-        return await self._store.move(request, findings.state, actor, findings.problem, **found)
+            return await self._store.update(request, **findings.recorded())
+        return await self._store.move(request, findings.state, actor, findings.problem, **findings.recorded())
 
     async def _move(
         self, database: str, number: int, sources: set[State], after: State, actor: str, verb: str

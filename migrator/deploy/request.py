@@ -29,7 +29,7 @@ class OperationRecord:
     """One table's part of a deployment.
 
     `statements` is the change as SQL, for people; `target` the server's own CREATE TABLE of the table as it
-    will be (None when it is dropped).
+    will be (None when it is dropped); `losses` names what is gone once it can no longer be reverted.
     """
 
     id: str
@@ -37,6 +37,7 @@ class OperationRecord:
     table: str
     statements: tuple[str, ...]
     target: str | None
+    losses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

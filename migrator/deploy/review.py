@@ -30,6 +30,7 @@ async def review(scratch: Connection, *, base: Schema, branch: Schema, productio
             table=operation.table,
             statements=operation.statements,
             target=found.targets.get(operation.table),
+            losses=operation.losses,
         )
         for operation in found.plan.operations
     )

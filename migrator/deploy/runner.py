@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any
 
 import structlog
 
@@ -21,7 +20,8 @@ from migrator.deploy.request import DeployRequest, OperationRecord, RequestState
 from migrator.deploy.store import DeployStore
 from migrator.engine.operation import Operation, Phase, Status
 from migrator.errors import MigratorError, OwnershipUnknown
-from router.errors import DatabaseError
+from migrator.schema.errors import SchemaError
+from router.errors import DatabaseError, ServerFailed
 from router.store import now
 
 log = structlog.get_logger()
@@ -90,7 +90,7 @@ class Runner:
                     log.info("request.moved_meanwhile", number=request.number)
                 except OwnershipUnknown as error:
                     await self._freeze(request, error)
-                except (DatabaseError, MigratorError, OSError) as error:
+                except (DatabaseError, MigratorError, SchemaError, ServerFailed, OSError) as error:
                     # Nothing is decided; the stored state says what to try again, from the beginning.
                     log.warning("request.delayed", number=request.number, reason=str(error))
                     await self._store.update(request, problem=str(error))
@@ -128,11 +128,10 @@ class Runner:
     async def _submit(self, request: DeployRequest, deploys: Deploys) -> None:
         """Check against production as it is now: it may have moved while the request was queued."""
         findings: Findings = await deploys.check(request)
-        found: dict[str, Any] = {"diff": findings.diff, "operations": findings.operations, "problem": findings.problem}
         if findings.state is State.READY:
-            await self._store.move(request, State.IN_PROGRESS, ACTOR, started_at=now(), **found)
+            await self._store.move(request, State.IN_PROGRESS, ACTOR, started_at=now(), **findings.recorded())
         else:
-            await self._store.move(request, findings.state, ACTOR, findings.problem, **found)
+            await self._store.move(request, findings.state, ACTOR, findings.problem, **findings.recorded())
 
     async def _prepare(self, request: DeployRequest) -> None:
         async def prepare_all() -> None:
