@@ -9,7 +9,7 @@ from migrator.schema.diff import diff, unsupported_changes
 from migrator.schema.errors import ProofFailed
 from migrator.schema.merge import Conflict, merge
 from migrator.schema.model import Schema, require_same_flavor
-from migrator.schema.plan import Plan, possible_renames
+from migrator.schema.plan import OperationKind, Plan, possible_renames
 from migrator.schema.render import render_create
 from migrator.schema.verify import as_printed_by, broken_views, part_of, prove, proving_ground, surroundings
 from router.database import Connection
@@ -30,9 +30,17 @@ class Review:
 
     @property
     def targets(self) -> Mapping[str, str]:
-        """The CREATE TABLE of each table that is created or altered, as the scratch server prints it."""
-        names = {operation.table for operation in self.plan.operations if operation.after is not None}
-        return {name: render_create(self.target.tables[name]) for name in sorted(names)}
+        """The CREATE TABLE of each table that is created or altered, as the scratch server prints it.
+
+        Only a new table brings the AUTO_INCREMENT counter it has on the branch.
+        """
+        return {
+            operation.table: render_create(
+                self.target.tables[operation.table], counter=operation.kind is OperationKind.CREATE
+            )
+            for operation in self.plan.operations
+            if operation.after is not None
+        }
 
 
 async def check(scratch: Connection, *, base: Schema, branch: Schema, production: Schema) -> Review:

@@ -97,7 +97,10 @@ async def load_tables(connection: Connection, schema: Schema) -> None:
         try:
             await connection.execute(statement)
         except DatabaseError as error:
-            raise CloneFailed(f"the server does not take table {name!r}: {error}") from error
+            raise CloneFailed(
+                f"the server does not take table {name!r}: {error}",
+                "It needs what production's server has: storage engines, key files, folders.",
+            ) from error
     await _set_known(connection, LENIENT, "DEFAULT")
     await connection.execute("SET SESSION foreign_key_checks = 1")
 

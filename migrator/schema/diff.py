@@ -119,7 +119,11 @@ def _creation(table: Table, before: Schema, after: Schema) -> Operation:
     taken = {key.name for old in going for key in old.foreign_keys}
     taken |= {check.name for old in going for check in old.checks}
     return Operation(
-        OperationKind.CREATE, table.name, (render_create(table, without_names=taken),), None, table
+        OperationKind.CREATE,
+        table.name,
+        (render_create(table, without_names=taken, counter=True),),
+        None,
+        table,
     )
 
 
@@ -136,7 +140,7 @@ def _without_keys(operation: Operation) -> Operation:
     if operation.kind is not OperationKind.CREATE or operation.after is None:
         return operation
     bare = replace(operation.after, foreign_keys=())
-    return replace(operation, statements=(render_create(bare),), after=bare)
+    return replace(operation, statements=(render_create(bare, counter=True),), after=bare)
 
 
 def _closing(table: Table) -> Operation:

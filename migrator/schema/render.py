@@ -15,12 +15,14 @@ def canonical_text(table: Table) -> str:
     return _create(table, table.options, column_text)
 
 
-def render_create(table: Table, name: str | None = None, *, without_names: Collection[str] = ()) -> str:
+def render_create(
+    table: Table, name: str | None = None, *, without_names: Collection[str] = (), counter: bool = False
+) -> str:
     """Print a CREATE TABLE that can be run, optionally for a table of another name.
 
-    The AUTO_INCREMENT counter is left out: it belongs to the rows. Under another name, and for those listed
-    in `without_names`, constraints that share one name space per database are printed without a name (the
-    server makes one up): foreign keys always, checks on MySQL.
+    The AUTO_INCREMENT counter is left out unless `counter` is set: it belongs to the rows. Under another
+    name, and for those listed in `without_names`, constraints that share one name space per database are
+    printed without a name (the server makes one up): foreign keys always, checks on MySQL.
     """
     renamed = name is not None and name != table.name
 
@@ -32,7 +34,7 @@ def render_create(table: Table, name: str | None = None, *, without_names: Colle
     if table.flavor is Flavor.MYSQL:
         checks = tuple(replace(check, name=kept(check.name)) for check in checks)
     table = replace(table, name=name or table.name, foreign_keys=keys, checks=checks)
-    options = tuple(option for option in table.options if option.name != "AUTO_INCREMENT")
+    options = tuple(option for option in table.options if counter or option.name != "AUTO_INCREMENT")
     return _create(table, options, column_definition)
 
 

@@ -58,7 +58,11 @@ async def test_a_branch_without_changes_has_nothing_to_deploy(server: LocalServe
 
 
 async def test_the_target_is_what_the_server_makes_of_it(server: LocalServer, database: str) -> None:
-    branch_does = ["ALTER TABLE t ADD COLUMN b INT", "CREATE TABLE n (id INT PRIMARY KEY)", "DROP TABLE gone"]
+    branch_does = ["ALTER TABLE t ADD COLUMN b INT"]
+    branch_does += [
+        "CREATE TABLE n (id INT PRIMARY KEY AUTO_INCREMENT) AUTO_INCREMENT=1000",
+        "DROP TABLE gone",
+    ]
     case = Case("", {"base": ["CREATE TABLE t (a INT)", "CREATE TABLE gone (a INT)"], "branch": branch_does})
     case.statements["production"] = []
     base, branch, production = await sides(server.server, database, case)
@@ -67,6 +71,7 @@ async def test_the_target_is_what_the_server_makes_of_it(server: LocalServer, da
         assert [operation.kind.value for operation in review.plan.operations] == ["create", "alter", "drop"]
         assert review.plan.operations[2].losses == ("table 'gone' with all its rows",)
         assert review.targets.keys() == {"t", "n"}
+        assert "AUTO_INCREMENT=1000" in review.targets["n"]
         again = await check(scratch, base=review.target, branch=branch, production=review.target)
     assert again.plan.empty
 

@@ -29,9 +29,9 @@ SHOP = [
 
 @pytest.fixture
 async def copy(server: LocalServer, database: str) -> AsyncIterator[str]:
-    """The name of a database that may be made and is dropped at the end."""
-    yield database + "_copy"
-    await drop_databases(server.server, database + "_copy")
+    """The name, an odd one, of a database that may be made and is dropped at the end."""
+    yield database + "_co`py-1 ü"
+    await drop_databases(server.server, database + "_co`py-1 ü")
 
 
 async def test_a_clone_is_like_its_parent_and_belongs_to_who_made_it(
