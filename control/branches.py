@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -28,6 +30,7 @@ log = structlog.get_logger()
 
 MAIN = "main"
 SLEEP_CHECK_S = 1.0
+SERVER_PREFIX = "branch-"
 USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
@@ -68,6 +71,7 @@ class Branches:
         self._changed = changed
         self._connections = connections
         self._used: dict[str, float] = {}
+        self._users: Counter[str] = Counter()
 
     async def prepare(self) -> None:
         """Make sure that the production branch is known, and clear away branches that were half made."""
@@ -92,6 +96,11 @@ class Branches:
             if record.state is BranchState.PENDING:
                 log.warning("branch.half_made_removed", branch=record.name)
                 await self._remove(record)
+        known = {_server_name(record) for record in records.values()}
+        for name in self._host.names():
+            if name.startswith(SERVER_PREFIX) and name not in known:
+                log.warning("branch.leftover_removed", server=name)
+                await self._host.delete(name)
 
     def check_database(self, database: str) -> None:
         """Raise NotFound unless `database` is the one we serve."""
@@ -144,10 +153,14 @@ class Branches:
     async def delete(self, name: str) -> None:
         """Delete a development branch, its server and its passwords."""
         record = await self.get(name)
-        if record.production:
-            raise ControlError(f"branch {name!r} is production: it cannot be deleted")
+        self.check_deletable(record)
         await self._remove(record)
         await self._changed()
+
+    def check_deletable(self, record: BranchRecord) -> None:
+        """Raise ControlError when the branch may not be deleted at all."""
+        if record.production:
+            raise ControlError(f"branch {record.name!r} is production: it cannot be deleted")
 
     def asleep(self, record: BranchRecord) -> bool:
         """Whether the branch's server does not run now; the next login wakes it."""
@@ -156,9 +169,10 @@ class Branches:
     async def read(self, name: str) -> Schema:
         """Read the schema of a branch as it is now; a sleeping branch is woken for it."""
         record = await self.get(name)
-        server = self.production.migrator if record.production else await self._wake(record)
-        async with await open_reader(server) as connection:
-            return await read_schema(connection, self.production.schema)
+        with self._in_use(name):
+            server = self.production.migrator if record.production else await self._wake(record)
+            async with await open_reader(server) as connection:
+                return await read_schema(connection, self.production.schema)
 
     async def base(self, name: str) -> Schema:
         """Return the schema that a branch had when it was made."""
@@ -167,10 +181,11 @@ class Branches:
             raise ControlError(f"branch {name!r} has no base to compare with: it is production")
         return from_json(record.base)
 
-    async def scratch(self) -> Server:
-        """Return the scratch server, running."""
-        self._used[SCRATCH] = time.monotonic()
-        return await self._host.wake(SCRATCH)
+    @contextlib.asynccontextmanager
+    async def scratch(self) -> AsyncIterator[Server]:
+        """Keep the scratch server awake while the body runs."""
+        with self._in_use(SCRATCH):
+            yield await self._host.wake(SCRATCH)
 
     async def wake(self, name: str) -> Server:
         """Return the server of a branch, running, with the account for its clients."""
@@ -209,10 +224,12 @@ class Branches:
         known = await self._store.passwords(self.production.database)
         return [record for record in known if branch is None or record.branch in (None, branch)]
 
-    async def delete_password(self, password_id: str) -> None:
-        """Delete a password."""
-        if not await self._store.delete_password(self.production.database, password_id):
-            raise NotFound(f"there is no password {password_id!r}")
+    async def delete_password(self, branch: str, password_id: str) -> None:
+        """Delete one of the passwords that reach a branch, or raise NotFound."""
+        await self.get(branch)
+        if password_id not in {record.id for record in await self.passwords(branch)}:
+            raise NotFound(f"branch {branch!r} has no password {password_id!r}")
+        await self._store.delete_password(self.production.database, password_id)
         await self._changed()
 
     async def routes(self) -> tuple[list[User], list[Branch]]:
@@ -248,10 +265,19 @@ class Branches:
     async def _sleep_if_idle(self, name: str, server_name: str) -> None:
         def in_use() -> bool:
             used = self._used.setdefault(name, time.monotonic())
-            return time.monotonic() - used <= self._settings.sleep_after_s
+            return self._users[name] > 0 or time.monotonic() - used <= self._settings.sleep_after_s
 
         if not in_use() and not self._host.asleep(server_name):
             await self._host.sleep(server_name, unless=in_use)
+
+    @contextlib.contextmanager
+    def _in_use(self, name: str) -> Iterator[None]:
+        self._users[name] += 1
+        try:
+            yield
+        finally:
+            self._users[name] -= 1
+            self._used[name] = time.monotonic()
 
     async def _wake(self, record: BranchRecord) -> Server:
         if record.state is BranchState.PENDING:
@@ -269,4 +295,4 @@ class Branches:
 
 
 def _server_name(record: BranchRecord) -> str:
-    return f"branch-{record.id}"
+    return SERVER_PREFIX + record.id

@@ -29,11 +29,12 @@ from migrator.engine.operation import Operation
 from migrator.engine.preflight import check_server
 from migrator.engine.state import prepare_state
 from migrator.errors import MigratorError
+from migrator.schema.errors import SchemaError
 from migrator.schema.introspect import open_reader
 from migrator.throttle.throttler import Throttle
 from router.accounts import AccountTooPowerful, make_migrator_account, make_traffic_account, prove_no_ddl
 from router.database import Connection, quote_name
-from router.errors import DatabaseError, ServerFailed, ServerNotFound
+from router.errors import DatabaseError, RouteError, ServerFailed, ServerNotFound
 from router.hosts import PRODUCTION, LocalHost
 from router.model import Account, Address, Flavor, Server
 from router.secrets import TOKEN_PREFIX, SecretsFile
@@ -88,6 +89,7 @@ class Service:
     async def delete_branch(self, name: str) -> None:
         """Delete a branch that no deployment needs, and cut off its clients."""
         record = await self.branches.get(name)
+        self.branches.check_deletable(record)
         for request in await self.deploys.all(record.database):
             waiting = request.deployment_state in RUNNING or queued([request])
             if request.branch == name and waiting and request.cut_over_at is None:
@@ -150,6 +152,7 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
     await deploy_store.prepare()
 
     host = await _local_host(settings, secrets)
+    await host.remove_leftovers()
     stack.push_async_callback(host.stop_all)
     production = await _production(settings.production, host, secrets)
     refusal = await prove_no_ddl(production.traffic, production.schema)
@@ -189,12 +192,15 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
     )
 
     async def check(database: str, branch: str, into_branch: str) -> Findings:
-        base, theirs, ours = (
-            await branches.base(branch),
-            await branches.read(branch),
-            await branches.read(into_branch),
-        )
-        async with await open_reader(await branches.scratch()) as scratch:
+        try:
+            base, theirs, ours = (
+                await branches.base(branch),
+                await branches.read(branch),
+                await branches.read(into_branch),
+            )
+        except (RouteError, ControlError, SchemaError) as error:
+            return Findings({}, (), f"{error} {getattr(error, 'hint', '')}".strip())
+        async with branches.scratch() as server, await open_reader(server) as scratch:
             return await review(scratch, base=base, branch=theirs, production=ours)
 
     deploys = Deploys(deploy_store, check, runner.notify)

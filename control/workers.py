@@ -56,7 +56,8 @@ class _Worker:
     closed_gates: set[int] = field(default_factory=set)
 
     def send(self, message: ToWorker) -> None:
-        self.writer.write(encode(message))
+        if not self.writer.is_closing():
+            self.writer.write(encode(message))
 
 
 class Workers:
@@ -177,21 +178,22 @@ class Workers:
         worker = _Worker(writer)
         self._workers.add(worker)
         decoder = ControlSide()
-        try:
-            if self._latest:
-                worker.send(self._latest)
-            async with asyncio.TaskGroup() as group:
+        if self._latest:
+            worker.send(self._latest)
+        async with asyncio.TaskGroup() as group:
+            try:
                 while data := await reader.read(READ_BYTES):
                     for message in decoder.feed(data):
                         self._receive(worker, message, wake, group)
-        except (ChannelError, OSError) as error:
-            log.warning("worker.dropped", worker=worker.number, reason=str(error))
-        finally:
-            self._workers.discard(worker)
-            self._note_answer()
-            self.traffic.forget(id(worker))
-            writer.close()
-            log.info("worker.left", worker=worker.number)
+            except (ChannelError, OSError) as error:
+                log.warning("worker.dropped", worker=worker.number, reason=str(error))
+            finally:
+                # At once, though a branch may still be waking for this worker: nobody shall wait for it.
+                self._workers.discard(worker)
+                self._note_answer()
+                self.traffic.forget(id(worker))
+                writer.close()
+                log.info("worker.left", worker=worker.number)
 
     def _receive(self, worker: _Worker, message: ToControl, wake: Wake, group: asyncio.TaskGroup) -> None:
         match message:

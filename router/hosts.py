@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from router.errors import ServerFailed
 from router.model import Account, Server
 from router.servers.options import branch_options, production_options
 from router.servers.process import LocalServer
@@ -36,6 +37,7 @@ class LocalHost:
         self._cache = cache
         self._servers: dict[str, LocalServer] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._ending = False
 
     def exists(self, name: str) -> bool:
         """Whether there is a data directory of this name."""
@@ -54,6 +56,8 @@ class LocalHost:
         Raises ServerFailed when it does not start, OSError when the disk is full.
         """
         async with self._locks[name]:
+            if self._ending:
+                raise ServerFailed(f"Headgate is stopping: the local server {name!r} is not started any more")
             if not self.exists(name):
                 await make_data_directory(
                     self.programs, self._directory / name, admin=self.admin, cache=self._cache
@@ -90,18 +94,18 @@ class LocalHost:
         async with self._locks[name]:
             if not self.exists(name):
                 return
-            local = self._local(name)
-            local.kill()
-            await local.stop()
+            await self._local(name).remove()
             del self._servers[name]
-            # Renamed first, so that a crash in the middle leaves no half of a server behind its name.
-            doomed = self._directory / f".{name}.deleted"
-            (self._directory / name).rename(doomed)
-            await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
             log.info("server.deleted", name=name)
 
+    async def remove_leftovers(self) -> None:
+        """Remove what crashes in the middle of deleting servers have left."""
+        for doomed in self._directory.glob(".*.removed"):
+            await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
+
     async def stop_all(self) -> None:
-        """Stop every server."""
+        """Stop every server, and start none from now on."""
+        self._ending = True
         async with asyncio.TaskGroup() as group:
             for name in self.names():
                 group.create_task(self.sleep(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from control.api.paths import DATABASE, Here
+from control.api.paths import DATABASE, Here, PageNumber, PageSize
 from control.api.present import Json, branch, diff, page, password
 from migrator.schema.diff import unified_diff
 from migrator.schema.render import canonical_text
@@ -32,11 +32,11 @@ class NewPassword(BaseModel):
 
 
 @router.get("/branches")
-async def list_branches(service: Here, page_number: int = 1, per_page: int = 100) -> Json:
+async def list_branches(service: Here, number: PageNumber = 1, size: PageSize = 25) -> Json:
     """List the branches of a database."""
     records = await service.branches.all()
     shown = [branch(record, service.base_url, service.branches.asleep(record)) for record in records]
-    return page(shown, page_number, per_page)
+    return page(shown, number, size)
 
 
 @router.post("/branches", status_code=201)
@@ -75,16 +75,18 @@ async def get_diff(service: Here, name: str) -> Json:
 
 
 @router.get("/branches/{name}/passwords")
-async def list_passwords(service: Here, name: str) -> Json:
+async def list_passwords(service: Here, name: str, number: PageNumber = 1, size: PageSize = 25) -> Json:
     """List the passwords that reach a branch."""
     await service.branches.get(name)
     records = await service.branches.passwords(name)
-    return page([password(record, service.proxy_host, service.proxy_port) for record in records], 1, 100)
+    shown = [password(record, service.proxy_host, service.proxy_port) for record in records]
+    return page(shown, number, size)
 
 
 @router.post("/branches/{name}/passwords", status_code=201)
 async def create_password(service: Here, name: str, body: NewPassword) -> Json:
     """Make a password; its secret is in this answer and never shown again."""
+    await service.branches.get(name)
     bound = None if body.all_branches else name
     record, secret = await service.branches.create_password(bound, body.name, body.username)
     return password(record, service.proxy_host, service.proxy_port, secret)
@@ -93,5 +95,5 @@ async def create_password(service: Here, name: str, body: NewPassword) -> Json:
 @router.delete("/branches/{name}/passwords/{password_id}", status_code=204)
 async def delete_password(service: Here, name: str, password_id: str) -> Response:
     """Delete a password."""
-    await service.branches.delete_password(password_id)
+    await service.branches.delete_password(name, password_id)
     return Response(status_code=204)

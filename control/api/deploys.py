@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from control.api.paths import DATABASE, Here
+from control.api.paths import DATABASE, Here, Number, PageNumber, PageSize
 from control.api.present import ACTOR, Json, deploy_request, deployment, diff, moment, operation, page
 from control.service import Service
 from migrator.deploy.request import DeployRequest
@@ -41,14 +41,25 @@ async def _shown(service: Service, request: DeployRequest) -> Json:
 
 
 @router.get("/deploy-requests")
-async def list_deploy_requests(service: Here, db: str, state: str = "", branch: str = "") -> Json:
+async def list_deploy_requests(
+    service: Here,
+    db: str,
+    *,
+    state: str = "",
+    branch: str = "",
+    into_branch: str = "",
+    number: PageNumber = 1,
+    size: PageSize = 100,
+) -> Json:
     """List deploy requests, newest first."""
     requests = [
         request
         for request in await service.deploys.all(db)
-        if (not state or request.state == state) and (not branch or request.branch == branch)
+        if (not state or request.state == state)
+        and (not branch or request.branch == branch)
+        and (not into_branch or request.into_branch == into_branch)
     ]
-    return page([await _shown(service, request) for request in requests], 1, 100)
+    return page([await _shown(service, request) for request in requests], number, size)
 
 
 @router.post("/deploy-requests", status_code=201)
@@ -61,32 +72,32 @@ async def create_deploy_request(service: Here, db: str, body: NewDeployRequest) 
 
 
 @router.get(ONE)
-async def get_deploy_request(service: Here, db: str, number: int) -> Json:
+async def get_deploy_request(service: Here, db: str, number: Number) -> Json:
     """Show a deploy request."""
     return await _shown(service, await service.deploys.get(db, number))
 
 
 @router.patch(ONE)
-async def close_deploy_request(service: Here, db: str, number: int, body: Change) -> Json:
+async def close_deploy_request(service: Here, db: str, number: Number, body: Change) -> Json:
     """Close a deploy request."""
     return await _shown(service, await service.deploys.close(db, number, WHO))
 
 
 @router.get(ONE + "/diff")
-async def get_diff(service: Here, db: str, number: int) -> Json:
+async def get_diff(service: Here, db: str, number: Number) -> Json:
     """Show what a deploy request changes, checked against the branch as it is now."""
     return diff((await service.deploys.recheck(db, number, WHO)).diff)
 
 
 @router.get(ONE + "/deployment")
-async def get_deployment(service: Here, db: str, number: int) -> Json:
+async def get_deployment(service: Here, db: str, number: Number) -> Json:
     """Show the execution of a deploy request."""
     request = await service.deploys.get(db, number)
     return deployment(request, service.runner.status(request), await service.deploys.ahead(db, number))
 
 
 @router.get(ONE + "/operations")
-async def list_operations(service: Here, db: str, number: int) -> Json:
+async def list_operations(service: Here, db: str, number: Number) -> Json:
     """List the operations of a deploy request."""
     request = await service.deploys.get(db, number)
     states = service.runner.status(request)
@@ -95,7 +106,7 @@ async def list_operations(service: Here, db: str, number: int) -> Json:
 
 
 @router.get(ONE + "/history")
-async def get_history(service: Here, db: str, number: int) -> Json:
+async def get_history(service: Here, db: str, number: Number) -> Json:
     """Show every step a deploy request has taken, with its actor and time."""
     await service.deploys.get(db, number)
     steps = await service.deploys.history(db, number)
@@ -113,25 +124,25 @@ async def get_history(service: Here, db: str, number: int) -> Json:
 
 
 @router.post(ONE + "/deploy")
-async def deploy(service: Here, db: str, number: int) -> Json:
+async def deploy(service: Here, db: str, number: Number) -> Json:
     """Put a deploy request into the queue."""
     return await _shown(service, await service.deploys.deploy(db, number, WHO))
 
 
 @router.post(ONE + "/apply-deploy")
-async def apply(service: Here, db: str, number: int) -> Json:
+async def apply(service: Here, db: str, number: Number) -> Json:
     """Cut over a deployment that waits for it."""
     return await _shown(service, await service.deploys.apply(db, number, WHO))
 
 
 @router.post(ONE + "/cancel")
-async def cancel(service: Here, db: str, number: int) -> Json:
+async def cancel(service: Here, db: str, number: Number) -> Json:
     """Cancel a deployment before its cut-over."""
     return await _shown(service, await service.deploys.cancel(db, number, WHO))
 
 
 @router.post(ONE + "/revert")
-async def revert(service: Here, db: str, number: int) -> Json:
+async def revert(service: Here, db: str, number: Number) -> Json:
     """Swap the old tables back, with everything written since."""
     request = await service.deploys.get(db, number)
     blocked = service.runner.revert_blocked(request)
@@ -139,6 +150,6 @@ async def revert(service: Here, db: str, number: int) -> Json:
 
 
 @router.post(ONE + "/skip-revert")
-async def skip_revert(service: Here, db: str, number: int) -> Json:
+async def skip_revert(service: Here, db: str, number: Number) -> Json:
     """End the revert window now."""
     return await _shown(service, await service.deploys.skip_revert(db, number))

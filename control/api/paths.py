@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Path, Query, Request
 
 from control.service import Service
 
+PageNumber = Annotated[int, Query(alias="page", ge=1, le=1_000_000)]
+PageSize = Annotated[int, Query(alias="per_page", ge=1, le=100)]
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 DATABASE = "/organizations/{org}/databases/{db}"
 
 

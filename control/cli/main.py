@@ -16,6 +16,7 @@ from control.cli.context import make_context
 from control.cli.output import Format, errors
 from control.client import ApiRefused, Unreachable
 from control.errors import StartRefused
+from router.errors import ServerFailed, ServerNotFound
 
 app = typer.Typer(
     help="Branches, deploy requests and revertible schema changes for MySQL and MariaDB.",
@@ -52,9 +53,9 @@ def main() -> None:
         app()
     except ConfError as error:
         for mistake in error.mistakes:
-            errors.print(f"[red]{mistake}[/red]", markup=True)
+            errors.print(mistake, style="red", markup=False)
         sys.exit(2)
-    except (Unreachable, StartRefused) as error:
+    except (Unreachable, StartRefused, ServerNotFound, ServerFailed) as error:
         errors.print(str(error), style="red", markup=False)
         sys.exit(2)
     except ApiRefused as error:
