@@ -8,6 +8,7 @@ import fcntl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -24,6 +25,7 @@ from migrator.deploy.runner import MakeOperation, Runner
 from migrator.deploy.store import DeployStore
 from migrator.engine.create import CreateTable
 from migrator.engine.drop import DropTable
+from migrator.engine.forecast import forecast
 from migrator.engine.migration import OnlineAlter
 from migrator.engine.operation import Operation
 from migrator.engine.preflight import check_server
@@ -201,7 +203,13 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
         except (RouteError, ControlError, SchemaError) as error:
             return Findings({}, (), f"{error} {getattr(error, 'hint', '')}".strip())
         async with branches.scratch() as server, await open_reader(server) as scratch:
-            return await review(scratch, base=base, branch=theirs, production=ours)
+            return await review(
+                scratch,
+                base=base,
+                branch=theirs,
+                production=ours,
+                forecast=partial(forecast, production.migrator, server, production.schema),
+            )
 
     deploys = Deploys(deploy_store, check, runner.notify)
     await stack.enter_async_context(workers.serving(branches.routes, branches.wake))

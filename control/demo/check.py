@@ -103,7 +103,10 @@ async def play(config: Path, settings: Settings) -> dict[str, Any]:
             kill_a_worker,
         ):
             _say((chapter.__doc__ or "").strip())
+            before = stage.load.longest_stall_ms
             await chapter(story)
+            if stage.load.longest_stall_ms > before:
+                story.facts["longest_stall_in"] = chapter.__name__
         facts = story.facts
         facts["left_behind"] = await _leftovers(story)
         pids = [pid for name in ("control", "worker 1", "worker 2") if (pid := stage.supervisor.pid(name))]
@@ -157,7 +160,6 @@ async def deploy_through_a_kill(story: Story) -> None:
     number = created["number"]
     operations = created["deployment"]["deploy_operations"]
     story.facts["operations"] = sorted(f"{one['operation_name']} {one['table_name']}" for one in operations)
-    story.stage.load.forget_longest_stall()
     deploying = asyncio.ensure_future(
         story.headgate("deploy-request", "deploy", "shop", str(number), "--wait")
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from migrator.deploy.actions import Findings
 from migrator.deploy.request import OperationKind, OperationRecord
+from migrator.errors import MigratorError
 from migrator.schema.check import check
 from migrator.schema.diff import unified_diff
 from migrator.schema.errors import SchemaError
@@ -12,8 +15,13 @@ from migrator.schema.model import Schema
 from router.database import Connection
 from router.secrets import new_id
 
+Forecast = Callable[[str, str], Awaitable[None]]
+"""Raises MigratorError when the engine would refuse to give a table this definition."""
 
-async def review(scratch: Connection, *, base: Schema, branch: Schema, production: Schema) -> Findings:
+
+async def review(
+    scratch: Connection, *, base: Schema, branch: Schema, production: Schema, forecast: Forecast
+) -> Findings:
     """Find the change from `base` to `branch`, carry it over to `production`, and prove it on `scratch`."""
     try:
         found = await check(scratch, base=base, branch=branch, production=production)
@@ -34,7 +42,17 @@ async def review(scratch: Connection, *, base: Schema, branch: Schema, productio
         )
         for operation in found.plan.operations
     )
-    return Findings(unified_diff(production, found.target), operations, None)
+    refusals = [text for record in operations if (text := await _refusal(record, forecast))]
+    return Findings(unified_diff(production, found.target), operations, "; ".join(refusals) or None)
+
+
+async def _refusal(record: OperationRecord, forecast: Forecast) -> str | None:
+    if record.kind is OperationKind.ALTER and record.target is not None:
+        try:
+            await forecast(record.table, record.target)
+        except MigratorError as error:
+            return str(error)
+    return None
 
 
 def _conflict(conflict: Conflict) -> str:
