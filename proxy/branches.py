@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from proxy.channel import BranchStats
 from proxy.stats import Counters
-from router.model import Branch
+from router.model import Branch, User
 from router.policy import refused_kinds
 from router.table import RoutingTable
 
@@ -56,7 +56,13 @@ class ServedBranch:
     def kill(self, user: str | None = None) -> None:
         """Close the connections of this branch, or those of one user."""
         for client in list(self.clients):
-            if user is None or client.user == user:
+            if user is None or client.user.name == user:
+                client.abort()
+
+    def kill_strangers(self, users: Mapping[str, User]) -> None:
+        """Close the connections of users who are gone, or have another password or branch now."""
+        for client in list(self.clients):
+            if users.get(client.user.name) != client.user:
                 client.abort()
 
     @property
@@ -93,7 +99,7 @@ class Branches:
         return self._served.get((database, name))
 
     def apply(self, table: RoutingTable) -> None:
-        """Replace the routing table; clients of branches that are gone are cut off."""
+        """Replace the routing table; clients of branches and users that are gone are cut off."""
         self.table = table
         for key in [key for key in self._served if key not in table.branches]:
             self._served.pop(key).kill()
@@ -101,6 +107,7 @@ class Branches:
             served = self._served.get(key)
             if served:
                 served.change(branch)
+                served.kill_strangers(table.users)
             else:
                 self._served[key] = ServedBranch(branch)
 

@@ -30,6 +30,7 @@ from proxy.wire.errors import RemoteError
 from proxy.wire.framing import HEADER_BYTES, PacketTail
 from proxy.wire.response import FAILED, Response
 from router.classify import HEAD_BYTES, KIND_OF_START, START_BYTES, Kind, classify, digest, verb
+from router.model import User
 from router.policy import refusal
 
 log = structlog.get_logger()
@@ -44,8 +45,8 @@ _QUERY: Final = int(Command.QUERY)
 _SESSION: Final = Kind.SESSION
 _TEXT: Final = HEADER_BYTES + 1
 
-# Length and sequence number of a packet as one number (which is the length, as the sequence number must be 0),
-# and what it begins with: a query's command byte and first letters.
+# Length and sequence number of a packet as one number (which is the length, as the sequence number must be
+# 0), and what it begins with: a query's command byte and first letters.
 _beginning: Final = struct.Struct(f"<I{1 + START_BYTES}s").unpack_from
 _BEGINNING_BYTES: Final = HEADER_BYTES + 1 + START_BYTES
 _kind_of: Final = {bytes((_QUERY,)) + start: kind for start, kind in KIND_OF_START.items()}.get
@@ -97,7 +98,7 @@ class Client(Stream):
         backend: Backend,
         response: Response,
         *,
-        user: str,
+        user: User,
         peer: str,
         report: Callable[[Refused], None],
     ) -> None:
@@ -272,7 +273,7 @@ class Client(Stream):
         served.refused_count += 1
         self._preparing = None
         self._refuse(ProxyError(refusal(branch, kind, words)), tail)
-        self._report(Refused(self.user, self.peer, branch.database, branch.name, words, digest(text)))
+        self._report(Refused(self.user.name, self.peer, branch.database, branch.name, words, digest(text)))
 
     def _refuse(self, error: ProxyError, tail: PacketTail | None) -> None:
         """Answer a command with an error, once all of it is here; the server does not hear of it."""

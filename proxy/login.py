@@ -206,7 +206,7 @@ async def _enter(stream: LoginStream, handshake: ServerHandshake, peer: str, des
     state = Response(
         deprecate_eof=bool(backend.capabilities & Capability.DEPRECATE_EOF), status=backend.status
     )
-    client = Client(served, backend, state, user=route.user.name, peer=peer, report=desk.report)
+    client = Client(served, backend, state, user=route.user, peer=peer, report=desk.report)
     client.adopt(stream.transport)
     stream.transport.set_protocol(client)
     client.write(handshake.accept(backend.status))

@@ -91,6 +91,21 @@ async def test_new_routes_take_effect_and_cut_off_what_is_gone(server: LocalServ
             assert await client.gone(), "it could send several statements at once"
 
 
+async def test_a_user_who_is_gone_or_changed_is_cut_off(server: LocalServer, tmp_path: Path) -> None:
+    users = [user("stays"), user("goes"), user("changes")]
+    main = production(server.server, "mysql")
+    async with (
+        running_proxy(tmp_path, [main], users) as proxy,
+        raw_client(proxy.port, user="stays") as stays,
+        raw_client(proxy.port, user="goes") as goes,
+        raw_client(proxy.port, user="changes") as changes,
+    ):
+        await proxy.publish([main], [users[0], replace(users[2], verifier=bytes(32))])
+        assert await goes.gone()
+        assert await changes.gone()
+        assert await stays.query("SELECT 1") == [[b"1"]]
+
+
 async def test_sessions_of_a_branch_or_user_can_be_killed(server: LocalServer, tmp_path: Path) -> None:
     users = [user("one"), user("two")]
     async with (

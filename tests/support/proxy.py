@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conf.settings import run_dir
+from control.certificate import ensure_certificate
 from proxy import channel
 from proxy.wire.auth import sha2_verifier
 from router.model import Branch, Server, User
@@ -63,6 +64,7 @@ async def running_proxy(
     """Run workers with these routes; at the end they are drained and must exit with 0."""
     port = free_port()
     state = folder / "state"
+    ensure_certificate(state / "tls")
     greeting = next((branch.server.version for branch in branches if branch.server), "9.7.0")
     routes = channel.Routes(1, greeting, [*users], [*branches])
     async with listening(run_dir(state.absolute()) / "control.sock", routes) as control:

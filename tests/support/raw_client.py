@@ -114,7 +114,7 @@ class RawClient:
 
     async def gone(self) -> bool:
         """Wait until the peer has closed the connection; what it still sends is skipped."""
-        with contextlib.suppress(ConnectionResetError):
+        with contextlib.suppress(ConnectionError):
             while await self.reader.read(65536):
                 pass
         return True
