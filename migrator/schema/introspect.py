@@ -130,10 +130,9 @@ async def _read_tables(
             text = _text((await _show(connection, "TABLE", name))[1])
             try:
                 table = parse_create(text, connection.server.flavor)
+                tables[name] = with_collations(table, collation, collations.get(name, {}))
             except NotCanonical as error:
                 opaque[name] = OpaqueTable(name, _COUNTER.sub("", text), str(error))
-            else:
-                tables[name] = with_collations(table, collation, collations.get(name, {}))
     # Texts and collations come from different queries: they belong together only if nothing moved between.
     if await _list_tables(connection, schema) != (listed, collations):
         raise SchemaMoved(f"database {schema!r} changes while it is read", "Try again in a moment.")

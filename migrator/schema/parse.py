@@ -36,6 +36,9 @@ INDEX_STARTS = {
     "SPATIAL": IndexKind.SPATIAL,
 }
 
+# Character sets with characters beyond the BMP.
+_WIDE = ("utf8mb4", "utf16", "utf32", "gb18030")
+
 
 def parse_create(text: str, flavor: Flavor) -> Table:
     """Read one canonical CREATE TABLE.
@@ -51,12 +54,34 @@ def parse_create(text: str, flavor: Flavor) -> Table:
 
 
 def with_collations(table: Table, default: str, columns: Mapping[str, str | None]) -> Table:
-    """Return the table with the collations in force; `columns` maps column names as the server gives them."""
-    return replace(
-        table,
-        collation=default,
-        columns=tuple(replace(column, collation=columns.get(column.name)) for column in table.columns),
-    )
+    """Return the table with the collations in force; `columns` maps column names as the server gives them.
+
+    Raises NotCanonical for a column whose text the server may have garbled; that depends on its collation.
+    """
+    known = tuple(replace(column, collation=columns.get(column.name)) for column in table.columns)
+    for column in known:
+        text = _garbled(table.flavor, column)
+        if text is not None:
+            raise NotCanonical(
+                f"column {column.name!r}: {text} may not be what it says, because servers print characters "
+                "beyond the BMP, such as emoji, as '?' there"
+            )
+    return replace(table, collation=default, columns=known)
+
+
+def _garbled(flavor: Flavor, column: Column) -> str | None:
+    """Return the part of a column's text that may have been something else than the question mark it shows.
+
+    Both servers convert members of ENUM and SET to three-byte UTF-8 for printing, MariaDB also literal
+    defaults (MySQL prints those in hexadecimal, and both print expressions well).
+    """
+    if not (column.collation or "").startswith(_WIDE):
+        return None
+    if column.type.base in ("enum", "set") and "?" in (column.type.arguments or ""):
+        return str(column.type)
+    if flavor is Flavor.MARIADB and column.default is not None and column.default.startswith("'"):
+        return f"DEFAULT {column.default}" if "?" in column.default else None
+    return None
 
 
 def _first_difference(text: str, printed: str) -> str:
@@ -200,11 +225,6 @@ class _Reader:
         arguments = None
         if self.sees_mark("("):
             arguments = self.group()
-        if self.flavor is Flavor.MYSQL and base in ("enum", "set") and "?" in (arguments or ""):
-            raise NotCanonical(
-                f"{base}({arguments}) may not be what it says: "
-                "MySQL prints members with characters beyond the BMP, such as emoji, with '?' in their place"
-            )
         unsigned = self.word("UNSIGNED")
         zerofill = self.word("ZEROFILL")
         return ColumnType(base, arguments, unsigned, zerofill)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from migrator.schema.clone import load_tables
@@ -12,8 +14,8 @@ from router.servers.process import LocalServer
 from tests.migrator.schema.corpus import drop_databases, load, table_statements
 
 OPAQUE = {
-    Flavor.MYSQL: {"autoextend", "secondary", "spaces"},
-    Flavor.MARIADB: {"periods", "versioned"},
+    Flavor.MYSQL: {"autoextend", "secondary", "spaces", "emoji_member"},
+    Flavor.MARIADB: {"periods", "versioned", "emoji_default", "emoji_member"},
 }
 
 
@@ -25,6 +27,7 @@ async def test_every_kind_of_table_is_read_and_means_the_same_when_made_again(
         schema = await read_schema(connection, database)
         assert schema.opaque.keys() == OPAQUE[flavor]
         assert len(schema.tables) + len(schema.opaque) == len(table_statements(flavor))
+        schema = replace(schema, opaque={})  # what cannot be read well cannot be made well either
         again = database + "_again"
         await connection.execute(f"CREATE DATABASE {quote_name(again)}")
         try:

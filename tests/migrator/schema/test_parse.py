@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from migrator.schema.errors import NotCanonical
 from migrator.schema.model import IndexKind, Table
-from migrator.schema.parse import parse_create
+from migrator.schema.parse import parse_create, with_collations
 from migrator.schema.render import canonical_text
 from router.model import Flavor
 from tests.migrator.schema.corpus import CORPUS
@@ -85,9 +85,28 @@ def test_an_unknown_table_option_is_refused(tail: str) -> None:
         parse_create(f"CREATE TABLE `t` (\n  `a` int DEFAULT NULL{TAIL}{tail}", Flavor.MYSQL)
 
 
-def test_a_member_that_mysql_may_have_garbled_is_refused() -> None:
-    with pytest.raises(NotCanonical, match="emoji"):
-        parse("`a` enum('?','b') DEFAULT NULL")
+@pytest.mark.parametrize(
+    ("flavor", "column", "collation", "refused"),
+    [
+        (Flavor.MYSQL, "enum('?','b') DEFAULT NULL", "utf8mb4_0900_ai_ci", True),
+        (Flavor.MYSQL, "enum('?','b') DEFAULT NULL", "latin1_swedish_ci", False),
+        (Flavor.MYSQL, "varchar(5) DEFAULT '?'", "utf8mb4_0900_ai_ci", False),
+        (Flavor.MARIADB, "set('?','b') DEFAULT NULL", "utf8mb4_general_ci", True),
+        (Flavor.MARIADB, "varchar(5) DEFAULT 'a?'", "utf8mb4_general_ci", True),
+        (Flavor.MARIADB, "varchar(5) DEFAULT 'a?'", "utf8mb3_general_ci", False),
+        (Flavor.MARIADB, "varbinary(5) DEFAULT 'a?'", None, False),
+        (Flavor.MARIADB, "varchar(5) DEFAULT concat('?')", "utf8mb4_general_ci", False),
+    ],
+)
+def test_text_that_the_server_may_have_garbled_is_refused(
+    flavor: Flavor, column: str, collation: str | None, refused: bool
+) -> None:
+    table = parse(f"`a` {column}", flavor)
+    if refused:
+        with pytest.raises(NotCanonical, match="emoji"):
+            with_collations(table, "utf8mb4_general_ci", {"a": collation})
+    else:
+        with_collations(table, "utf8mb4_general_ci", {"a": collation})
 
 
 @given(st.sampled_from(CANONICAL), st.data())

@@ -144,10 +144,10 @@ CREATE TABLE `descending` (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
 
 CREATE TABLE `emoji` (
-  `a` varchar(10) DEFAULT 'x?',
-  `b` enum('?','b') DEFAULT NULL,
-  `c` int(11) NOT NULL COMMENT 'é漢',
-  PRIMARY KEY (`c`)
+  `a` varchar(10) DEFAULT concat('😀'),
+  `b` varchar(10) GENERATED ALWAYS AS (concat(`a`,'😀')) VIRTUAL,
+  `c` int(11) DEFAULT NULL COMMENT 'é漢',
+  CONSTRAINT `CONSTRAINT_1` CHECK (`a` <> '😀')
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci COMMENT='漢字';
 
 CREATE TABLE `generated_columns` (

@@ -135,10 +135,12 @@ CREATE TABLE `default_expressions` (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci;
 
 CREATE TABLE `emoji` (
-  `a` varchar(10) DEFAULT '漢字',
-  `b` enum('é','漢') DEFAULT NULL,
-  `c` int NOT NULL COMMENT 'é漢',
-  PRIMARY KEY (`c`)
+  `a` varchar(10) DEFAULT 0x78F09F9880,
+  `b` varchar(10) GENERATED ALWAYS AS (concat(`a`,_utf8mb4'😀')) VIRTUAL,
+  `c` int DEFAULT NULL COMMENT 'é漢',
+  `d` varchar(10) DEFAULT (_utf8mb4'😀'),
+  `e` enum('é','漢') DEFAULT NULL,
+  CONSTRAINT `emoji_chk_1` CHECK ((`a` <> _utf8mb4'😀'))
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_0900_ai_ci COMMENT='漢字';
 
 CREATE TABLE `explicit_collation` (

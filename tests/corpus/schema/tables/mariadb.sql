@@ -1,4 +1,8 @@
-CREATE TABLE emoji (a VARCHAR(10) DEFAULT 'x😀', b ENUM('😀','b'), c INT COMMENT 'é漢', PRIMARY KEY (c)) COMMENT='漢字';
+CREATE TABLE emoji_default (a VARCHAR(10) DEFAULT 'x😀');
+
+CREATE TABLE emoji_member (a ENUM('😀','b'));
+
+CREATE TABLE emoji (a VARCHAR(10) DEFAULT concat('😀'), b VARCHAR(10) AS (concat(a, '😀')), c INT COMMENT 'é漢', CHECK (a <> '😀')) COMMENT='漢字';
 
 CREATE TABLE inline_checks (a INT CHECK (a > 0), b VARCHAR(20) DEFAULT 'x' CHECK (b LIKE '%(x%'), c INT NOT NULL COMMENT 'c' CHECK (c IN (1, 2, 3)), CHECK (a <> c), CONSTRAINT named CHECK (b <> 'y'));
 

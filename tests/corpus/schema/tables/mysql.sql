@@ -1,4 +1,6 @@
-CREATE TABLE emoji (a VARCHAR(10) DEFAULT '漢字', b ENUM('é','漢'), c INT COMMENT 'é漢', PRIMARY KEY (c)) COMMENT='漢字';
+CREATE TABLE emoji_member (a ENUM('😀','b'));
+
+CREATE TABLE emoji (a VARCHAR(10) DEFAULT 'x😀', b VARCHAR(10) AS (concat(a, '😀')), c INT COMMENT 'é漢', d VARCHAR(10) DEFAULT ('😀'), e ENUM('é','漢'), CHECK (a <> '😀')) COMMENT='漢字';
 
 CREATE TABLE functional_indexes (a INT, b VARCHAR(20), j JSON, KEY f ((a + 1)), KEY g ((lower(b)) DESC, a), UNIQUE KEY h ((cast(json_extract(j, '$.x') AS UNSIGNED))), KEY arr ((CAST(j->'$.tags' AS UNSIGNED ARRAY))));
 
