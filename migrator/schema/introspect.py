@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import assert_never
 
 from migrator.schema.errors import NotCanonical, ReadFailed, SchemaMoved
-from migrator.schema.model import Code, CodeKind, OpaqueTable, Schema, Table
-from migrator.schema.parse import parse_create, with_collations
+from migrator.schema.model import Code, CodeKind, Column, OpaqueTable, Schema, Table
+from migrator.schema.parse import has_doubtful_default, parse_create, with_collations
+from migrator.schema.render import literal_bytes
 from router.database import Connection, Row, quote_name
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Flavor, Server
@@ -130,13 +132,45 @@ async def _read_tables(
             text = _text((await _show(connection, "TABLE", name))[1])
             try:
                 table = parse_create(text, connection.server.flavor)
-                tables[name] = with_collations(table, collation, collations.get(name, {}))
+                table, sure_of = await _with_true_defaults(connection, table)
+                tables[name] = with_collations(table, collation, collations[name], sure_of=sure_of)
             except NotCanonical as error:
                 opaque[name] = OpaqueTable(name, _COUNTER.sub("", text), str(error))
     # Texts and collations come from different queries: they belong together only if nothing moved between.
     if await _list_tables(connection, schema) != (listed, collations):
         raise SchemaMoved(f"database {schema!r} changes while it is read", "Try again in a moment.")
     return tables, opaque, views
+
+
+async def _with_true_defaults(connection: Connection, table: Table) -> tuple[Table, list[str]]:
+    """Ask MariaDB for defaults that it may have printed with question marks; return the columns asked for.
+
+    A default that is not what was printed becomes a hexadecimal literal. The join makes a row even of an
+    empty table.
+    """
+    doubtful = [column for column in table.columns if has_doubtful_default(column)]
+    if table.flavor is not Flavor.MARIADB or not doubtful:
+        return table, []
+    expressions = ", ".join(
+        f"HEX(DEFAULT({quote_name(column.name)})), "
+        f"HEX(CONVERT(DEFAULT({quote_name(column.name)}) USING utf8mb4))"
+        for column in doubtful
+    )
+    try:
+        row = await connection.fetch_one(
+            f"SELECT {expressions} FROM (SELECT 1) one LEFT JOIN {quote_name(table.name)} ON FALSE"
+        )
+    except ConnectionLost:
+        raise
+    except DatabaseError as error:
+        raise SchemaMoved(f"cannot read the defaults of table {table.name!r}: {error}") from error
+    assert row is not None
+    true: dict[str, Column] = {}
+    for column, own, utf8 in zip(doubtful, row[::2], row[1::2], strict=True):
+        if bytes.fromhex(_text(utf8)) != literal_bytes(column.default or ""):
+            true[column.name] = replace(column, default="0x" + _text(own))
+    columns = tuple(true.get(column.name, column) for column in table.columns)
+    return replace(table, columns=columns), [column.name for column in doubtful]
 
 
 async def _list_tables(

@@ -6,7 +6,7 @@ that is not known here ends the reading: nothing is ever skipped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from migrator.schema.errors import NotCanonical
@@ -53,15 +53,18 @@ def parse_create(text: str, flavor: Flavor) -> Table:
     return table
 
 
-def with_collations(table: Table, default: str, columns: Mapping[str, str | None]) -> Table:
+def with_collations(
+    table: Table, default: str, columns: Mapping[str, str | None], *, sure_of: Collection[str] = ()
+) -> Table:
     """Return the table with the collations in force; `columns` maps column names as the server gives them.
 
     Raises NotCanonical for a column whose text the server may have garbled; that depends on its collation.
+    Columns in `sure_of` are known to be well.
     """
     known = tuple(replace(column, collation=columns.get(column.name)) for column in table.columns)
     for column in known:
         text = _garbled(table.flavor, column)
-        if text is not None:
+        if text is not None and column.name not in sure_of:
             raise NotCanonical(
                 f"column {column.name!r}: {text} may not be what it says, because servers print characters "
                 "beyond the BMP, such as emoji, as '?' there"
@@ -79,9 +82,12 @@ def _garbled(flavor: Flavor, column: Column) -> str | None:
         return None
     if column.type.base in ("enum", "set") and "?" in (column.type.arguments or ""):
         return str(column.type)
-    if flavor is Flavor.MARIADB and column.default is not None and column.default.startswith("'"):
-        return f"DEFAULT {column.default}" if "?" in column.default else None
-    return None
+    return f"DEFAULT {column.default}" if flavor is Flavor.MARIADB and has_doubtful_default(column) else None
+
+
+def has_doubtful_default(column: Column) -> bool:
+    """Whether a question mark in a literal default may stand for something else, on MariaDB."""
+    return column.default is not None and column.default.startswith("'") and "?" in column.default
 
 
 def _first_difference(text: str, printed: str) -> str:

@@ -68,14 +68,15 @@ def column_definition(table: Table, column: Column) -> str:
     """
     default = column.default
     if default is not None and any("\udc80" <= character <= "\udcff" for character in default):
-        column = replace(column, default="0x" + _unescape(default).hex())
+        column = replace(column, default="0x" + literal_bytes(default).hex())
     return column_text(table, column)
 
 
 _ESCAPES = {"0": "\0", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "Z": "\x1a"}
 
 
-def _unescape(literal: str) -> bytes:
+def literal_bytes(literal: str) -> bytes:
+    """Return the bytes that a quoted string stands for."""
     body, out, position = literal[1:-1], [], 0
     while position < len(body):
         character = body[position]

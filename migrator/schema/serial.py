@@ -77,4 +77,5 @@ def _table_out(table: Table) -> dict[str, Any]:
 
 
 def _table_in(entry: dict[str, Any], flavor: Flavor) -> Table:
-    return with_collations(parse_create(entry["text"], flavor), entry["collation"], entry["columns"])
+    columns = entry["columns"]
+    return with_collations(parse_create(entry["text"], flavor), entry["collation"], columns, sure_of=columns)

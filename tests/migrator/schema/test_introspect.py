@@ -15,7 +15,7 @@ from tests.migrator.schema.corpus import drop_databases, load, table_statements
 
 OPAQUE = {
     Flavor.MYSQL: {"autoextend", "secondary", "spaces", "emoji_member"},
-    Flavor.MARIADB: {"periods", "versioned", "emoji_default", "emoji_member"},
+    Flavor.MARIADB: {"periods", "versioned", "emoji_member"},
 }
 
 
@@ -49,6 +49,22 @@ async def test_defaults_that_are_no_text_come_back_as_the_same_bytes(
         await connection.execute("INSERT INTO binary_defaults VALUES ()")
         row = await connection.fetch_one("SELECT HEX(a), HEX(b), HEX(c), HEX(d), HEX(e) FROM binary_defaults")
         assert row == (b"FF00", b"00FF0102", b"27275C5C", b"C3A4", b"275CFF0A0D1A")
+
+
+async def test_defaults_that_mariadb_prints_with_question_marks_are_read_right(
+    mariadb: LocalServer, mariadb_database: str
+) -> None:
+    statement = next(s for s in table_statements(Flavor.MARIADB) if "emoji_default" in s)
+    async with await load(mariadb.server, mariadb_database, [statement]) as connection:
+        schema = await read_schema(connection, mariadb_database)
+        defaults = [column.default for column in schema.tables["emoji_default"].columns]
+        assert defaults == ["0x78F09F9880273F", r"'y?\\'", None, "0xD83DDE0000E4", "'ä?'"]
+        await connection.execute("DROP TABLE emoji_default")
+        await load_tables(connection, schema)
+        assert (await read_schema(connection, mariadb_database)).same_as(schema)
+        await connection.execute("INSERT INTO emoji_default (c) VALUES (1)")
+        row = await connection.fetch_one("SELECT HEX(a), HEX(d), HEX(e) FROM emoji_default")
+        assert row == (b"78F09F9880273F", b"D83DDE0000E4", b"C3A43F")
 
 
 async def test_code_is_read_without_its_definer(server: LocalServer, database: str) -> None:

@@ -150,6 +150,14 @@ CREATE TABLE `emoji` (
   CONSTRAINT `CONSTRAINT_1` CHECK (`a` <> '😀')
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci COMMENT='漢字';
 
+CREATE TABLE `emoji_default` (
+  `a` varchar(10) DEFAULT 0x78F09F9880273F,
+  `b``b` text DEFAULT 'y?\\',
+  `c` int(11) NOT NULL,
+  `d` varchar(9) CHARACTER SET utf16 COLLATE utf16_general_ci DEFAULT 0xD83DDE0000E4,
+  `e` char(3) DEFAULT 'ä?'
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci;
+
 CREATE TABLE `generated_columns` (
   `a` int(11) DEFAULT NULL,
   `b` int(11) GENERATED ALWAYS AS (`a` + 1) VIRTUAL,

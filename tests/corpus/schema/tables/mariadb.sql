@@ -1,4 +1,4 @@
-CREATE TABLE emoji_default (a VARCHAR(10) DEFAULT 'x😀');
+CREATE TABLE emoji_default (a VARCHAR(10) DEFAULT 'x😀''?', `b``b` TEXT DEFAULT 'y?\\', c INT NOT NULL, d VARCHAR(9) CHARACTER SET utf16 DEFAULT '😀ä', e CHAR(3) DEFAULT 'ä?');
 
 CREATE TABLE emoji_member (a ENUM('😀','b'));
 
