@@ -6,9 +6,24 @@ from router.database import Connection, quote_name
 from router.errors import DatabaseError
 from router.model import Account, Flavor, Server
 
-# Table, schema or global access denied: https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html
-DENIED = frozenset({1044, 1142, 1227, 1370})
+# Schema, table, global or routine access denied; stored programs denied to all but SUPER by the binary log.
+# https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html
+DENIED = frozenset({1044, 1142, 1227, 1370, 1419})
 PROBE = "_headgate_probe"
+
+# One statement a right, on things that do not exist, so that only CREATE could leave something behind.
+PROBES = {
+    "ALTER": f"ALTER TABLE {PROBE} ADD COLUMN probe INT",
+    "DROP": f"DROP TABLE {PROBE}",
+    "INDEX": f"CREATE INDEX probe ON {PROBE} (probe)",
+    "TRIGGER": f"CREATE TRIGGER {PROBE} BEFORE INSERT ON {PROBE} FOR EACH ROW SET @probe = 1",
+    "CREATE VIEW": f"CREATE VIEW {PROBE} AS SELECT 1 FROM {PROBE}",
+    "ALTER ROUTINE": f"DROP PROCEDURE {PROBE}",
+    "EVENT": f"DROP EVENT {PROBE}",
+    "CREATE": f"CREATE TABLE {PROBE} (probe INT)",
+}
+# What a server answers when only the thing itself is missing: table, table to drop, routine, event.
+NOTHING_THERE = frozenset({1051, 1146, 1305, 1539})
 
 TRAFFIC_RIGHTS = "SELECT, INSERT, UPDATE, DELETE, EXECUTE, SHOW VIEW, CREATE TEMPORARY TABLES, LOCK TABLES"
 BRANCH_RIGHTS = "ALL PRIVILEGES"
@@ -49,27 +64,35 @@ async def make_migrator_account(admin: Connection, account: Account) -> None:
 
 
 async def prove_no_ddl(server: Server, schema: str) -> str:
-    """Try to create a table as the traffic account and return the server's refusal.
+    """Try every kind of definition statement as the traffic account; return how the server refused CREATE.
 
-    Raises AccountTooPowerful when the server would have done it, and DatabaseError when it cannot be asked.
+    Raises AccountTooPowerful, naming the rights, when the server would have done one, and DatabaseError when
+    it cannot be asked.
     """
+    refusals, rights, leftover = {}, [], ""
     async with await Connection.open(server, database=schema) as connection:
-        try:
-            await connection.execute(f"CREATE TABLE {quote_name(PROBE)} (probe INT)")
-        except DatabaseError as refusal:
-            if refusal.errno in DENIED:
-                return refusal.message
-            raise
-        try:
-            await connection.execute(f"DROP TABLE {quote_name(PROBE)}")
-        except DatabaseError:
-            leftover = f" (drop the table {PROBE} it has just created)"
-        else:
-            leftover = ""
+        for right, statement in PROBES.items():
+            try:
+                await connection.execute(statement)
+            except DatabaseError as refusal:
+                if refusal.errno in DENIED:
+                    refusals[right] = refusal.message
+                    continue
+                if refusal.errno not in NOTHING_THERE:
+                    raise
+            rights.append(right)
+        if "CREATE" in rights:
+            try:
+                await connection.execute(f"DROP TABLE IF EXISTS {PROBE}")
+            except DatabaseError:
+                leftover = f" (drop the table {PROBE} it has just created)"
+    if not rights:
+        return refusals["CREATE"]
     raise AccountTooPowerful(
-        f"the account {server.account.user!r} for application traffic may CREATE tables in {schema!r} on "
-        f"{server.address}{leftover}: REVOKE CREATE, ALTER, DROP, INDEX, REFERENCES, TRIGGER, CREATE VIEW, "
-        "CREATE ROUTINE, ALTER ROUTINE and EVENT from it, so that no statement can get around deploy requests"
+        f"the account {server.account.user!r} for application traffic has the right to {', '.join(rights)} "
+        f"in {schema!r} on {server.address}{leftover}: REVOKE CREATE, ALTER, DROP, INDEX, REFERENCES, "
+        "TRIGGER, CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE and EVENT from it, so that no statement can get "
+        "around deploy requests"
     )
 
 

@@ -25,6 +25,13 @@ def quote_name(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
+class _Cursor(aiomysql.Cursor):
+    """A cursor that does not ask for warnings: that costs a round trip, and the driver prints them."""
+
+    async def _show_warnings(self, connection: aiomysql.Connection) -> None:
+        pass
+
+
 class Connection:
     """One connection of ours to a server, used by one task at a time.
 
@@ -69,7 +76,9 @@ class Connection:
                     connect_timeout=timeout_s,
                 )
         except TimeoutError:
-            raise ConnectionLost(0, f"the server at {address} did not answer within {timeout_s:g} s") from None
+            raise ConnectionLost(
+                0, f"the server at {address} did not answer within {timeout_s:g} s"
+            ) from None
         except (pymysql.err.Error, OSError, EOFError) as error:
             raise _ours(error, f"connecting to {address} as {account.user!r}: ") from error
         connection = cls(raw, server)
@@ -141,7 +150,7 @@ class Connection:
         if self.closed:
             raise ConnectionLost(2006, "the connection is closed")
         try:
-            async with self._raw.cursor() as cursor:
+            async with self._raw.cursor(_Cursor) as cursor:
                 # Without arguments the text must not go through %-formatting.
                 affected = await cursor.execute(sql, args or None)
                 self.last_insert_id = int(cursor.lastrowid or 0)

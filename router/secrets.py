@@ -34,7 +34,10 @@ def verifier(password: str) -> bytes:
 
 
 class SecretsFile:
-    """Generated secrets by name, in a file only this user can read; a missing one is made and kept."""
+    """Generated secrets by name, in a file only this user can read; a missing one is made and kept.
+
+    Raises OSError when the file is damaged: new secrets would lock us out of our own servers.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -49,10 +52,16 @@ class SecretsFile:
 
     def _read(self) -> dict[str, str]:
         try:
-            text = self._path.read_text()
+            known = json.loads(self._path.read_text())
         except FileNotFoundError:
             return {}
-        return {str(key): str(value) for key, value in json.loads(text).items()}
+        except ValueError:
+            known = None
+        if not isinstance(known, dict):
+            raise OSError(
+                f"{self._path} does not hold Headgate's secrets (any more): restore it from a backup"
+            )
+        return {str(key): str(value) for key, value in known.items()}
 
     def _write(self, known: dict[str, str]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

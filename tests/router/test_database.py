@@ -1,0 +1,150 @@
+"""Our own connections, on both families of servers: what their errors are, and what is closed after them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from router.database import Connection, quote_name
+from router.errors import ConnectionLost, DatabaseError
+from router.model import Account, Address
+from router.servers.process import LocalServer
+from tests.support.servers import until
+
+
+@pytest.fixture
+async def connection(server: LocalServer, database: str) -> AsyncIterator[Connection]:
+    async with await Connection.open(server.server, database=database) as connection:
+        yield connection
+
+
+@pytest.fixture
+async def admin(server: LocalServer) -> AsyncIterator[Connection]:
+    async with await Connection.open(server.server) as admin:
+        yield admin
+
+
+async def test_rows_values_and_counts_come_back(connection: Connection) -> None:
+    await connection.execute("CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(20))")
+    assert await connection.execute("INSERT INTO t (name) VALUES (%s), (%s)", "a%b", "☃") == 2
+    assert connection.last_insert_id == 1
+    assert await connection.fetch_all("SELECT id, name FROM t ORDER BY id") == [(1, "a%b"), (2, "☃")]
+    assert await connection.fetch_one("SELECT name FROM t WHERE id = %s", 3) is None
+    assert await connection.fetch_value("SELECT name FROM t WHERE id = %s", 3) is None
+    assert await connection.fetch_value("SELECT name FROM t WHERE name LIKE 'a%'") == "a%b"
+
+
+async def test_without_decoding_text_stays_bytes(server: LocalServer) -> None:
+    async with await Connection.open(server.server, decode=False) as connection:
+        assert await connection.fetch_value("SELECT '☃'") == "☃".encode()
+
+
+async def test_a_refused_statement_tells_its_number_and_the_connection_goes_on(
+    connection: Connection,
+) -> None:
+    with pytest.raises(DatabaseError) as caught:
+        await connection.execute("SELECT * FROM missing")
+    assert caught.value.errno == 1146
+    assert not isinstance(caught.value, ConnectionLost)
+    assert str(caught.value).endswith("(error 1146)")
+    assert await connection.fetch_value("SELECT 1") == 1
+
+
+async def test_a_connection_the_server_kills_is_lost_and_stays_so(
+    connection: Connection, admin: Connection
+) -> None:
+    await admin.execute(f"KILL {connection.thread_id}")
+    for _ in range(2):
+        with pytest.raises(ConnectionLost):
+            await connection.fetch_value("SELECT 1")
+        assert connection.closed
+
+
+async def test_a_cancelled_statement_closes_the_connection(connection: Connection, admin: Connection) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await connection.execute("SELECT SLEEP(60)")
+    assert connection.closed
+    with pytest.raises(ConnectionLost, match="closed"):
+        await connection.fetch_value("SELECT 1")
+    await admin.execute(f"KILL {connection.thread_id}")
+
+
+async def test_a_transaction_is_kept_whole_or_not_at_all(connection: Connection, admin: Connection) -> None:
+    await connection.execute("CREATE TABLE t (id INT PRIMARY KEY)")
+    async with connection.transaction():
+        await connection.execute("INSERT INTO t VALUES (1)")
+
+    async def fail_in_the_middle() -> None:
+        async with connection.transaction():
+            await connection.execute("INSERT INTO t VALUES (2)")
+            await connection.execute("INSERT INTO t VALUES (1)")
+
+    with pytest.raises(DatabaseError):
+        await fail_in_the_middle()
+    assert await connection.fetch_all("SELECT id FROM t") == [(1,)]
+
+
+async def test_a_transaction_whose_connection_is_lost_tells_the_loss(
+    connection: Connection, admin: Connection
+) -> None:
+    async def lose_it_in_the_middle() -> None:
+        async with connection.transaction():
+            await admin.execute(f"KILL {connection.thread_id}")
+            await connection.execute("SELECT 1")
+
+    with pytest.raises(ConnectionLost):
+        await lose_it_in_the_middle()
+
+
+async def test_a_wrong_password_is_told_without_the_password(server: LocalServer) -> None:
+    wrong = replace(server.server, account=Account("nobody", "hg_pw_wrong"))
+    with pytest.raises(DatabaseError) as caught:
+        await Connection.open(wrong)
+    assert caught.value.errno == 1045
+    assert "nobody" in str(caught.value)
+    assert "hg_pw_wrong" not in str(caught.value)
+
+
+async def test_a_server_that_is_not_there_is_a_lost_connection(server: LocalServer, tmp_path: Path) -> None:
+    for address in (Address(socket=str(tmp_path / "none.sock")), Address("127.0.0.1", 1)):
+        with pytest.raises(ConnectionLost) as caught:
+            await Connection.open(replace(server.server, address=address))
+        assert str(address) in str(caught.value)
+
+
+async def test_a_server_that_accepts_and_says_nothing_is_given_up(server: LocalServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = Address("127.0.0.1", silent.getsockname()[1])
+        with pytest.raises(ConnectionLost, match=r"did not answer within 0\.1 s"):
+            await Connection.open(replace(server.server, address=address), timeout_s=0.1)
+
+
+async def test_a_refused_set_up_statement_leaves_no_connection_behind(
+    server: LocalServer, admin: Connection
+) -> None:
+    marked = replace(server.server, account=Account("set_up_tester", "x"))
+    await admin.execute("CREATE USER set_up_tester IDENTIFIED BY 'x'")
+    try:
+        with pytest.raises(DatabaseError, match="1193"):
+            await Connection.open(marked, setup=["SET SESSION there_is_no_such_variable = 1"])
+
+        async def nobody_is_left() -> bool:
+            return not await admin.fetch_value(
+                "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'set_up_tester'"
+            )
+
+        await until(nobody_is_left)
+    finally:
+        await admin.execute("DROP USER set_up_tester")
+
+
+async def test_quoted_names_reach_the_server_unchanged(connection: Connection) -> None:
+    name = "odd ` name % \\ ☃"
+    await connection.execute(f"CREATE TABLE {quote_name(name)} (id INT)")
+    assert await connection.fetch_value("SHOW TABLES") == name

@@ -1,0 +1,153 @@
+"""Branches and passwords as kept in the state database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from router.errors import RouteError, UnknownBranch
+from router.model import User
+from router.secrets import new_id
+from router.store import BranchRecord, BranchState, BranchStore, PasswordRecord, now, open_state
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    engine = open_state(tmp_path / "deep" / "state.db")
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def store(engine: AsyncEngine) -> BranchStore:
+    store = BranchStore(engine)
+    await store.prepare()
+    return store
+
+
+def branch(name: str, **changes: object) -> BranchRecord:
+    moment = now()
+    record = BranchRecord(
+        id=new_id(),
+        database="shop",
+        name=name,
+        parent="main",
+        production=False,
+        safe_migrations=False,
+        state=BranchState.PENDING,
+        base=None,
+        created_at=moment,
+        updated_at=moment,
+    )
+    return replace(record, **changes)  # type: ignore[arg-type]
+
+
+def password(username: str, on: str | None = None, database: str = "shop") -> PasswordRecord:
+    return PasswordRecord(new_id(), database, on, "a name", username, bytes(range(32)), now())
+
+
+async def test_a_branch_comes_back_as_it_was_stored(store: BranchStore) -> None:
+    record = branch("add-phone", base='{"tables": "`☃`"}', parent=None, production=True)
+    await store.add_branch(record)
+    assert await store.branch("shop", "add-phone") == record
+    assert await store.branches("shop") == [record]
+    assert await store.branches("other") == []
+
+
+async def test_what_was_stored_is_there_for_the_next_process(tmp_path: Path) -> None:
+    record = branch("add-phone")
+    for _ in range(2):
+        engine = open_state(tmp_path / "state.db")
+        store = BranchStore(engine)
+        await store.prepare()
+        if not await store.branches("shop"):
+            await store.add_branch(record)
+        await engine.dispose()
+    engine = open_state(tmp_path / "state.db")
+    assert await BranchStore(engine).branches("shop") == [record]
+    await engine.dispose()
+
+
+async def test_a_saved_branch_keeps_its_changes_and_the_time_of_them(store: BranchStore) -> None:
+    record = branch("add-phone")
+    await store.add_branch(record)
+    saved = await store.save_branch(replace(record, state=BranchState.READY, base="{}"))
+    assert saved.updated_at >= record.updated_at
+    found = await store.branch("shop", "add-phone")
+    assert found == saved
+    assert found.state is BranchState.READY
+
+
+async def test_times_come_back_in_utc_whatever_zone_they_were_given_in(store: BranchStore) -> None:
+    east = datetime(2026, 1, 2, 3, 4, 5, 678901, timezone(timedelta(hours=9)))
+    await store.add_branch(branch("add-phone", created_at=east))
+    found = (await store.branch("shop", "add-phone")).created_at
+    assert found == east
+    assert found.tzinfo == UTC
+
+
+async def test_branches_are_listed_oldest_first(store: BranchStore) -> None:
+    moment = now()
+    for age, name in enumerate(("c", "a", "b")):
+        await store.add_branch(branch(name, created_at=moment - timedelta(minutes=age)))
+    assert [record.name for record in await store.branches("shop")] == ["b", "a", "c"]
+
+
+async def test_a_taken_name_is_refused_with_the_way_out_and_other_databases_may_use_it(
+    store: BranchStore,
+) -> None:
+    await store.add_branch(branch("add-phone"))
+    await store.add_branch(branch("add-phone", database="blog"))
+    with pytest.raises(RouteError, match=r"already has.*headgate branch delete shop add-phone"):
+        await store.add_branch(branch("add-phone"))
+    assert len(await store.branches("shop")) == 1
+
+
+async def test_an_unknown_branch_is_answered_with_those_that_exist(store: BranchStore) -> None:
+    with pytest.raises(UnknownBranch, match="none yet"):
+        await store.branch("shop", "main")
+    await store.add_branch(branch("main"))
+    with pytest.raises(UnknownBranch, match=r"no branch 'mian' \(there are: main\)"):
+        await store.branch("shop", "mian")
+
+
+async def test_a_deleted_branch_takes_its_own_passwords_with_it_and_no_others(store: BranchStore) -> None:
+    record = branch("add-phone")
+    await store.add_branch(record)
+    for one in (password("bound", "add-phone"), password("free"), password("far", "add-phone", "blog")):
+        await store.put_password(one)
+    await store.delete_branch(record)
+    assert await store.branches("shop") == []
+    assert [one.username for one in await store.passwords("shop")] == ["free"]
+    assert [one.username for one in await store.passwords("blog")] == ["far"]
+
+
+async def test_a_password_comes_back_as_a_user_without_its_secret_in_any_text(store: BranchStore) -> None:
+    record = password("app", "add-phone")
+    await store.put_password(record)
+    (found,) = await store.passwords("shop")
+    assert found == record
+    assert found.user == User("app", record.verifier, "shop", "add-phone")
+    assert "verifier" not in repr(found)
+    assert "verifier" not in repr(found.user)
+
+
+async def test_a_second_password_of_a_user_replaces_the_first(store: BranchStore) -> None:
+    first, second = password("app"), password("app", "add-phone")
+    await store.put_password(first)
+    await store.put_password(second)
+    assert await store.passwords("shop") == [second]
+
+
+async def test_deleting_a_password_says_whether_there_was_one(store: BranchStore) -> None:
+    record = password("app")
+    await store.put_password(record)
+    assert not await store.delete_password("blog", record.id)
+    assert await store.delete_password("shop", record.id)
+    assert not await store.delete_password("shop", record.id)
+    assert await store.passwords("shop") == []
