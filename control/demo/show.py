@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
@@ -43,23 +45,27 @@ async def show_demo(settings: Settings, config: str) -> None:
 
 
 def _how_to_connect(stage: Stage) -> RenderableType:
-    proxy = stage.settings.proxy
-    shell = f"mysql -h {proxy.host} -P {proxy.port} -u {APPLICATION} -p{stage.password} {stage.database}"
-    lines = [
+    """Return commands that can be copied as they stand."""
+    proxy, control = stage.settings.proxy, stage.settings.control
+    program = "headgate" if shutil.which("headgate") else str(Path(sys.argv[0]).absolute())
+    database = stage.database
+    lines = (
+        "",
         "Production, as applications see it (direct DDL is refused here):",
-        f"  {shell}",
+        f"  mysql -h {proxy.host} -P {proxy.port} -u {APPLICATION} -p{stage.password} {database}",
         "",
         "In another terminal:",
-        f"  headgate branch create {stage.database} add-phone",
-        f"  headgate deploy-request create {stage.database} add-phone",
-        f"  headgate deploy-request deploy {stage.database} 1 --wait",
-        f"  headgate deploy-request revert {stage.database} 1",
+        f"  {program} branch create {database} add-phone",
+        f"  {program} deploy-request create {database} add-phone",
+        f"  {program} deploy-request deploy {database} 1 --wait",
+        f"  {program} deploy-request revert {database} 1",
         "",
-        f"HTTP API: http://{stage.settings.control.host}:{stage.settings.control.port}/docs",
-        f"Logs: {stage.settings.state_dir / 'logs'}",
+        f"The HTTP API is at http://{control.host}:{control.port}/docs, logs are in "
+        f"{stage.settings.state_dir / 'logs'}.",
         "Ctrl-C stops everything; the data stay for the next start.",
-    ]
-    return Panel(Text("\n".join(lines)), title="Headgate demo", expand=False)
+        "",
+    )
+    return Text("\n".join(lines))
 
 
 def _status(stage: Stage, rate: float) -> RenderableType:
