@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from migrator.engine import statements
 from migrator.engine.keys import Key
+from migrator.engine.moves import Moves
 from migrator.engine.pair import Pair
 from migrator.engine.session import REPEATABLE, Session
 from migrator.engine.shape import UniqueIndex
@@ -16,8 +17,9 @@ from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError
 
 SIMPLE_BATCH = 500
-REWRITE_BATCH = 5000
+REWRITE_BATCH = 2000
 ATTEMPTS = 20
+STAGE_ROUNDS = 5
 
 DUPLICATE = 1062
 # The row does not fit the target: out of range, truncated, wrong for the type or charset, NULL, too long, no
@@ -26,6 +28,18 @@ UNFIT = frozenset(
     {1048, 1062, 1138, 1263, 1264, 1265, 1292, 1364, 1366, 1367, 1406, 1411, 1416, 1526, 3140, 3156}
     | {3819, 4025, 1690, 1365, 3854, 1918, 3903}
 )
+
+
+@dataclass(slots=True)
+class Left:
+    """Keys that could not be brought up to date yet.
+
+    `conflicting` ones met another row on a unique index; `vanished` ones must not be deleted before the log
+    has told why they are gone.
+    """
+
+    conflicting: set[Key] = field(default_factory=set)
+    vanished: set[Key] = field(default_factory=set)
 
 
 class Applier:
@@ -43,54 +57,138 @@ class Applier:
         created = [statements.create_stage(self.pair)]
         return [*created, statements.create_keep(self.pair)] if self.pair.kept else created
 
-    async def apply(self, session: Session, keys: Sequence[Key], moves: Mapping[Key, Key]) -> set[Key]:
+    async def apply(
+        self,
+        session: Session,
+        keys: Sequence[Key],
+        moves: Moves | None = None,
+        gone: Collection[Key] | None = None,
+    ) -> Left:
         """Bring the keys up to date; returns those that must be tried again with later ones.
+
+        With `moves`, what only the target has follows rows to other keys first, and then only rows in `gone`
+        are deleted: one that vanished later may have moved, which a later event will tell.
 
         Raises DatabaseError with an errno of UNFIT when a row does not fit. Interrupted transactions are
         repeated; nothing here depends on how often.
         """
-        again: list[Key] = []
+        if moves is not None:
+            await self._repeat(session, lambda connection: self.follow(connection, moves))
+        left = Left()
         size = SIMPLE_BATCH if self.pair.simple else REWRITE_BATCH
         for start in range(0, len(keys), size):
-            batch = keys[start : start + size]
-            if not await self._applied(session, batch, moves):
-                again += batch
-        # Rows of different batches may have exchanged values: then only all of them together can be written.
-        if size < len(keys) and again and await self._applied(session, again, moves):
-            again = []
-        return set(again)
+            await self._apply_batch(session, keys[start : start + size], gone, left)
+        if size < len(keys) and left.conflicting:
+            # Rows of different batches may have exchanged values: then only all together can be written.
+            together, left.conflicting = sorted(left.conflicting), set()
+            await self._apply_batch(session, together, gone, left)
+        return left
 
-    async def _applied(self, session: Session, keys: Sequence[Key], moves: Mapping[Key, Key]) -> bool:
+    async def _apply_batch(
+        self, session: Session, keys: Sequence[Key], gone: Collection[Key] | None, left: Left
+    ) -> None:
+        vanished: set[Key] = set()
+
+        async def write(connection: Connection) -> None:
+            nonlocal vanished
+            vanished = await self.write(connection, keys, gone)
+
         try:
-            await self._repeat(session, keys, moves)
+            await self._repeat(session, write)
         except DatabaseError as error:
             if self.pair.simple or error.errno != DUPLICATE:
                 raise
             # Some row met the former value of one that changed since: its key is on its way to us.
-            return False
-        return True
+            left.conflicting.update(keys)
+        else:
+            left.vanished |= vanished
 
-    async def write(self, connection: Connection, keys: Sequence[Key], moves: Mapping[Key, Key]) -> None:
-        """Bring keys up to date inside the caller's transaction."""
-        await self._follow_moves(connection, keys, moves)
-        if not self.pair.simple:
+    async def write(
+        self, connection: Connection, keys: Sequence[Key], gone: Collection[Key] | None = None
+    ) -> set[Key]:
+        """Bring keys up to date inside the caller's transaction.
+
+        With `gone`, other rows are not deleted; returns the keys of those that should have been.
+        """
+        left: set[Key] = set()
+        if self.pair.simple:
+            vanished = await self._keys(connection, statements.vanished(self.pair, keys))
+            left = set() if gone is None else {key for key in vanished if key not in gone}
+            deleted = [key for key in vanished if key not in left]
+            if deleted:
+                await connection.execute(statements.delete_keys(self.pair, deleted))
+            await connection.execute(statements.upsert(self.pair, keys))
+            return left
+        keys = await self._stage(connection, keys)
+        if gone is not None:
+            vanished = await self._keys(connection, statements.not_staged(self.pair, keys))
+            left = {key for key in vanished if key not in gone}
+            keys = [key for key in keys if key not in left]
+        if keys:
             for statement in statements.rewrite(self.pair, keys):
                 await connection.execute(statement)
-            return
-        gone = await connection.fetch_all(statements.vanished(self.pair, keys))
-        if gone:
-            vanished = [self.pair.key.from_row(row) for row in gone]
-            await connection.execute(statements.delete_keys(self.pair, vanished))
-        await connection.execute(statements.upsert(self.pair, keys))
+        return left
+
+    async def _stage(self, connection: Connection, keys: Sequence[Key]) -> Sequence[Key]:
+        """Stage rows, and with them those that stand in their way; returns the keys of all.
+
+        A row of the target that holds a value which now is another's has changed too, and its key is on its
+        way to us. Reading it a little early does no harm, and saves all others from waiting for it.
+        """
+        for _ in range(STAGE_ROUNDS):
+            for statement in statements.stage_keys(self.pair, keys):
+                await connection.execute(statement)
+            met: set[Key] = set()
+            for index in statements.other_uniques(self.pair):
+                met.update(await self._keys(connection, statements.holders(self.pair, index)))
+            if met <= set(keys):
+                break
+            keys = sorted(met.union(keys))
+        return keys
+
+    async def follow(self, connection: Connection, moves: Moves) -> None:
+        """Give rows of the target the keys their source rows have now, inside the caller's transaction."""
+        target = self.pair.target.quoted
+        for before, now in moves:
+            sql = f"SELECT 1 FROM {target} WHERE {self.pair.key.is_one_of(target, [now])}"
+            if await connection.fetch_value(sql):
+                continue  # done before a restart
+            try:
+                await connection.execute(statements.move_key(self.pair, before, now))
+            except DatabaseError as error:
+                # The key itself does not fit the target: writing the row will say so.
+                if error.errno not in UNFIT:
+                    raise
+
+    async def vanished(self, session: Session, keys: Sequence[Key]) -> set[Key]:
+        """Return those of the keys that the target has and the source has not."""
+        found: set[Key] = set()
+        for start in range(0, len(keys), SIMPLE_BATCH):
+            sql = statements.vanished(self.pair, keys[start : start + SIMPLE_BATCH])
+            found.update(await self._keys(await session.get(), sql))
+        return found
+
+    async def _keys(self, connection: Connection, sql: str) -> list[Key]:
+        return [self.pair.key.from_row(row) for row in await connection.fetch_all(sql)]
+
+    async def _apply_one(self, session: Session, key: Key, gone: Collection[Key] | None, left: Left) -> None:
+        vanished: set[Key] = set()
+
+        async def write(connection: Connection) -> None:
+            nonlocal vanished
+            vanished = await self.write(connection, [key], gone)
+
+        await self._repeat(session, write)
+        left.vanished |= vanished
 
     async def one_by_one(
-        self, session: Session, keys: Sequence[Key], moves: Mapping[Key, Key]
+        self, session: Session, keys: Sequence[Key], left: Left, gone: Collection[Key] | None = None
     ) -> dict[Key, DatabaseError]:
         """Bring keys up to date each in its own transaction; returns those whose rows do not fit."""
         unfit: dict[Key, DatabaseError] = {}
         for key in keys:
             try:
-                await self._repeat(session, [key], moves)
+                await self._apply_one(session, key, gone, left)
             except DatabaseError as error:
                 if error.errno not in UNFIT:
                     raise
@@ -119,13 +217,13 @@ class Applier:
             hint="remove the duplicates, or the unique key from the change, and deploy again",
         )
 
-    async def _repeat(self, session: Session, keys: Sequence[Key], moves: Mapping[Key, Key]) -> None:
+    async def _repeat(self, session: Session, work: Callable[[Connection], Awaitable[None]]) -> None:
         for attempt in range(ATTEMPTS):
             try:
                 connection = await session.get()
                 async with connection.transaction():
                     await self._check(connection)
-                    await self.write(connection, keys, moves)
+                    await work(connection)
                 return
             except ConnectionLost:
                 if attempt == ATTEMPTS - 1:
@@ -133,25 +231,6 @@ class Applier:
             except DatabaseError as error:
                 if error.errno not in REPEATABLE or attempt == ATTEMPTS - 1:
                     raise
-
-    async def _follow_moves(
-        self, connection: Connection, keys: Sequence[Key], moves: Mapping[Key, Key]
-    ) -> None:
-        """Let values that only the target has follow a row whose key was changed."""
-        if not self.pair.kept or not moves:
-            return
-        wanted = [key for key in keys if key in moves]
-        if not wanted:
-            return
-        target = self.pair.target.quoted
-        for key in wanted:
-            before = moves[key]
-            gone = await connection.fetch_all(statements.vanished(self.pair, [before]))
-            taken = await connection.fetch_value(
-                f"SELECT 1 FROM {target} WHERE {self.pair.key.is_one_of(target, [key])}"
-            )
-            if gone and not taken:
-                await connection.execute(statements.move_key(self.pair, before, key))
 
 
 async def quarantine(
@@ -162,7 +241,7 @@ async def quarantine(
         text = pair.key.dump(key) or ""
         await connection.execute(
             f"INSERT INTO {STATE}.quarantine (id, digest, row_key, errno, message) "
-            "VALUES (%s, %s, %s, %s, %s) "
+            "VALUES (%s, UNHEX(SHA2(%s, 256)), %s, %s, %s) "
             "ON DUPLICATE KEY UPDATE errno = VALUES(errno), message = VALUES(message)",
-            *(operation, hashlib.sha256(text.encode()).digest(), text, error.errno, error.message),
+            *(operation, text, text, error.errno, error.message),
         )

@@ -35,5 +35,7 @@ async def find_blocker(connection: Connection, schema: str, table: str, ours: in
     if row is None or row[2] is None or float(row[2]) < OLD_S:
         return None
     thread, user, age_s, sql = row
-    doing = "is idle" if sql is None else "is running a statement"
-    return f"connection {thread} of {user!r} has used {table} in a transaction for {float(age_s):.0f} s and {doing}"
+    doing = "idle" if sql is None else "running a statement"
+    return (
+        f"connection {thread} of {user!r} has held {table} in a transaction for {float(age_s):.0f} s, {doing}"
+    )

@@ -24,7 +24,7 @@ from router.errors import ConnectionLost, DatabaseError
 
 log = structlog.get_logger()
 
-DUPLICATE_ATTEMPTS = 5
+DUPLICATE_ATTEMPTS = 50
 LOST_ATTEMPTS = 30
 BACKLOG_STOP = 20_000
 BACKLOG_GO = 2_000
@@ -136,15 +136,20 @@ class Copier:
                     self.activity = f"waiting for room on the server: {error.message}"
                     await asyncio.sleep(FULL_PAUSE_S)
                     self.activity = "copying"
-                elif error.errno == DUPLICATE and duplicates < DUPLICATE_ATTEMPTS:
+                elif self._may_be_passing(error) and duplicates < DUPLICATE_ATTEMPTS:
                     # A value may have moved from a row that is copied to one of these.
                     duplicates += 1
+                    if duplicates % 5 == 0 and (found := await self._follower.find_duplicates()):
+                        raise found from error
                     await self._follower.catch_up()
                     await self._follower.flush()
                 elif error.errno in UNFIT:
                     raise await self._explain(session, region, error) from error
                 else:
                     raise
+
+    def _may_be_passing(self, error: DatabaseError) -> bool:
+        return error.errno == DUPLICATE and not self._pair.simple
 
     async def _transaction(self, connection: Connection, region: Region, sequence: int) -> tuple[int, float]:
         key = self._pair.key

@@ -206,7 +206,8 @@ class CutOverAttempt:
             if len(keys) > FINAL_KEYS_MAX:
                 raise NotNow(f"{len(keys)} rows of {swap.live} changed in the last moment")
             if keys:
-                await follower.applier.write(lock, sorted(keys), moves)
+                await follower.applier.follow(lock, moves)
+                await follower.applier.write(lock, sorted(keys))
             await lock.execute("COMMIT")
         except BaseException as error:
             follower.give_back(keys, moves)

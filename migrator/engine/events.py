@@ -15,6 +15,7 @@ from typing import Any
 import zstandard
 
 from migrator.engine.keys import Key, KeyColumn
+from migrator.engine.moves import Moves
 from migrator.engine.rowimage import RowImages, column_images
 from migrator.errors import SourceChanged, StreamBroken
 
@@ -98,7 +99,7 @@ class EventReader:
     ) -> None:
         self.received = start
         self.changes: list[Key] = []
-        self.moves: dict[Key, Key] = {}
+        self.moves = Moves()
         self.count = 0
         self.checksum: bool | None = None
         self.timestamp = 0
@@ -250,7 +251,7 @@ class EventReader:
             at = images.read(body, at, before, first)
             keys.append(images.key_of(first, first))
             if action is _DELETE:
-                self.moves.pop(keys[-1], None)
+                self.moves.deleted(keys[-1])
             elif action is _UPDATE:
                 if type_ == PARTIAL_UPDATE:
                     at = self._skip_value_options(body, at, images)
@@ -264,7 +265,7 @@ class EventReader:
 
     def _updated(self, keys: list[Key], key: Key) -> None:
         if key != keys[-1]:
-            self.moves[key] = self.moves.pop(keys[-1], keys[-1])
+            self.moves.moved(keys[-1], key)
             keys.append(key)
 
     def _skip_value_options(self, body: bytes, at: int, images: RowImages) -> int:

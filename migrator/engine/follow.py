@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from migrator.engine import statements
-from migrator.engine.applier import UNFIT, Applier, quarantine
+from migrator.engine.applier import UNFIT, Applier, Left, quarantine
 from migrator.engine.background import Background
 from migrator.engine.binlog import BinlogStream
 from migrator.engine.events import EventReader, Position
@@ -19,6 +19,7 @@ from migrator.engine.failpoints import reach
 from migrator.engine.fence import Fence
 from migrator.engine.journal import Journal, read_server_identity
 from migrator.engine.keys import Key
+from migrator.engine.moves import Moves
 from migrator.engine.pair import Pair
 from migrator.engine.ranges import Ranges
 from migrator.engine.session import FULL, REPEATABLE, Session
@@ -74,6 +75,9 @@ class Follower:
         self.lag_s = 0.0
         self.applier = Applier(pair, journal.check)
         self._lenient = lenient
+        # On the way back, values that only the old table has must survive, whatever happens to keys.
+        self._keeps = lenient and bool(pair.kept)
+        self._moves = Moves()
         server = journal.server
         self._session = Session(server, [*statements.session(server.flavor, zone), *self.applier.setup])
         self._fence_session = Session(server, statements.session(server.flavor))
@@ -154,7 +158,9 @@ class Follower:
                 while self._reader.received < position:
                     self.background.check()
                     self._progress.clear()
-                    await self._progress.wait()
+                    with suppress(TimeoutError):  # a reader that failed makes no progress
+                        async with asyncio.timeout(TICK_S):
+                            await self._progress.wait()
         except TimeoutError:
             raise NotNow(
                 f"reading the binary log is more than {timeout_s:g} s behind the server",
@@ -178,43 +184,54 @@ class Follower:
             try:
                 await self.fence.cross()
                 reach("flush")
-                again = await self._write(sorted(keys), moves)
+                gone: set[Key] | None = None
+                if self._keeps:
+                    gone = await self.applier.vanished(self._session, sorted(keys))
+                    if gone:
+                        # Rows that are gone were deleted or moved: the log says which, and says it by now.
+                        await self.catch_up()
+                        more, later = self.take()
+                        keys |= more
+                        moves = moves.then(later)
+                        await self.fence.cross()
+                left = await self._write(sorted(keys), moves, gone)
             except BaseException:
                 self.give_back(keys, moves)
                 raise
             finally:
                 self._in_flush = set()
-            if again:
-                self.give_back(again, moves)
-                await self._count_conflict(again)
+            self.give_back(left.conflicting | left.vanished, Moves())
+            if left.conflicting:
+                await self._count_conflict(left.conflicting)
+            if left.conflicting or left.vanished:
                 return
         self._conflicts = 0
         self._savable = position
 
-    def take(self) -> tuple[set[Key], dict[Key, Key]]:
+    def take(self) -> tuple[set[Key], Moves]:
         """Hand out what is dirty, for a caller that writes it itself while writing is paused."""
-        moves, self._reader.moves = self._reader.moves, {}
+        moves, self._moves, self._reader.moves = self._moves.then(self._reader.moves), Moves(), Moves()
         return self.ranges.take_dirty(), moves
 
-    def give_back(self, keys: set[Key], moves: Mapping[Key, Key]) -> None:
+    def give_back(self, keys: set[Key], moves: Moves) -> None:
         """Take back what could not be written."""
         self.ranges.dirty |= keys
-        self._reader.moves = {**moves, **self._reader.moves}
+        self._moves = moves.then(self._moves)
 
-    async def _write(self, keys: Sequence[Key], moves: Mapping[Key, Key]) -> set[Key]:
+    async def _write(self, keys: Sequence[Key], moves: Moves, gone: set[Key] | None) -> Left:
+        unfit: dict[Key, DatabaseError] = {}
         try:
-            again = await self.applier.apply(self._session, keys, moves)
-            unfit: dict[Key, DatabaseError] = {}
+            left = await self.applier.apply(self._session, keys, moves if self._keeps else None, gone)
         except DatabaseError as error:
             if error.errno not in UNFIT:
                 raise
-            unfit = await self.applier.one_by_one(self._session, keys, moves)
+            left = Left()
+            unfit = await self.applier.one_by_one(self._session, keys, left, gone)
             if unfit and not self._lenient:
                 raise self.applier.conflict(unfit) from error
-            again = set()
         if self._lenient and (unfit or self.quarantined):
-            await self._put_aside(set(keys) - again, unfit)
-        return again
+            await self._put_aside(set(keys) - left.conflicting - left.vanished, unfit)
+        return left
 
     async def _put_aside(self, written: set[Key], unfit: Mapping[Key, DatabaseError]) -> None:
         healed = [key for key in self.quarantined if key in written and key not in unfit]
@@ -240,13 +257,13 @@ class Follower:
         if unfit is None and self._conflicts < CONFLICTS_MAX:
             return
         if self._lenient:
-            errors = await self.applier.one_by_one(self._session, sorted(keys), {})
+            errors = await self.applier.one_by_one(self._session, sorted(keys), Left())
             await self._put_aside(keys, errors)
             self.ranges.dirty -= set(errors)
             return
         if unfit is not None:
             raise unfit
-        raise self.applier.conflict(await self.applier.one_by_one(self._session, sorted(keys), {}))
+        raise self.applier.conflict(await self.applier.one_by_one(self._session, sorted(keys), Left()))
 
     async def find_duplicates(self) -> MigratorError | None:
         """Look for rows of the source that a unique index of the target does not allow side by side."""
@@ -325,8 +342,8 @@ class Follower:
                 await asyncio.sleep(0.2)
                 await self._check_identity()
                 self._received_before += self._reader.count
-                moves, self._reader = self._reader.moves, self._new_reader(self._reader.boundary)
-                self._reader.moves = moves
+                self._moves = self._moves.then(self._reader.moves)
+                self._reader = self._new_reader(self._reader.boundary)
 
     async def _check_identity(self) -> None:
         record = self.journal.record

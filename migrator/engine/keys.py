@@ -169,20 +169,13 @@ class KeySpec:
         return self.from_row(json.loads(text))
 
     def is_one_of(self, table: str, keys: Sequence[Key]) -> str:
-        """Return the condition that a row of `table` has one of the keys.
-
-        Several columns are written out with OR and AND: row constructors get no range access on every server.
-        """
+        """Return the condition that a row of `table` has one of the keys; both servers make ranges of it."""
+        references = ", ".join(f"{table}.{column.quoted}" for column in self.columns)
         if len(self.columns) == 1:
-            column = self.columns[0]
-            values = ", ".join(_literal(column.kind, key) for key in keys)
-            return f"{table}.{column.quoted} IN ({values})"
-        references = [f"{table}.{column.quoted}" for column in self.columns]
-        rows = (
-            " AND ".join(f"{reference} = {value}" for reference, value in zip(references, row, strict=True))
-            for row in map(self.literals, keys)
-        )
-        return f"(({') OR ('.join(rows)}))"
+            kind = self.columns[0].kind
+            return f"{references} IN ({', '.join(_literal(kind, key) for key in keys)})"
+        rows = (", ".join(self.literals(key)) for key in keys)
+        return f"({references}) IN (({'), ('.join(rows)}))"
 
     def equals(self, left: str, right: str) -> str:
         """Return the condition that rows of two tables have the same key."""

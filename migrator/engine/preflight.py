@@ -97,7 +97,7 @@ async def check_table(connection: Connection, table: Shape, target_sql: str) -> 
         target_sql
     ):
         raise Refused(
-            f"{name} has a foreign key ({constraint or 'in the new definition'}), which cannot be carried over",
+            f"{name} has a foreign key ({constraint or 'in the new definition'}), which cannot be kept yet",
             hint="drop the foreign key, or make this change in a maintenance window",
         )
     if trigger := await connection.fetch_value(TRIGGERS, *where):

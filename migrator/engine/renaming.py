@@ -135,7 +135,7 @@ class Renaming(Owned):
         if found[0] == found[1]:
             raise OwnershipUnknown(
                 f"{'both' if found[0] else 'none'} of the tables {before} and {after} exist in {self._schema!r}",
-                hint="somebody renamed, made or dropped one of them; look before you do anything else",
+                hint="somebody renamed, made or dropped one of them: look before doing anything",
             )
         return found[1]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from migrator.engine.statements import QUIET
 from router.database import Connection
 from router.model import Server
 
@@ -11,7 +12,7 @@ from router.model import Server
 async def prepare_state(server: Server) -> None:
     """Create or upgrade schema `_headgate` on the production server."""
     text = Path(__file__).with_name("schema.sql").read_text()
-    async with await Connection.open(server) as connection:
+    async with await Connection.open(server, setup=[QUIET]) as connection:
         for statement in text.split(";\n"):
             if statement.strip():
                 await connection.execute(statement)

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Sequence
 
 from migrator.engine.keys import Key
 from migrator.engine.pair import Pair
-from migrator.engine.shape import Column, Shape
+from migrator.engine.shape import Column, Shape, UniqueIndex
 from router.database import quote_name
 from router.model import Flavor
 
 STATE = "_headgate"
 STAGE = f"{STATE}.stage"
 KEEP = f"{STATE}.keep"
+# Notes ("table exists already") are not kept: the driver would fetch each of them. Errors are errors still.
+QUIET = "SET SESSION max_error_count = 0"
 
 
 def tag(operation: str) -> str:
@@ -52,8 +54,13 @@ def session(flavor: Flavor, zone: str = "+00:00") -> list[str]:
             "sql_require_primary_key = OFF",
         ]
     else:
-        own = ["tx_isolation = 'READ-COMMITTED'", "max_statement_time = 0"]
-    return ["SET SESSION " + ", SESSION ".join([*common, *own])]
+        own = [
+            "tx_isolation = 'READ-COMMITTED'",
+            "max_statement_time = 0",
+            # Long IN lists stay ranges instead of becoming subqueries.
+            "in_predicate_conversion_threshold = 0",
+        ]
+    return [QUIET, "SET SESSION " + ", SESSION ".join([*common, *own])]
 
 
 def names(columns: Iterable[str], table: str = "") -> str:
@@ -141,28 +148,62 @@ def create_keep(pair: Pair) -> str:
     return _temporary(KEEP, pair, (*pair.key.names, *pair.kept))
 
 
+def stage_keys(pair: Pair, keys: Sequence[Key]) -> list[str]:
+    """Put rows of the source, converted by the server, into the session's table."""
+    source = pair.source.quoted
+    return [
+        f"DELETE FROM {STAGE}",
+        f"INSERT INTO {STAGE} ({names(pair.shared)}) SELECT {names(pair.shared, source)} FROM {source} "
+        f"FORCE INDEX ({quote_name(pair.source_index)}) WHERE {pair.key.is_one_of(source, keys)}",
+    ]
+
+
+def other_uniques(pair: Pair) -> list[UniqueIndex]:
+    """Return the target's unique indexes, besides the key, whose values the staged rows have."""
+    shared = {name.lower() for name in pair.shared}
+    key = {name.lower() for name in pair.key.names}
+    return [
+        index
+        for index in pair.target.uniques
+        if index.plain and (columns := {c.lower() for c in index.columns}) <= shared and columns != key
+    ]
+
+
+def holders(pair: Pair, index: UniqueIndex) -> str:
+    """Select the keys of the target's rows that have a staged row's values in a unique index."""
+    target = pair.target.quoted
+    same = " AND ".join(f"{target}.{quote_name(c)} = {STAGE}.{quote_name(c)}" for c in index.columns)
+    return (
+        f"SELECT {pair.key.select_list(target)} FROM {STAGE} JOIN {target} "
+        f"FORCE INDEX ({quote_name(index.name)}) ON {same}"
+    )
+
+
+def not_staged(pair: Pair, keys: Sequence[Key]) -> str:
+    """Select those of the keys that the target has and the session's table has not."""
+    target = pair.target.quoted
+    return (
+        f"SELECT {pair.key.select_list(target)} FROM {target} FORCE INDEX ({quote_name(pair.target_index)}) "
+        f"LEFT JOIN {STAGE} ON {pair.key.equals(STAGE, target)} "
+        f"WHERE {pair.key.is_one_of(target, keys)} AND {STAGE}.{pair.key.columns[0].quoted} IS NULL"
+    )
+
+
 def rewrite(pair: Pair, keys: Sequence[Key]) -> list[str]:
-    """Replace rows of the target by those of the source, all deletes before all inserts.
+    """Replace rows of the target by those that `stage_keys` staged, all deletes before all inserts.
 
     So rows may exchange values of a unique index. Needs `create_stage` and, with columns only the target has,
-    `create_keep` in the session, and runs in one transaction.
+    `create_keep` in the session, and runs in the transaction of `stage_keys`.
     """
-    key, source, target = pair.key, pair.source.quoted, pair.target.quoted
-    statements = [
-        f"DELETE FROM {STAGE}",
-        f"INSERT INTO {STAGE} ({names(pair.shared)}) SELECT {names(pair.shared, source)} "
-        f"FROM {source} FORCE INDEX ({quote_name(pair.source_index)}) WHERE {key.is_one_of(source, keys)}",
-    ]
+    key, target = pair.key, pair.target.quoted
     if not pair.kept:
         return [
-            *statements,
             delete_keys(pair, keys),
             f"INSERT INTO {target} ({names(pair.shared)}) SELECT {names(pair.shared, STAGE)} FROM {STAGE}",
         ]
     keep = (*key.names, *pair.kept)
     columns = f"{names(pair.shared)}, {names(pair.kept)}"
     return [
-        *statements,
         f"DELETE FROM {KEEP}",
         f"INSERT INTO {KEEP} ({names(keep)}) SELECT {names(keep, target)} FROM {target} "
         f"FORCE INDEX ({quote_name(pair.target_index)}) WHERE {key.is_one_of(target, keys)} FOR UPDATE",

@@ -1,0 +1,19 @@
+"""I prepare servers for the engine's tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from migrator.engine.state import prepare_state
+from router.database import Connection
+from router.servers.process import LocalServer
+
+
+@pytest.fixture
+async def connection(server: LocalServer, database: str) -> AsyncIterator[Connection]:
+    """A connection to the test's own schema on a server that is ready for migrations."""
+    await prepare_state(server.server)
+    async with await Connection.open(server.server, database=database) as opened:
+        yield opened
