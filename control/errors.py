@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 REFUSED = 2
 """Exit status of a start that was refused: starting again would not help."""
+
+
+LAST_WORDS = "refusal.txt"
+"""File in the folder for sockets with the reason of a refused start."""
 
 
 class ControlError(Exception):
@@ -16,3 +22,8 @@ class NotFound(ControlError):
 
 class StartRefused(ControlError):
     """Control cannot start; the message says what to mend."""
+
+
+def reason(error: OSError) -> str:
+    """Return what the system says of an error, without what libraries add to it."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)

@@ -17,7 +17,7 @@ from conf.load import load
 from conf.logs import set_up
 from conf.settings import ControlSettings, Settings
 from control.api.app import make_app
-from control.errors import REFUSED, StartRefused
+from control.errors import LAST_WORDS, REFUSED, StartRefused, reason
 from control.service import open_service
 
 log = structlog.get_logger()
@@ -31,7 +31,7 @@ def run(config: str) -> int:
         uvloop.run(_serve(settings))
     except StartRefused as error:
         log.error("control.refused", reason=str(error))
-        sys.stderr.write(f"{error}\n")
+        leave_last_words(settings, str(error))
         return REFUSED
     return 0
 
@@ -75,12 +75,20 @@ class _HttpServer(uvicorn.Server):
         yield
 
 
+def leave_last_words(settings: Settings, words: str) -> None:
+    """Leave the reason of a refused start where the supervisor looks for it."""
+    try:
+        (settings.run_dir / LAST_WORDS).write_text(words)
+    except OSError:
+        sys.stderr.write(f"{words}\n")
+
+
 def listen(settings: ControlSettings) -> socket.socket:
     """Return the socket of the HTTP API. Raises StartRefused when its port is taken."""
     try:
         return socket.create_server((settings.host, settings.port), backlog=128)
     except OSError as error:
         raise StartRefused(
-            f"cannot listen on {settings.host}:{settings.port} for the HTTP API ({error.strerror}): "
+            f"cannot listen on {settings.host}:{settings.port} for the HTTP API ({reason(error)}): "
             "stop what uses that port, or set HEADGATE_CONTROL_PORT"
         ) from error

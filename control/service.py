@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,6 +14,7 @@ import structlog
 from conf.settings import ProductionSettings, Settings
 from control.branches import MAIN, Branches, Production
 from control.errors import ControlError, StartRefused
+from control.owner import sole_owner
 from control.workers import Workers
 from migrator.deploy.actions import Deploys, Findings
 from migrator.deploy.lifecycle import RUNNING
@@ -126,11 +126,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
 
     Raises StartRefused with what to mend when it cannot be brought up.
     """
-    state = settings.state_dir
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(_sole_owner(settings))
         try:
+            stack.enter_context(sole_owner(settings.state_dir))
             service = await _assemble(settings, stack)
         except (
             ServerNotFound,
@@ -288,18 +286,3 @@ def _greeting(server: Server) -> str:
     """Return the version told to clients: production's numbers, which drivers look at, and our name."""
     numbers = server.version.split("-")[0]
     return f"{numbers}-MariaDB-headgate" if server.flavor is Flavor.MARIADB else f"{numbers}-headgate"
-
-
-@contextlib.contextmanager
-def _sole_owner(settings: Settings) -> Iterator[None]:
-    """Hold the state folder's lock, which the system releases when this process ends, however it ends."""
-    path = settings.state_dir / "lock"
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StartRefused(
-                f"another Headgate runs on the state folder {settings.state_dir}: stop it, or choose another "
-                "folder with HEADGATE_STATE"
-            ) from None
-        yield

@@ -17,7 +17,8 @@ import structlog
 from conf.lifeline import SUPERVISOR
 from conf.settings import Settings
 from control.certificate import ensure_certificate
-from control.errors import REFUSED, StartRefused
+from control.errors import LAST_WORDS, REFUSED, StartRefused, reason
+from control.owner import sole_owner
 
 log = structlog.get_logger()
 
@@ -54,9 +55,13 @@ class Supervisor:
         Raises StartRefused when control refuses to start, or a port is taken.
         """
         check_ports(self._settings)
-        ensure_certificate(self._settings.state_dir / "tls")
-        if self._log_to:
-            self._log_to.mkdir(parents=True, exist_ok=True)
+        try:
+            self._prepare_folders()
+        except OSError as error:
+            raise StartRefused(
+                f"the state folder {self._settings.state_dir} cannot be used ({reason(error)}): mend that, "
+                "or choose another with HEADGATE_STATE"
+            ) from error
         loop = asyncio.get_running_loop()
         control = asyncio.ensure_future(self._keep("control", self._command("control")))
         numbers = range(1, self._settings.proxy.workers + 1)
@@ -77,6 +82,14 @@ class Supervisor:
             await asyncio.gather(control, *workers, return_exceptions=True)
             await asyncio.shield(loop.run_in_executor(None, self._end_all))
 
+    def _prepare_folders(self) -> None:
+        state = self._settings.state_dir
+        # Refused before any worker starts: it would join the other Headgate's control.
+        with sole_owner(state):
+            ensure_certificate(state / "tls")
+        if self._log_to:
+            self._log_to.mkdir(parents=True, exist_ok=True)
+
     def _command(self, module: str) -> list[str]:
         return [sys.executable, "-m", module, *(["--config", self._config] if self._config else [])]
 
@@ -87,7 +100,7 @@ class Supervisor:
             child = self._start(name, command)
             status = await _wait(child)
             if name == "control" and status == REFUSED:
-                raise StartRefused(self._last_words(name))
+                raise StartRefused(self._last_words())
             if time.monotonic() - started > STEADY_S:
                 attempt = 0
             pause = RESTART_PAUSES_S[min(attempt, len(RESTART_PAUSES_S) - 1)]
@@ -113,12 +126,14 @@ class Supervisor:
         self._children[name] = child
         return child
 
-    def _last_words(self, name: str) -> str:
-        if self._log_to is None:
-            return "control did not start: the reason stands above"
-        path = self._log_to / f"{name}.log"
-        lines = path.read_text(errors="replace").splitlines()
-        return lines[-1] if lines else f"control did not start; see {path}"
+    def _last_words(self) -> str:
+        try:
+            path = self._settings.run_dir / LAST_WORDS
+            words = path.read_text()
+            path.unlink()
+        except OSError:
+            words = "control did not start: its log holds the reason"
+        return words
 
     def _end_all(self) -> None:
         workers = {name: child for name, child in self._children.items() if name != "control"}
@@ -140,7 +155,7 @@ def check_ports(settings: Settings) -> None:
             socket.create_server((host, port)).close()
         except OSError as error:
             raise StartRefused(
-                f"cannot listen on {host}:{port} for {what} ({error.strerror}): stop what uses that port, or "
+                f"cannot listen on {host}:{port} for {what} ({reason(error)}): stop what uses that port, or "
                 f"choose another with {variable}"
             ) from error
 

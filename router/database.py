@@ -25,7 +25,7 @@ def quote_name(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-class _Cursor(aiomysql.Cursor):
+class _Cursor(aiomysql.Cursor):  # type: ignore[misc]
     """A cursor that does not ask for warnings: that costs a round trip, and the driver prints them."""
 
     async def _show_warnings(self, connection: aiomysql.Connection) -> None:

@@ -64,7 +64,15 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     codes = {401: "unauthorized", 403: "unauthorized", 404: "not_found"}
-    return problem(error.status_code, codes.get(error.status_code, "bad_request"), str(error.detail))
+    message = str(error.detail)
+    # What the framework answers by itself is not a sentence.
+    if message == "Not Found":
+        message = (
+            f"there is nothing at {request.url.path}: see {request.base_url}docs for the paths there are"
+        )
+    elif message == "Method Not Allowed":
+        message = f"{request.method} cannot be done at {request.url.path}"
+    return problem(error.status_code, codes.get(error.status_code, "bad_request"), message)
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:

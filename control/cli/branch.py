@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from control.cli.context import Context, Database, context
+from control.cli.context import Context, Database, checked, context
 
 app = typer.Typer(help="Make, look at and delete branches.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="The branch, for example add-phone.")]
+Name = Annotated[str, typer.Argument(help="The branch, for example add-phone.", callback=checked)]
 Yes = Annotated[bool, typer.Option("--force", help="Do not ask.")]
 
 COLUMNS = {

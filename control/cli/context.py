@@ -11,8 +11,15 @@ from conf.load import load
 from conf.settings import Settings
 from control.cli.output import Format, Output
 from control.client import Client
+from router.model import check_name
 
-Database = Annotated[str, typer.Argument(help="The database, for example shop.")]
+
+def checked(name: str) -> str:
+    """Return a name that goes into a path. Raises RouteError when nothing can have it."""
+    return check_name("database or branch", name)
+
+
+Database = Annotated[str, typer.Argument(help="The database, for example shop.", callback=checked)]
 Number = Annotated[int, typer.Argument(help="The number of the deploy request.")]
 
 

@@ -16,7 +16,7 @@ from control.cli.context import make_context
 from control.cli.output import Format, errors
 from control.client import ApiRefused, Unreachable
 from control.errors import StartRefused
-from router.errors import ServerFailed, ServerNotFound
+from router.errors import RouteError, ServerFailed, ServerNotFound
 
 app = typer.Typer(
     help="Branches, deploy requests and revertible schema changes for MySQL and MariaDB.",
@@ -58,6 +58,6 @@ def main() -> None:
     except (Unreachable, StartRefused, ServerNotFound, ServerFailed) as error:
         errors.print(str(error), style="red", markup=False)
         sys.exit(2)
-    except ApiRefused as error:
+    except (ApiRefused, RouteError) as error:
         errors.print(str(error), style="red", markup=False)
         sys.exit(1)

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from control.cli.branch import mysql_command
-from control.cli.context import Database, context
+from control.cli.context import Database, checked, context
 
 app = typer.Typer(help="Make, list and delete passwords.", no_args_is_help=True)
 
-Branch = Annotated[str, typer.Argument(help="The branch that the password is for.")]
+Branch = Annotated[str, typer.Argument(help="The branch that the password is for.", callback=checked)]
 
 
 @app.command("list")
