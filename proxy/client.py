@@ -156,7 +156,7 @@ class Client(Stream):
             kind, text = self._statements.get(_statement_id(data), (Kind.COMMAND, b""))
         elif number == Command.STMT_PREPARE:
             kind = classify(data, _TEXT)
-            self._preparing = (kind, data)
+            self._preparing = (kind, data[:HEAD_BYTES])
         elif number in _PASSED_ON:
             kind = Kind.COMMAND
         else:

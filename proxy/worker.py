@@ -10,6 +10,7 @@ import secrets
 import signal
 import socket
 import time
+from typing import Any
 
 import structlog
 
@@ -64,6 +65,7 @@ class Worker:
     async def run(self) -> None:
         """Serve until SIGTERM, SIGINT or an order to drain; then end what is under way and return."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_log_failure)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._agent.drain.set)
         async with asyncio.TaskGroup() as tasks:
@@ -112,3 +114,8 @@ class Worker:
             await asyncio.sleep(0.02)
         if self._branches.clients:
             log.warning("worker.clients_cut_off", clients=self._branches.clients)
+
+
+def _log_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what went wrong in a callback of the event loop: a bug, which has cost one connection."""
+    log.error("callback.failed", reason=context.get("message"), exc_info=context.get("exception"))

@@ -19,6 +19,7 @@ from router.model import Flavor
 from router.servers.process import LocalServer
 from tests.support.proxy import PASSWORD, Proxy
 from tests.support.raw_client import USUAL, RawClient, raw_client
+from tests.support.servers import ADMIN
 
 both_ends = pytest.mark.parametrize(
     "capabilities", [USUAL, USUAL | Capability.DEPRECATE_EOF, USUAL | Capability.SESSION_TRACK], ids=str
@@ -75,6 +76,70 @@ async def test_prepared_statements_go_through(
         client.send(Command.STMT_CLOSE, select.to_bytes(4, "little"))
         client.send(Command.STMT_CLOSE, number)
         assert (await client.error(Command.STMT_EXECUTE, number + bytes(5))).errno == 1243
+
+
+SESSION = [
+    (Command.QUERY, b"SET NAMES utf8mb4"),
+    (Command.QUERY, b"SELECT 1, 'two', NULL, 4.5, NOW(6) > 0"),
+    (Command.QUERY, b"select * from things where 1 = 0"),
+    (Command.QUERY, b"INSERT INTO things VALUES (1, 'a'), (2, NULL), (3, REPEAT('x', 70000))"),
+    (Command.QUERY, b"INSERT INTO things VALUES (1, 'again')"),
+    (Command.QUERY, b"SELECT * FROM things ORDER BY id"),
+    (Command.QUERY, b"SELECT * FROM things ORDER BY id"),
+    (Command.QUERY, b"UPDATE things SET v = 'b' WHERE id < 3"),
+    (Command.QUERY, b"SHOW WARNINGS"),
+    (Command.QUERY, b"BEGIN"),
+    (Command.QUERY, b"DELETE FROM things"),
+    (Command.QUERY, b"SELECT COUNT(*) FROM things"),
+    (Command.QUERY, b"ROLLBACK"),
+    (Command.QUERY, b"SET autocommit = 0"),
+    (Command.QUERY, b"SELECT COUNT(*) FROM things"),
+    (Command.QUERY, b"COMMIT"),
+    (Command.QUERY, b"SET @a = 5, autocommit = 1"),
+    (Command.QUERY, b"SELECT @a"),
+    (Command.QUERY, b"DO 1"),
+    (Command.QUERY, b""),
+    (Command.QUERY, b"SELECT FROM"),
+    (Command.QUERY, b"/* c */ SELECT /* d */ 1 -- e"),
+    (Command.QUERY, b"CREATE TEMPORARY TABLE temp SELECT 1 AS a UNION SELECT 2"),
+    (Command.QUERY, b"TABLE temp"),
+    (Command.QUERY, b"SELECT a FROM temp"),
+    (Command.QUERY, b"DROP TEMPORARY TABLE temp"),
+    (Command.QUERY, b"PREPARE s FROM 'SELECT ? + 1'"),
+    (Command.QUERY, b"EXECUTE s USING @a"),
+    (Command.QUERY, b"EXPLAIN SELECT 1"),
+    (Command.QUERY, b"LOCK TABLES things READ"),
+    (Command.QUERY, b"UNLOCK TABLES"),
+    (Command.STMT_PREPARE, b"SELECT 1 WHERE ? = ?"),
+    (Command.STMT_PREPARE, b"DO 1"),
+    (Command.STMT_PREPARE, b"SELECT FROM"),
+    (Command.STMT_EXECUTE, bytes(9)),
+    (Command.STMT_RESET, bytes(4)),
+    (Command.FIELD_LIST, b"things\0"),
+    (Command.PING, b""),
+    (Command.RESET_CONNECTION, b""),
+    (Command.QUERY, b"SELECT @a"),
+]
+
+
+@both_ends
+@pytest.mark.parametrize("user", ["app", "dev"])
+async def test_a_session_is_answered_as_the_server_itself_would(
+    proxy: Proxy, server: LocalServer, shop: str, capabilities: Capability, user: str
+) -> None:
+    answers: list[list[list[bytes]]] = []
+    direct = {"port": server.server.address.port, "user": ADMIN.user, "password": ADMIN.password}
+    for where in ({"port": proxy.port, "user": user}, direct):
+        async with (
+            a_table(server, shop),
+            raw_client(database=shop, capabilities=capabilities, **where) as client,
+        ):
+            answers.append([await client.run(*command) for command in SESSION])
+    for command, ours, theirs in zip(SESSION, *answers, strict=True):
+        if command[0] is Command.STMT_PREPARE:
+            # MariaDB numbers prepared statements through all sessions.
+            ours[0], theirs[0] = ours[0][:1] + ours[0][5:], theirs[0][:1] + theirs[0][5:]
+        assert ours == theirs, command
 
 
 async def test_small_commands_go_through(proxy: Proxy, server: LocalServer, shop: str) -> None:
@@ -213,7 +278,7 @@ async def test_a_slow_reader_gets_a_large_result_unchanged(
         sql = "SELECT a.v FROM things a, things b, things c, things d, things e"
         digests = []
         for port in (proxy.port, server.server.address.port):
-            options = {} if port == proxy.port else {"user": "tester", "password": "secret of the tests"}
+            options = {} if port == proxy.port else {"user": ADMIN.user, "password": ADMIN.password}
             async with raw_client(port, database=shop, **options) as client:
                 client.send(Command.QUERY, sql.encode())
                 digest, size = hashlib.sha256(), 0
