@@ -18,8 +18,8 @@ from migrator.schema.clone import clone_schema
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.model import Schema
 from migrator.schema.serial import from_json, to_json
+from migrator.schema.verify import drop_leftovers
 from router.accounts import make_branch_account
-from router.database import Connection
 from router.errors import RouteError
 from router.hosts import SCRATCH, LocalHost
 from router.model import Account, Branch, Server, User, check_name
@@ -71,6 +71,9 @@ class Branches:
         self._changed = changed
         self._connections = connections
         self._used: dict[str, float] = {}
+        # What proofs of a killed process left behind is dropped once, before the first proof of this one.
+        self._scratch_cleaning = asyncio.Lock()
+        self._scratch_clean = False
         self._users: Counter[str] = Counter()
 
     async def prepare(self) -> None:
@@ -136,14 +139,17 @@ class Branches:
         try:
             schema = await self.read(origin.name)
             server = await self._host.wake(_server_name(record))
-            async with await Connection.open(server) as connection:
-                await clone_schema(schema, connection, self.production.schema)
+            async with await open_reader(server) as connection:
+                for left_out in await clone_schema(schema, connection, self.production.schema):
+                    log.warning("branch.incomplete", branch=name, reason=left_out)
                 await make_branch_account(connection, self._account, self.production.schema)
+                # As this server prints it, which may be of another release than its parent's.
+                base = await read_schema(connection, self.production.schema)
         except BaseException:
             await asyncio.shield(self._remove(record))
             raise
         self._used[name] = time.monotonic()
-        record = await self._store.save_branch(replace(record, state=BranchState.READY, base=to_json(schema)))
+        record = await self._store.save_branch(replace(record, state=BranchState.READY, base=to_json(base)))
         log.info(
             "branch.created", branch=name, parent=origin.name, duration_s=(now() - moment).total_seconds()
         )
@@ -185,7 +191,12 @@ class Branches:
     async def scratch(self) -> AsyncIterator[Server]:
         """Keep the scratch server awake while the body runs."""
         with self._in_use(SCRATCH):
-            yield await self._host.wake(SCRATCH)
+            server = await self._host.wake(SCRATCH)
+            async with self._scratch_cleaning:
+                if not self._scratch_clean:
+                    await drop_leftovers(server)
+                    self._scratch_clean = True
+            yield server
 
     async def wake(self, name: str) -> Server:
         """Return the server of a branch, running, with the account for its clients."""

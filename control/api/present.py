@@ -208,6 +208,7 @@ def deployment(
         "instant_ddl": False,
         "instant_ddl_eligible": False,
         "lint_errors": [],
+        "warnings": list(request.warnings),
         "preceding_deployments": [_preceding(other) for other in ahead],
         "sequential_diff_dependencies": [],
         "lookup_vindex_operations": [],

@@ -79,8 +79,7 @@ def create(
         here.output.json(request)
         return
     here.output.diff(client.get(f"{path(database, number)}/diff")["data"])
-    for operation in request["deployment"]["deploy_operations"]:
-        _print_losses(operation)
+    _print_warnings(request)
     people.print(
         f"Deploy request [bold]{number}[/bold] is open: the change was proved on a scratch server, forth and "
         f"back.\nDeploy it with: headgate deploy-request deploy {database} {number} --wait"
@@ -103,7 +102,7 @@ def show(ctx: typer.Context, database: Database, number: Number) -> None:
         people.print()
         people.print(Text(f"{operation['operation_name']} {operation['table_name']}", style="bold"))
         people.print(f"  {progress_text(operation)}\n  {operation['ddl_statement']}", markup=False)
-        _print_losses(operation)
+    _print_warnings(request)
     if deployment["problem"]:
         people.print()
         people.print(Text(deployment["problem"], style="red"))
@@ -193,9 +192,13 @@ def _act(here: Context, database: str, number: int, verb: str, wait: bool, done:
         raise typer.Exit(1)
 
 
-def _print_losses(operation: Any) -> None:
-    for loss in operation["losses"]:
+def _print_warnings(request: Any) -> None:
+    deployment = request["deployment"]
+    losses = [loss for operation in deployment["deploy_operations"] for loss in operation["losses"]]
+    for loss in losses:
         people.print(Text(f"Gone when the revert window ends: {loss}", style="yellow"))
+    for warning in deployment["warnings"]:
+        people.print(Text(warning, style="yellow"))
 
 
 def _watch(here: Context, database: str, number: int) -> Any:

@@ -18,11 +18,15 @@ from router.store import now
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the checks of a request found: the change as text, one operation a table, or a problem."""
+    """What the checks of a request found: the change as text, one operation a table, or a problem.
+
+    `warnings` are sentences for the author about what may not be meant, such as a renaming that is none.
+    """
 
     diff: dict[str, str]
     operations: tuple[OperationRecord, ...]
     problem: str | None
+    warnings: tuple[str, ...] = ()
 
     @property
     def state(self) -> State:
@@ -33,7 +37,12 @@ class Findings:
 
     def recorded(self) -> dict[str, Any]:
         """Return what a request records of these findings, by field."""
-        return {"diff": self.diff, "operations": self.operations, "problem": self.problem}
+        return {
+            "diff": self.diff,
+            "operations": self.operations,
+            "problem": self.problem,
+            "warnings": self.warnings,
+        }
 
 
 Check = Callable[[str, str, str], Awaitable[Findings]]
@@ -95,9 +104,7 @@ class Deploys:
                 state=RequestState.OPEN,
                 deployment_state=State.READY,
                 auto_cutover=auto_cutover,
-                diff=findings.diff,
-                operations=findings.operations,
-                problem=None,
+                **findings.recorded(),
                 created_at=moment,
                 updated_at=moment,
             ),

@@ -45,7 +45,8 @@ class DeployRequest:
     """A proposal to make the schema of `into_branch` what it is on `branch`, and how far it has come.
 
     `diff` maps each changed table to the change as +/- text. `problem` says why the checks or the deployment
-    failed. Operations are fixed when the deployment starts; until then they are what the checks found.
+    failed, `warnings` what its author should look at. Operations are fixed when the deployment starts; until
+    then they are what the checks found.
     """
 
     id: str
@@ -60,6 +61,7 @@ class DeployRequest:
     diff: dict[str, str]
     operations: tuple[OperationRecord, ...]
     problem: str | None
+    warnings: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
     queued_at: datetime | None = None

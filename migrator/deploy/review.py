@@ -10,10 +10,14 @@ from migrator.errors import MigratorError
 from migrator.schema.check import check
 from migrator.schema.diff import unified_diff
 from migrator.schema.errors import SchemaError
-from migrator.schema.merge import Conflict
 from migrator.schema.model import Schema
 from router.database import Connection
 from router.secrets import new_id
+
+CONFLICT_HINT = (
+    "Production has moved in a conflicting way since the branch was made: make a new branch from production "
+    "as it is now, and make the change there"
+)
 
 Forecast = Callable[[str, str], Awaitable[None]]
 """Raises MigratorError when the engine would refuse to give a table this definition."""
@@ -28,7 +32,7 @@ async def review(
     except SchemaError as error:
         return Findings({}, (), _sentence(error))
     if found.conflicts:
-        return Findings({}, (), "; ".join(_conflict(conflict) for conflict in found.conflicts))
+        return Findings({}, (), f"{'; '.join(map(str, found.conflicts))}. {CONFLICT_HINT}", found.notes)
     if found.plan.unsupported:
         return Findings({}, (), "; ".join(found.plan.unsupported))
     operations = tuple(
@@ -43,7 +47,8 @@ async def review(
         for operation in found.plan.operations
     )
     refusals = [text for record in operations if (text := await _refusal(record, forecast))]
-    return Findings(unified_diff(production, found.target), operations, "; ".join(refusals) or None)
+    changes = unified_diff(production, found.target)
+    return Findings(changes, operations, "; ".join(refusals) or None, found.notes)
 
 
 async def _refusal(record: OperationRecord, forecast: Forecast) -> str | None:
@@ -53,15 +58,6 @@ async def _refusal(record: OperationRecord, forecast: Forecast) -> str | None:
         except MigratorError as error:
             return str(error)
     return None
-
-
-def _conflict(conflict: Conflict) -> str:
-    return (
-        f"table {conflict.table!r}, {conflict.element}: production has moved in a conflicting way since the "
-        f"branch was made ({conflict.reason}; the branch has {conflict.ours or 'nothing'}, production has "
-        f"{conflict.theirs or 'nothing'}). Make a new branch from production as it is now, and make the "
-        "change there"
-    )
 
 
 def _sentence(error: SchemaError) -> str:

@@ -32,6 +32,7 @@ deploy_requests = sa.Table(
     sa.Column("diff", sa.Text, nullable=False),
     sa.Column("operations", sa.Text, nullable=False),
     sa.Column("problem", sa.Text),
+    sa.Column("warnings", sa.Text, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
     sa.Column("queued_at", Moment),
@@ -188,6 +189,7 @@ def _request(row: sa.RowMapping) -> DeployRequest:
             "state": RequestState(row["state"]),
             "deployment_state": State(row["deployment_state"]),
             "diff": msgspec.json.decode(row["diff"]),
+            "warnings": msgspec.json.decode(row["warnings"], type=tuple[str, ...]),
             "operations": msgspec.json.decode(row["operations"], type=tuple[OperationRecord, ...]),
         }
     )
@@ -196,5 +198,6 @@ def _request(row: sa.RowMapping) -> DeployRequest:
 def _values(request: DeployRequest) -> dict[str, Any]:
     values = {name: getattr(request, name) for name in DeployRequest.__dataclass_fields__}
     values["diff"] = msgspec.json.encode(request.diff).decode()
+    values["warnings"] = msgspec.json.encode(request.warnings).decode()
     values["operations"] = msgspec.json.encode(request.operations).decode()
     return values
