@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from control.errors import ControlError, NotFound
+from control.errors import ControlError, NotFound, reason
 from migrator.deploy.errors import DeployError, UnknownRequest
 from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
@@ -37,6 +37,7 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, _answerer(status, code))
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OSError, _system)
     app.add_exception_handler(Exception, _bug)
 
 
@@ -73,6 +74,13 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     elif message == "Method Not Allowed":
         message = f"{request.method} cannot be done at {request.url.path}"
     return problem(error.status_code, codes.get(error.status_code, "bad_request"), message)
+
+
+async def _system(request: Request, error: Exception) -> JSONResponse:
+    """What the operating system refuses, a full disk above all, is for the operator to mend."""
+    assert isinstance(error, OSError)
+    log.error("api.system_failed", path=request.url.path, exc_info=error)
+    return problem(503, "server_failed", f"the machine that runs Headgate cannot do this: {reason(error)}")
 
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
