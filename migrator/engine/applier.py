@@ -148,17 +148,26 @@ class Applier:
 
     async def follow(self, connection: Connection, moves: Moves) -> None:
         """Give rows of the target the keys their source rows have now, inside the caller's transaction."""
-        target = self.pair.target.quoted
-        for before, now in moves:
-            sql = f"SELECT 1 FROM {target} WHERE {self.pair.key.is_one_of(target, [now])}"
-            if await connection.fetch_value(sql):
+        for stations, now in moves:
+            if await self._has(connection, now):
                 continue  # done before a restart
-            try:
-                await connection.execute(statements.move_key(self.pair, before, now))
-            except DatabaseError as error:
-                # The key itself does not fit the target: writing the row will say so.
-                if error.errno not in UNFIT:
-                    raise
+            for before in stations:
+                if await self._has(connection, before):
+                    await self._move(connection, before, now)
+                    break
+
+    async def _move(self, connection: Connection, before: Key, now: Key) -> None:
+        try:
+            await connection.execute(statements.move_key(self.pair, before, now))
+        except DatabaseError as error:
+            # The key itself does not fit the target: writing the row will say so.
+            if error.errno not in UNFIT:
+                raise
+
+    async def _has(self, connection: Connection, key: Key) -> bool:
+        target = self.pair.target.quoted
+        sql = f"SELECT 1 FROM {target} WHERE {self.pair.key.is_one_of(target, [key])}"
+        return bool(await connection.fetch_value(sql))
 
     async def vanished(self, session: Session, keys: Sequence[Key]) -> set[Key]:
         """Return those of the keys that the target has and the source has not."""

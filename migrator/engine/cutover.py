@@ -108,8 +108,8 @@ class CutOverAttempt:
     """One try. `write_ahead` persists, as the last thing before the swap, that it may have happened.
 
     `definition` is the fingerprint the live table must still have. `run` returns for how many milliseconds
-    the table was locked. When it raises with `written_ahead` set, the swap may have happened: end the connections
-    it recorded, then ask the names; else nothing has happened.
+    the table was locked. When it raises with `written_ahead` set, the swap may have happened: end the
+    connections it recorded, then ask the names; else nothing has happened.
     """
 
     def __init__(
@@ -312,6 +312,8 @@ class CutOverAttempt:
             await lock.close()
 
     async def _put_sentry(self, second: Connection) -> None:
+        if await _is_sentry(second, self._swap):
+            return  # of a process that died
         await second.execute(
             f"CREATE TABLE {self._swap.quoted(self._swap.outgoing)} (id INT) COMMENT = '{SENTRY}' {self._tag}"
         )

@@ -142,6 +142,8 @@ class OnlineAlter(Owned):
                 raise WrongPhase(f"the operation is {record.phase} and cannot be cancelled", hint="revert it")
             await self._stop_following()
             if record.phase is not Phase.CANCELLED:
+                if record.old:
+                    await self._remove_sentry(Swap(self._schema, self._table, record.shadow, record.old))
                 record = await self._save(phase=Phase.CANCELLED, old="")
             await self._drop_leftovers(record)
 
@@ -380,6 +382,12 @@ class OnlineAlter(Owned):
         await self._journal.end_lock_connections()
         await self._journal.using(ask)
         return happened[-1]
+
+    async def _remove_sentry(self, swap: Swap) -> None:
+        async def remove(connection: Connection) -> None:
+            await remove_sentry(connection, swap, self.id)
+
+        await self._journal.using(remove)
 
     async def _resolve(self, record: Record) -> Record:
         """Find out whether a swap that was about to happen did."""

@@ -134,7 +134,7 @@ class Renaming(Owned):
             found = await exists(link, self._schema, before), await exists(link, self._schema, after)
         if found[0] == found[1]:
             raise OwnershipUnknown(
-                f"{'both' if found[0] else 'none'} of the tables {before} and {after} exist in {self._schema!r}",
+                f"{'both' if found[0] else 'none'} of {before} and {after} exist in {self._schema!r}",
                 hint="somebody renamed, made or dropped one of them: look before doing anything",
             )
         return found[1]

@@ -1,4 +1,4 @@
-"""I write to a table at random and remember every write the server acknowledged, so that no row can be lost unseen."""
+"""I write to a table at random and remember every write the server acknowledged: no row is lost unseen."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from conf.settings import MigratorSettings, ThrottleSettings
 from migrator.engine.migration import OnlineAlter
 from migrator.throttle.throttler import Throttle
-from conf.settings import MigratorSettings, ThrottleSettings
 from router.database import Connection, quote_name
 from router.errors import DatabaseError
 from router.model import Server

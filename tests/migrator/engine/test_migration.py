@@ -45,7 +45,7 @@ async def test_rows_are_exact_after_the_change_and_after_its_revert(
     server: LocalServer, database: str, connection: Connection, table: Table
 ) -> None:
     ledger = Ledger(server.server, database, table)
-    await ledger.fill(connection, 6000)
+    await ledger.fill(connection, 3000)
     target = await target_of(connection, database, table.create(new=True))
     gate = OpenGate()
     operation = alter(server.server, database, target, gate=gate)
@@ -101,7 +101,7 @@ async def test_a_new_unique_key_with_duplicates_fails_with_their_keys(
     target = await target_of(connection, database, INT.create(new=True, u_unique=True))
     operation = alter(server.server, database, target)
     try:
-        with pytest.raises(DataConflict, match="400 and 1900|17 and"):
+        with pytest.raises(DataConflict, match="id 400 and 1900"):
             await operation.prepare()
         assert operation.status().phase is Phase.FAILED
         await operation.cancel()
@@ -283,8 +283,8 @@ async def test_a_binary_log_that_is_gone_is_told_and_not_guessed_at(
                 await asyncio.sleep(0.05)
     again = alter(server.server, database, target)
     try:
+        await again.prepare()
         with pytest.raises(StreamBroken, match="no longer has its binary log"):
-            await again.prepare()
             await again.cut_over()
         assert again.status().phase is Phase.FAILED
         await again.cancel()

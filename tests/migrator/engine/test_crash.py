@@ -1,0 +1,100 @@
+"""The process that migrates is killed at named places, and another one goes on from what is on the server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import msgspec
+import pytest
+
+from migrator.engine.operation import Phase
+from router.database import Connection
+from router.model import Flavor
+from router.servers.process import LocalServer
+from tests.migrator.engine.ledger import INT, Ledger, alter, target_of
+from tests.migrator.engine.victim import Orders
+
+FORWARD = [
+    "shadow-created",
+    "chunk-before-commit:7",
+    "chunk-after-commit:9",
+    "flush:3",
+    "ready",
+    "before-lock",
+    "before-rename",
+    "before-sentry-drop",
+    "after-rename",
+]
+BACK = ["save-position", "before-rename:2", "after-rename:2"]
+
+
+async def killed_at(local: LocalServer, schema: str, target: str, failpoint: str, *, revert: bool) -> None:
+    server = local.server
+    orders = Orders(
+        str(server.flavor),
+        server.version,
+        str(server.address.socket),
+        server.account.user,
+        server.account.password,
+        schema,
+        target,
+        revert,
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.migrator.engine.victim", msgspec.json.encode(orders).decode()),
+        env={**os.environ, "HEADGATE_FAILPOINT": failpoint},
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    async with asyncio.timeout(60):
+        assert await process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("failpoint", FORWARD)
+async def test_a_killed_migration_is_carried_on(
+    server: LocalServer, database: str, connection: Connection, failpoint: str
+) -> None:
+    if failpoint == "before-sentry-drop" and server.server.flavor is Flavor.MYSQL:
+        pytest.skip("MySQL needs no sentry")
+    ledger = Ledger(server.server, database, INT)
+    await ledger.fill(connection, 4000)
+    target = await target_of(connection, database, INT.create(new=True))
+    async with ledger.writing():
+        await killed_at(server, database, target, failpoint, revert=False)
+        operation = alter(server.server, database, target, rows=200)
+        try:
+            await operation.prepare()
+            await operation.cut_over()
+            assert operation.status().phase is Phase.REVERTIBLE
+            await ledger.written(100)
+        finally:
+            await operation.close()
+    assert not ledger.errors
+    await ledger.check(dropped=True)
+
+
+@pytest.mark.parametrize("failpoint", BACK)
+async def test_a_killed_revert_is_carried_on(
+    server: LocalServer, database: str, connection: Connection, failpoint: str
+) -> None:
+    ledger = Ledger(server.server, database, INT)
+    await ledger.fill(connection, 1000)
+    target = await target_of(connection, database, INT.create(new=True))
+    async with ledger.writing():
+        await killed_at(server, database, target, failpoint, revert=True)
+        operation = alter(server.server, database, target, rows=200)
+        try:
+            await operation.prepare()
+            if operation.status().phase is Phase.READY:
+                await operation.cut_over()
+            await operation.revert()
+            assert operation.status().phase is Phase.REVERTED
+            await ledger.written(100)
+            await operation.finalize()
+        finally:
+            await operation.close()
+    assert not ledger.errors
+    await ledger.check(dropped=False)
+    assert [row[0] for row in await connection.fetch_all("SHOW TABLES")] == ["t"]
