@@ -18,11 +18,16 @@ STEP = 0.05
 UP_EVERY_S = 2.0
 DOWN_EVERY_S = 0.5
 STOP_S = 1.0
-PROBE_S = 1.0
+# Now and then copying stops to see what latency is without it: sooner when copying is at its least and
+# latency still high, since then something else may be the cause. Samples look back a second, so the first
+# ones are left out.
+PROBE_S = 1.6
+PROBE_SETTLE_S = 0.9
 PROBE_EVERY_S = 60.0
+PROBE_EVERY_AT_FLOOR_S = 8.0
 STALE_S = 3.0
 SMOOTHING = 0.3
-BASE_SMOOTHING = 0.2
+BASE_SMOOTHING = 0.4
 # A class of statements with fewer queries says nothing about latency; with fewer in all, the server is idle.
 QUERIES_MIN = 10.0
 # Differences this small are the noise of a machine that does anything at all.
@@ -68,7 +73,7 @@ class Controller:
         if self._traffic is not None and sample.at_s <= self._traffic.at_s:
             return
         self._traffic = sample
-        probing = sample.at_s < self._probe_until_s
+        probing = self._probed_s + PROBE_SETTLE_S <= sample.at_s < self._probe_until_s
         for name, each in sample.classes.items():
             if each.queries_per_s < QUERIES_MIN:
                 continue
@@ -96,10 +101,12 @@ class Controller:
         if now_s - traffic.at_s > STALE_S:
             self._reason = "the proxy's measurements have stopped coming: copying at the least pace"
             return Permit(TARGET_MIN_S, FLOOR)
-        if now_s - self._probed_s > PROBE_EVERY_S:
+        every_s = PROBE_EVERY_S if self._share > FLOOR else PROBE_EVERY_AT_FLOOR_S
+        if now_s - self._probed_s > every_s:
             self._probed_s = now_s
             self._probe_until_s = now_s + PROBE_S
         if now_s < self._probe_until_s:
+            self._moved_s = now_s
             self._reason = "measuring the application's own latency"
             return None
         if now_s < self._stopped_until_s:
