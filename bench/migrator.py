@@ -216,9 +216,8 @@ async def measure(local: LocalServer, folder: Path) -> Seconds:
                     seconds.total.pop(PTOSC, None)
                     continue
                 seconds.add(way, their_s, their_s)
-            say(
-                f"round {number + 1}: {way}: {seconds.copy[way][-1]:.2f} s, in all {seconds.total[way][-1]:.2f} s"
-            )
+            copy_s, total_s = seconds.copy[way][-1], seconds.total[way][-1]
+            say(f"round {number + 1}: {way}: {copy_s:.2f} s, in all {total_s:.2f} s")
     return seconds
 
 

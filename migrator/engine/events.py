@@ -145,7 +145,12 @@ class EventReader:
         if log_pos and not flags & ARTIFICIAL:
             self._advance(log_pos)
             self.timestamp = int.from_bytes(event[:4], "little")
-        self._event(type_, body)
+        try:
+            self._event(type_, body)
+        except (IndexError, zlib.error, zstandard.ZstdError) as error:
+            raise StreamBroken(
+                f"an event before {self.received} in the binary log is broken: {error}"
+            ) from error
 
     def _advance(self, log_pos: int) -> None:
         # Only the low 32 bits are sent; a file that holds one huge transaction can be longer.

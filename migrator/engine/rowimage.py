@@ -130,7 +130,8 @@ def decimal_of(data: bytes, precision: int, scale: int) -> Decimal:
                 texts[side] += str(int.from_bytes(raw[at : at + size], "big")).zfill(digits)
             at += size
     text = f"{texts[0] or '0'}.{texts[1]}" if texts[1] else texts[0]
-    return -Decimal(text) if negative else Decimal(text)
+    # A minus sign would round to the context's precision.
+    return Decimal(text).copy_negate() if negative else Decimal(text)
 
 
 def _fraction(data: bytes, digits: int) -> str:

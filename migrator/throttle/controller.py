@@ -105,6 +105,7 @@ class Controller:
         if now_s - self._probed_s > every_s:
             self._probed_s = now_s
             self._probe_until_s = now_s + PROBE_S
+            self._moved_s = max(self._moved_s, self._probe_until_s)
         if now_s < self._probe_until_s:
             self._moved_s = now_s
             self._reason = "measuring the application's own latency"
