@@ -138,7 +138,6 @@ class Client(Stream):
             kind = _kind_of(beginning)
             if kind is not None and header == size - HEADER_BYTES and self._served.gate is None:
                 self.kind = kind
-                self._command = _QUERY
                 self._state = _ASKING
                 self._response.begin_query()
                 self._started_ns = perf_counter_ns()

@@ -12,8 +12,12 @@ import ssl as tls
 from collections.abc import Callable
 from typing import Final, cast
 
-WRITE_HIGH_BYTES: Final = 256 * 1024
-WRITE_LOW_BYTES: Final = 64 * 1024
+WRITE_BACKLOG_BYTES: Final = 0
+"""How much may wait to be written before the other side stops reading.
+
+With 0, uvloop writes to the socket at once instead of queueing until the end of its round, and hardly anything
+is ever kept: what one socket does not take stays in the other's.
+"""
 
 # Why a stream does not read: each reason is held and let go by itself.
 PEER_IS_SLOW: Final = 1
@@ -40,7 +44,7 @@ class Stream(asyncio.Protocol):
         """Go on with a transport that may have served another protocol before."""
         self.transport = transport
         self.write = transport.write
-        transport.set_write_buffer_limits(WRITE_HIGH_BYTES, WRITE_LOW_BYTES)
+        transport.set_write_buffer_limits(WRITE_BACKLOG_BYTES)
 
     def pause_writing(self) -> None:
         """Our peer is slow: the other side must not send us more."""
