@@ -1,0 +1,184 @@
+"""Branches and deploy requests through the API, with real servers of both families."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router.database import Connection
+from router.model import Flavor
+from tests.support.servers import until
+from tests.support.service import Running, running_service
+
+COUNTS = ("number", "num_comments", "into_branch_shard_count", "into_branch_keyspace_count")
+OPERATION_COUNTS = ("progress_percentage", "rows_copied", "rows_total", "rows_per_second")
+
+
+@pytest.fixture(params=list(Flavor), ids=str)
+async def running(request: pytest.FixtureRequest, server_folder: Path) -> AsyncIterator[Running]:
+    async with running_service(server_folder / f"deploys-{request.param}", request.param) as running:
+        await running.on_production(
+            "CREATE TABLE customers (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(50) NOT NULL)",
+            "INSERT INTO customers (name) VALUES ('Ada'), ('Bo'), ('Chen')",
+            "CREATE TABLE notes (body TEXT)",
+        )
+        yield running
+
+
+async def columns(running: Running, table: str) -> list[str]:
+    async with await Connection.open(running.admin, database="shop") as connection:
+        return [str(row[0]) for row in await connection.fetch_all(f"SHOW COLUMNS FROM {table}")]
+
+
+def is_well_formed(request: Any) -> None:
+    """Check what clients in other languages rely on: no nulls where values must be, integers as integers."""
+    for key in COUNTS:
+        assert type(request[key]) is int, key
+    deployment = request["deployment"]
+    assert deployment is not None
+    assert deployment["state"] == request["deployment_state"]
+    assert type(deployment["deploy_request_number"]) is int
+    for operation in deployment["deploy_operations"]:
+        for key in OPERATION_COUNTS:
+            assert type(operation[key]) is int, key
+        assert operation["eta_seconds"] is None or type(operation["eta_seconds"]) is int
+
+
+async def refused(running: Running, method: str, path: str, body: Any = None) -> str:
+    answer = await running.call(method, path, body, expect=422)
+    assert answer["code"] == "unprocessable"
+    return str(answer["message"])
+
+
+async def test_a_change_travels_to_production_and_back_through_the_api(running: Running) -> None:
+    call = running.call
+    made = await call("POST", "/branches", {"name": "add-phone"}, expect=201)
+    assert (made["state"], made["ready"], made["production"], made["parent_branch"]) == (
+        "ready",
+        True,
+        False,
+        "main",
+    )
+    assert (await call("GET", "/branches/add-phone/diff"))["data"] == []
+    assert "nothing to deploy" in await refused(running, "POST", "/deploy-requests", {"branch": "add-phone"})
+    await running.on_branch(
+        "add-phone",
+        "ALTER TABLE customers ADD COLUMN phone VARCHAR(32)",
+        "CREATE TABLE coupons (code VARCHAR(20) PRIMARY KEY)",
+    )
+    changes = (await call("GET", "/branches/add-phone/diff"))["data"]
+    assert sorted(change["name"] for change in changes) == ["coupons", "customers"]
+    assert any("+" in change["raw"] and "phone" in change["raw"] for change in changes)
+    tables = [table["name"] for table in (await call("GET", "/branches/main/schema"))["data"]]
+    assert sorted(tables) == ["customers", "notes"]
+
+    created = await call("POST", "/deploy-requests", {"branch": "add-phone", "notes": "a phone"}, expect=201)
+    is_well_formed(created)
+    assert (created["number"], created["state"], created["deployment_state"]) == (1, "open", "ready")
+    assert created["notes"] == "a phone"
+    assert "already has the open deploy request 1" in await refused(
+        running, "POST", "/deploy-requests", {"branch": "add-phone"}
+    )
+    shown = (await call("GET", "/deploy-requests/1/diff"))["data"]
+    assert sorted(change["name"] for change in shown) == ["coupons", "customers"]
+    for verb in ("apply-deploy", "cancel", "revert", "skip-revert"):
+        assert "state ready" in await refused(running, "POST", f"/deploy-requests/1/{verb}")
+
+    is_well_formed(await call("POST", "/deploy-requests/1/deploy"))
+    deployed = await running.request_until(1, "complete_pending_revert", "complete_error")
+    is_well_formed(deployed)
+    assert deployed["deployment"]["problem"] is None
+    assert deployed["deployment"]["deployment_revert_request"]["waiting_period_end_at"]
+    assert await columns(running, "customers") == ["id", "name", "phone"]
+    assert await columns(running, "coupons") == ["code"]
+    assert await refused(running, "POST", "/deploy-requests/1/deploy")
+    assert await refused(running, "PATCH", "/deploy-requests/1", {"state": "closed"})
+
+    await running.on_production("INSERT INTO customers (name, phone) VALUES ('Dara', '555')")
+    await until(lambda: may_be_reverted(running))
+    await call("POST", "/deploy-requests/1/revert")
+    is_well_formed(await running.request_until(1, "complete_revert", "complete_revert_error"))
+    assert await columns(running, "customers") == ["id", "name"]
+    async with await Connection.open(running.admin, database="shop") as connection:
+        assert await connection.fetch_value("SELECT name FROM customers WHERE id = 4") == "Dara"
+    operations = (await call("GET", "/deploy-requests/1/operations"))["data"]
+    assert sorted(one["table_name"] for one in operations) == ["coupons", "customers"]
+    steps = (await call("GET", "/deploy-requests/1/history"))["data"]
+    assert [step["after"] for step in steps][-1] == "complete_revert"
+    assert steps[0]["before"] is None
+    assert (await call("GET", "/deploy-requests?state=open"))["data"] == []
+    assert [one["number"] for one in (await call("GET", "/deploy-requests?branch=add-phone"))["data"]] == [1]
+    assert await refused(running, "POST", "/deploy-requests/1/revert")
+
+    await call("DELETE", "/branches/add-phone", expect=204)
+    await call("GET", "/branches/add-phone", expect=404)
+    assert running.service.branches._host.names() == ["production", "scratch"]
+    is_well_formed(await call("GET", "/deploy-requests/1"))
+
+
+async def may_be_reverted(running: Running) -> bool:
+    request = await running.call("GET", "/deploy-requests/1")
+    return request["deployment"]["revert_blocked"] is None
+
+
+async def test_one_deployment_runs_at_a_time_and_the_next_is_told_what_it_waits_for(running: Running) -> None:
+    call = running.call
+    for name, change in (("first", "ADD COLUMN a INT"), ("second", "ADD COLUMN b INT")):
+        await call("POST", "/branches", {"name": name}, expect=201)
+        await running.on_branch(name, f"ALTER TABLE customers {change}")
+        await call("POST", "/deploy-requests", {"branch": name, "auto_cutover": False}, expect=201)
+    await call("POST", "/deploy-requests/1/deploy")
+    await running.request_until(1, "pending_cutover")
+    await call("POST", "/deploy-requests/2/deploy")
+    waiting = await call("GET", "/deploy-requests/2")
+    assert waiting["deployment_state"] == "queued"
+    assert [one["deploy_request_number"] for one in waiting["deployment"]["preceding_deployments"]] == [1]
+    assert "being deployed by deploy request 2" in await refused(running, "DELETE", "/branches/second")
+    assert "cancel it first" in await refused(running, "PATCH", "/deploy-requests/2", {"state": "closed"})
+    await call("POST", "/deploy-requests/1/apply-deploy")
+    await running.request_until(1, "complete_pending_revert")
+    assert await columns(running, "customers") == ["id", "name", "a"]
+    await call("POST", "/deploy-requests/1/skip-revert")
+    await running.request_until(1, "complete")
+    await running.request_until(2, "pending_cutover")
+    await call("POST", "/deploy-requests/2/cancel")
+    await running.request_until(2, "complete_cancel")
+    assert await columns(running, "customers") == ["id", "name", "a"]
+    async with await Connection.open(running.admin, database="shop") as connection:
+        assert sorted(str(name) for (name,) in await connection.fetch_all("SHOW TABLES")) == [
+            "customers",
+            "notes",
+        ]
+
+
+async def test_what_cannot_be_deployed_is_refused_with_a_sentence(running: Running) -> None:
+    call = running.call
+    await call("POST", "/branches", {"name": "keyless"}, expect=201)
+    await call("POST", "/branches", {"name": "late"}, expect=201)
+    await running.on_branch("keyless", "ALTER TABLE notes ADD COLUMN at DATETIME")
+    await running.on_branch("late", "ALTER TABLE customers MODIFY name VARCHAR(60) NOT NULL")
+    # Production moves meanwhile.
+    await running.on_production("ALTER TABLE customers MODIFY name VARCHAR(70) NOT NULL")
+    conflict = await refused(running, "POST", "/deploy-requests", {"branch": "late"})
+    assert "customers" in conflict
+    assert "varchar(60)" in conflict.lower()
+    assert "make a new branch" in conflict.lower()
+    keyless = await refused(running, "POST", "/deploy-requests", {"branch": "keyless"})
+    assert "table 'notes' has no key" in keyless
+    assert (await call("GET", "/deploy-requests"))["data"] == []
+
+
+async def test_a_request_whose_branch_is_deleted_says_so_and_does_no_harm(running: Running) -> None:
+    call = running.call
+    await call("POST", "/branches", {"name": "gone"}, expect=201)
+    await running.on_branch("gone", "ALTER TABLE customers ADD COLUMN x INT")
+    await call("POST", "/deploy-requests", {"branch": "gone"}, expect=201)
+    await call("DELETE", "/branches/gone", expect=204)
+    assert "no branch 'gone'" in await refused(running, "POST", "/deploy-requests/1/deploy")
+    assert (await call("GET", "/deploy-requests/1"))["deployment_state"] == "error"
+    closed = await call("PATCH", "/deploy-requests/1", {"state": "closed"})
+    assert closed["state"] == "closed"
+    assert "is closed" in await refused(running, "POST", "/deploy-requests/1/deploy")
