@@ -12,12 +12,14 @@ import ssl as tls
 from collections.abc import Callable
 from typing import Final, cast
 
-WRITE_BACKLOG_BYTES: Final = 0
+BACKLOG_BYTES: Final = 0
 """How much may wait to be written before the other side stops reading.
 
-With 0, uvloop writes to the socket at once instead of queueing until the end of its round, and hardly anything
-is ever kept: what one socket does not take stays in the other's.
+With 0, uvloop writes to the socket at once instead of queueing until the end of its round, and hardly
+anything is ever kept: what one socket does not take stays in the other's.
 """
+TLS_BACKLOG_BYTES: Final = 256 * 1024
+"""The same inside TLS, where uvloop would stop for ever at 0."""
 
 # Why a stream does not read: each reason is held and let go by itself.
 PEER_IS_SLOW: Final = 1
@@ -44,7 +46,8 @@ class Stream(asyncio.Protocol):
         """Go on with a transport that may have served another protocol before."""
         self.transport = transport
         self.write = transport.write
-        transport.set_write_buffer_limits(WRITE_BACKLOG_BYTES)
+        encrypted = transport.get_extra_info("sslcontext") is not None
+        transport.set_write_buffer_limits(TLS_BACKLOG_BYTES if encrypted else BACKLOG_BYTES)
 
     def pause_writing(self) -> None:
         """Our peer is slow: the other side must not send us more."""
