@@ -333,6 +333,28 @@ async def test_pymysql_works(proxy: Proxy, server: LocalServer, shop: str) -> No
         await asyncio.to_thread(work)
 
 
+async def test_a_large_result_goes_through_tls(proxy: Proxy, server: LocalServer, shop: str) -> None:
+    def work() -> int:
+        connection = pymysql.connect(
+            host="127.0.0.1",
+            port=proxy.port,
+            user="app",
+            password=PASSWORD,
+            ssl={"check_hostname": False},
+            cursorclass=pymysql.cursors.SSCursor,
+        )
+        with connection, connection.cursor() as cursor:
+            assert connection._secure
+            tables = ", ".join(f"things t{number}" for number in range(5))
+            cursor.execute(f"SELECT t0.v FROM {tables}")
+            return sum(len(row[0]) for row in cursor)
+
+    async with a_table(server, shop, "id INT PRIMARY KEY, v TEXT") as connection:
+        values = ", ".join(f"({number}, REPEAT('x', 4000))" for number in range(6))
+        await connection.execute(f"INSERT INTO things VALUES {values}")
+        assert await asyncio.to_thread(work) == 6**5 * 4000
+
+
 async def test_aiomysql_works(proxy: Proxy, server: LocalServer, shop: str) -> None:
     async with (
         a_table(server, shop),
