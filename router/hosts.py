@@ -21,6 +21,8 @@ log = structlog.get_logger()
 
 PRODUCTION = "production"
 SCRATCH = "scratch"
+NICENESS = 10
+"""What is started for developers must not slow production down on the same machine."""
 
 
 class LocalHost:
@@ -118,6 +120,7 @@ class LocalHost:
                 name=name,
                 admin=self.admin,
                 options=self._options(name),
+                niceness=0 if name == PRODUCTION else NICENESS,
             )
         return self._servers[name]
 

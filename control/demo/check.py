@@ -30,7 +30,7 @@ from router.database import Connection
 from router.model import Account
 from router.secrets import SecretsFile
 
-SLEEP_AFTER_S = 2
+SLEEP_AFTER_S = 5
 POLL_S = 0.02
 PATIENCE_S = 90.0
 FIRST_QUERY_MS_MAX = 3000

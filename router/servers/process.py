@@ -37,7 +37,8 @@ class LocalServer:
     """One server process on a data directory that `make_data_directory` made.
 
     It listens on a Unix socket in a private folder, and on TCP at 127.0.0.1 only when a `port` is given.
-    `options` are the server's, by default those of a development branch. Raises ServerFailed with the end of
+    `options` are the server's, by default those of a development branch; `niceness` makes it yield the
+    processor to others (nice(1)). Raises ServerFailed with the end of
     the error log when the server does not start or stop.
     """
 
@@ -50,11 +51,13 @@ class LocalServer:
         admin: Account,
         port: int | None = None,
         options: Mapping[str, str] | None = None,
+        niceness: int = 0,
     ) -> None:
         self.programs = programs
         self.directory = directory.absolute()
         self.name = name
         self.port = port
+        self._niceness = niceness
         self.options = dict(branch_options(programs.flavor) if options is None else options)
         self._spawned: int | None = None
         address = Address(port=port or 3306, socket=str(run_dir(self.directory) / "server.sock"))
@@ -180,6 +183,8 @@ class LocalServer:
             (place / folder).mkdir(mode=0o700, exist_ok=True)
         self._trim_log()
         arguments = self._command()
+        if self._niceness:
+            arguments = [shutil.which("nice") or "nice", "-n", str(self._niceness), *arguments]
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             pid = os.posix_spawn(

@@ -53,20 +53,6 @@ async def test_a_started_server_answers_on_its_socket_and_its_port(
             assert await connection.fetch_value("SELECT DATABASE()") == database
 
 
-async def test_a_branch_answers_its_first_query_within_three_seconds(
-    branch: LocalServer, server_folder: Path
-) -> None:
-    began = time.monotonic()
-    copy = await new_server(branch.programs.flavor, server_folder / "quick", production=False)
-    try:
-        await copy.start()
-        async with await Connection.open(copy.server) as connection:
-            assert await connection.fetch_value("SELECT 1") == 1
-        assert time.monotonic() - began < 3.0
-    finally:
-        await copy.remove()
-
-
 async def test_production_options_give_a_durable_row_based_log_with_gtids(server: LocalServer) -> None:
     async with await Connection.open(server.server) as connection:
         variables = dict(await connection.fetch_all("SHOW GLOBAL VARIABLES"))
