@@ -122,11 +122,28 @@ class Applier:
         keys = await self._stage(connection, keys)
         if gone is not None:
             vanished = await self._keys(connection, statements.not_staged(self.pair, keys))
-            left = {key for key in vanished if key not in gone}
+            left = await self._leave(connection, {key for key in vanished if key not in gone})
             keys = [key for key in keys if key not in left]
         if keys:
             for statement in statements.rewrite(self.pair, keys):
                 await connection.execute(statement)
+        return left
+
+    async def _leave(self, connection: Connection, left: set[Key]) -> set[Key]:
+        """Return the rows that must wait when these stay: those that have their values now, and so on.
+
+        The rows that wait are staged no longer.
+        """
+        fresh = left
+        while fresh:
+            blocked: set[Key] = set()
+            for index in statements.other_uniques(self.pair):
+                sql = statements.blocked(self.pair, index, sorted(fresh))
+                blocked.update(await self._keys(connection, sql))
+            fresh = blocked - left
+            if fresh:
+                await connection.execute(statements.unstage(self.pair, sorted(fresh)))
+            left = left | fresh
         return left
 
     async def _stage(self, connection: Connection, keys: Sequence[Key]) -> Sequence[Key]:
@@ -145,6 +162,27 @@ class Applier:
                 break
             keys = sorted(met.union(keys))
         return keys
+
+    async def copy(self, connection: Connection, low: Key | None, high: Key | None) -> None:
+        """Copy a range inside the caller's transaction, together with rows that stand in its way.
+
+        Nobody else may write to the target meanwhile, but other copies.
+        """
+        others: set[Key] = set()
+        for _ in range(STAGE_ROUNDS):
+            for statement in statements.stage_range(self.pair, low, high, sorted(others)):
+                await connection.execute(statement)
+            met: set[Key] = set()
+            for index in statements.other_uniques(self.pair):
+                met.update(await self._keys(connection, statements.holders(self.pair, index)))
+            if met <= others:
+                break
+            others |= met
+        if not others:
+            await connection.execute(statements.insert_staged(self.pair))
+            return
+        for statement in statements.rewrite(self.pair, sorted(others)):
+            await connection.execute(statement)
 
     async def follow(self, connection: Connection, moves: Moves) -> None:
         """Give rows of the target the keys their source rows have now, inside the caller's transaction."""

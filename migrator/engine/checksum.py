@@ -125,7 +125,7 @@ class Checksum:
         key, follower = self._pair.key, self._follower
         with follower.recording() as explained:
             if self._staged:
-                for statement in statements.fill_stage(self._pair, low, high):
+                for statement in statements.stage_range(self._pair, low, high, []):
                     await connection.execute(statement)
             row = await connection.fetch_one(statements.digests(self._pair, low, high, staged=self._staged))
             assert row is not None

@@ -59,7 +59,8 @@ class Copier:
 
     async def _work(self) -> None:
         server = self._journal.server
-        session = Session(server, statements.session(server.flavor, self._zone))
+        setup = [*statements.session(server.flavor, self._zone), *self._follower.applier.setup]
+        session = Session(server, setup)
         try:
             while True:
                 budget = await self._throttle.permit()
@@ -121,7 +122,13 @@ class Copier:
                 connection = await session.get()
                 if lost and (rows := await self._copied(connection, sequence)) is not None:
                     return rows, 0.0
-                return await self._transaction(connection, region, sequence)
+                if not duplicates:
+                    return await self._transaction(connection, region, sequence, carefully=False)
+                await self._follower.pause_writing()
+                try:
+                    return await self._transaction(connection, region, sequence, carefully=True)
+                finally:
+                    self._follower.resume_writing()
             except ConnectionLost:
                 # The commit may have happened: `session.get` waits for the end of the former connection.
                 lost += 1
@@ -151,13 +158,19 @@ class Copier:
     def _may_be_passing(self, error: DatabaseError) -> bool:
         return error.errno == DUPLICATE and not self._pair.simple
 
-    async def _transaction(self, connection: Connection, region: Region, sequence: int) -> tuple[int, float]:
+    async def _transaction(
+        self, connection: Connection, region: Region, sequence: int, *, carefully: bool
+    ) -> tuple[int, float]:
         key = self._pair.key
         received = self._follower.received
         await connection.execute("START TRANSACTION")
         try:
             await self._journal.check(connection)
-            rows = await connection.execute(statements.copy_range(self._pair, region.low, region.high))
+            if carefully:
+                await self._follower.applier.copy(connection, region.low, region.high)
+                rows = await self._count(connection, region)
+            else:
+                rows = await connection.execute(statements.copy_range(self._pair, region.low, region.high))
             await connection.execute(
                 f"INSERT INTO {STATE}.chunk (id, seq, low_key, high_key, row_count) "
                 "VALUES (%s, %s, %s, %s, %s)",
@@ -176,6 +189,11 @@ class Copier:
             raise
         self._follower.fence.committed(received)
         return rows, time.monotonic() - started
+
+    async def _count(self, connection: Connection, region: Region) -> int:
+        target = self._pair.target.quoted
+        within = self._pair.key.within(target, region.low, region.high)
+        return int(await connection.fetch_value(f"SELECT COUNT(*) FROM {target} WHERE {within}"))
 
     async def _copied(self, connection: Connection, sequence: int) -> int | None:
         rows = await connection.fetch_value(

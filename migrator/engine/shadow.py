@@ -31,8 +31,8 @@ def names_beside(table: str, number: int) -> tuple[str, str]:
     suffixes = f"__hg{number}_new", f"__hg{number}_old"
     kept = table[: NAME_CHARACTERS_MAX - len(suffixes[0])]
     if kept + suffixes[0] <= table:
-        # Cut short it would sort before; '~' comes after every letter and digit.
-        kept = "~" + kept[:-1]
+        # Cut short it would sort before. '~' comes after every ASCII letter, U+FFFD after all others.
+        kept = ("~" if table < "~" else "\ufffd") + kept[:-1]
     return kept + suffixes[0], kept + suffixes[1]
 
 

@@ -158,6 +158,27 @@ def stage_keys(pair: Pair, keys: Sequence[Key]) -> list[str]:
     ]
 
 
+def stage_range(pair: Pair, low: Key | None, high: Key | None, more: Sequence[Key]) -> list[str]:
+    """Stage the rows of a range and some others, all of one moment."""
+    source = pair.source.quoted
+    condition = f"({pair.key.within(source, low, high)})"
+    if more:
+        condition += f" OR {pair.key.is_one_of(source, more)}"
+    return [
+        f"DELETE FROM {STAGE}",
+        f"INSERT INTO {STAGE} ({names(pair.shared)}) SELECT {names(pair.shared, source)} FROM {source} "
+        f"FORCE INDEX ({quote_name(pair.source_index)}) WHERE {condition}",
+    ]
+
+
+def insert_staged(pair: Pair) -> str:
+    """Insert the staged rows as new ones."""
+    return (
+        f"INSERT INTO {pair.target.quoted} ({names(pair.shared)}) "
+        f"SELECT {names(pair.shared, STAGE)} FROM {STAGE}"
+    )
+
+
 def other_uniques(pair: Pair) -> list[UniqueIndex]:
     """Return the target's unique indexes, besides the key, whose values the staged rows have."""
     shared = {name.lower() for name in pair.shared}
@@ -177,6 +198,21 @@ def holders(pair: Pair, index: UniqueIndex) -> str:
         f"SELECT {pair.key.select_list(target)} FROM {STAGE} JOIN {target} "
         f"FORCE INDEX ({quote_name(index.name)}) ON {same}"
     )
+
+
+def blocked(pair: Pair, index: UniqueIndex, keys: Sequence[Key]) -> str:
+    """Select the keys of staged rows whose values in a unique index these rows of the target have."""
+    target = pair.target.quoted
+    same = " AND ".join(f"{target}.{quote_name(c)} = {STAGE}.{quote_name(c)}" for c in index.columns)
+    return (
+        f"SELECT {pair.key.select_list(STAGE)} FROM {target} FORCE INDEX ({quote_name(pair.target_index)}) "
+        f"JOIN {STAGE} ON {same} WHERE {pair.key.is_one_of(target, keys)}"
+    )
+
+
+def unstage(pair: Pair, keys: Sequence[Key]) -> str:
+    """Take rows out of the session's table."""
+    return f"DELETE FROM {STAGE} WHERE {pair.key.is_one_of(STAGE, keys)}"
 
 
 def not_staged(pair: Pair, keys: Sequence[Key]) -> str:
@@ -199,7 +235,7 @@ def rewrite(pair: Pair, keys: Sequence[Key]) -> list[str]:
     if not pair.kept:
         return [
             delete_keys(pair, keys),
-            f"INSERT INTO {target} ({names(pair.shared)}) SELECT {names(pair.shared, STAGE)} FROM {STAGE}",
+            insert_staged(pair),
         ]
     keep = (*key.names, *pair.kept)
     columns = f"{names(pair.shared)}, {names(pair.kept)}"
@@ -213,16 +249,6 @@ def rewrite(pair: Pair, keys: Sequence[Key]) -> list[str]:
         f"INSERT INTO {target} ({names(pair.shared)}) SELECT {names(pair.shared, STAGE)} "
         f"FROM {STAGE} LEFT JOIN {KEEP} ON {key.equals(STAGE, KEEP)} "
         f"WHERE {KEEP}.{key.columns[0].quoted} IS NULL",
-    ]
-
-
-def fill_stage(pair: Pair, low: Key | None, high: Key | None) -> list[str]:
-    """Put a range of the source, converted by the server, into the session's table."""
-    source = pair.source.quoted
-    return [
-        f"DELETE FROM {STAGE}",
-        f"INSERT INTO {STAGE} ({names(pair.shared)}) SELECT {names(pair.shared, source)} FROM {source} "
-        f"FORCE INDEX ({quote_name(pair.source_index)}) WHERE {pair.key.within(source, low, high)}",
     ]
 
 

@@ -228,7 +228,8 @@ async def test_keys_read_from_the_log_are_those_the_server_selects(
                 # Columns of all kinds before and after the key must be skipped over.
                 await connection.execute(
                     f"CREATE TABLE t (a BLOB, e ENUM('x','y'), f FLOAT, b BIT(11), c CHAR(200), "
-                    f"k {column_type} NOT NULL, n INT AS (1) VIRTUAL, j JSON, ts TIME(4), s SET('p','q'), PRIMARY KEY (k))"
+                    f"k {column_type} NOT NULL, n INT AS (1) VIRTUAL, j JSON, ts TIME(4), s SET('p','q'), "
+                    "PRIMARY KEY (k))"
                 )
                 logged, selected = await keys_logged(server, connection, database, values)
                 assert logged == selected, column_type
@@ -258,10 +259,12 @@ async def keys_logged(
         [column.ordinal],
         ours="nobody",
     )
+    document = '{"a": [1, 2, {"b": "long long long"}]}'
     for number, value in enumerate(values):
         await connection.execute(
-            f"INSERT INTO t (a, e, f, b, c, k, j, ts, s) VALUES (REPEAT('z', {number * 300}), 'y', 1.5, b'101', "
-            f"'text', {value}, '{{\"a\": [1, 2, {{\"b\": \"long long long\"}}]}}', '12:13:14.5678', 'p,q')"
+            "INSERT INTO t (a, e, f, b, c, k, j, ts, s) "
+            f"VALUES (REPEAT('z', {number * 300}), 'y', 1.5, b'101', 'text', {value}, '{document}', "
+            "'12:13:14.5678', 'p,q')"
         )
     selected = {
         spec.from_row(each) for each in await connection.fetch_all(f"SELECT {spec.select_list('t')} FROM t")

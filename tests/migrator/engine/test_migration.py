@@ -101,7 +101,7 @@ async def test_a_new_unique_key_with_duplicates_fails_with_their_keys(
     target = await target_of(connection, database, INT.create(new=True, u_unique=True))
     operation = alter(server.server, database, target)
     try:
-        with pytest.raises(DataConflict, match="id 400 and 1900"):
+        with pytest.raises(DataConflict, match="id 17 and 400 and 1900"):
             await operation.prepare()
         assert operation.status().phase is Phase.FAILED
         await operation.cancel()
