@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from conf.settings import ControlSettings, Settings
 from control.api.app import make_app
 from control.errors import LAST_WORDS, REFUSED, StartRefused, reason
 from control.service import open_service
+from control.signals import until_told_to_end
 
 log = structlog.get_logger()
 
@@ -37,24 +37,7 @@ def run(config: str) -> int:
 
 
 async def _serve(settings: Settings) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    ending = False
-
-    def end() -> None:
-        # Once only: a second signal must not interrupt the orderly end.
-        nonlocal ending
-        if not ending:
-            ending = True
-            task.cancel()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, end)
-    try:
-        await _work(settings, listen(settings.control))
-    except asyncio.CancelledError:
-        if not ending:
-            raise
+    await until_told_to_end(_work(settings, listen(settings.control)))
     log.info("control.ended")
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Callable, Coroutine
 
 import typer
 
@@ -12,6 +10,7 @@ from conf.describe import describe
 from conf.logs import set_up
 from control.cli.context import context
 from control.cli.output import people
+from control.signals import until_told_to_end
 from control.supervisor import Supervisor
 
 
@@ -20,7 +19,7 @@ def serve(ctx: typer.Context) -> None:
     here = context(ctx)
     settings = here.settings
     set_up(settings.log_level, "supervisor")
-    run_until_signalled(Supervisor(settings, here.config).run)
+    asyncio.run(until_told_to_end(Supervisor(settings, here.config).run()))
 
 
 def demo(ctx: typer.Context) -> None:
@@ -30,7 +29,7 @@ def demo(ctx: typer.Context) -> None:
     here = context(ctx)
     settings = here.settings
     set_up("error", "demo")
-    run_until_signalled(lambda: show_demo(settings, here.config))
+    asyncio.run(until_told_to_end(show_demo(settings, here.config)))
 
 
 def check_config(ctx: typer.Context) -> None:
@@ -51,28 +50,3 @@ def check_config(ctx: typer.Context) -> None:
     people.print("The configuration is good.")
     if changed:
         here.output.table(changed, {"setting": "setting", "value": "value"})
-
-
-def run_until_signalled(work: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Run a coroutine function until it ends, or until SIGINT or SIGTERM cancels it, once."""
-
-    async def run() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        ending = False
-
-        def end() -> None:
-            nonlocal ending
-            if not ending:
-                ending = True
-                task.cancel()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, end)
-        try:
-            await work()
-        except asyncio.CancelledError:
-            if not ending:
-                raise
-
-    asyncio.run(run())
