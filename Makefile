@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 SERVER ?= mysql
 
 export HEADGATE_SERVERS_FLAVOR ?= $(SERVER)
+ifeq ($(SERVER),mariadb)
+demo: export HEADGATE_STATE ?= $(HOME)/.local/share/headgate-mariadb
+endif
 
 .PHONY: help demo demo-check test check format bench-proxy bench-migrator clean
 

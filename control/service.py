@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -242,11 +243,24 @@ def _operations(
 
 
 async def _local_host(settings: Settings, secrets: SecretsFile) -> LocalHost:
-    programs = await find_server(
-        Flavor(settings.servers.flavor), configured=settings.servers.program, fetch=settings.servers.fetch
-    )
+    flavor = Flavor(settings.servers.flavor)
+    _keep_flavor(settings.state_dir, flavor)
+    programs = await find_server(flavor, configured=settings.servers.program, fetch=settings.servers.fetch)
     admin = Account(ADMIN_USER, secrets.get(ADMIN_USER))
     return LocalHost(programs, settings.state_dir / "servers", default_cache(), admin)
+
+
+def _keep_flavor(state: Path, flavor: Flavor) -> None:
+    """Refuse a state folder whose servers are of the other flavour: their data cannot be read by this one."""
+    marker = state / "flavor"
+    if not marker.exists():
+        marker.write_text(flavor)
+    kept = marker.read_text()
+    if kept != flavor:
+        raise StartRefused(
+            f"the state folder {state} holds {kept} servers, and servers.flavor is {str(flavor)!r}: set "
+            f"HEADGATE_SERVERS_FLAVOR={kept}, or choose another folder with HEADGATE_STATE"
+        )
 
 
 async def _production(settings: ProductionSettings, host: LocalHost, secrets: SecretsFile) -> Production:

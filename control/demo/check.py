@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conf.load import load
+from conf.load import ENVIRONMENT_PREFIX, load
 from conf.logs import set_up
 from conf.settings import Settings
 from control.client import ApiRefused, Unreachable
@@ -385,6 +385,10 @@ def main() -> int:
     """Play the story in a folder of its own, which is removed at the end."""
     set_up("error", "demo")
     began = time.monotonic()
+    # The story has a state folder and ports of its own; only which server to use may be said from outside.
+    for variable in [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]:
+        if not variable.startswith(f"{ENVIRONMENT_PREFIX}SERVERS_"):
+            del os.environ[variable]
     with tempfile.TemporaryDirectory(prefix="headgate-check-") as folder:
         config = Path(folder) / "headgate.toml"
         config.write_text(

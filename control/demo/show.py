@@ -54,7 +54,7 @@ def _how_to_connect(stage: Stage) -> RenderableType:
         "Production, as applications see it (direct DDL is refused here):",
         f"  mysql -h {proxy.host} -P {proxy.port} -u {APPLICATION} -p{stage.password} {database}",
         "",
-        "In another terminal:",
+        f"In another terminal{_environment(stage.settings)}:",
         f"  {program} branch create {database} add-phone",
         f"  {program} deploy-request create {database} add-phone",
         f"  {program} deploy-request deploy {database} 1 --wait",
@@ -66,6 +66,18 @@ def _how_to_connect(stage: Stage) -> RenderableType:
         "",
     )
     return Text("\n".join(lines))
+
+
+def _environment(settings: Settings) -> str:
+    """Say which variables the other terminal needs, when the demo does not run with the defaults."""
+    usual = Settings()
+    variables = {
+        "HEADGATE_STATE": (settings.state, usual.state),
+        "HEADGATE_CONTROL_HOST": (settings.control.host, usual.control.host),
+        "HEADGATE_CONTROL_PORT": (settings.control.port, usual.control.port),
+    }
+    needed = " ".join(f"{name}={value}" for name, (value, default) in variables.items() if value != default)
+    return f" (first: export {needed})" if needed else ""
 
 
 def _status(stage: Stage, rate: float) -> RenderableType:
