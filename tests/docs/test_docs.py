@@ -14,6 +14,8 @@ from conf.settings import Settings
 from control.api.app import make_app
 from control.cli.main import app
 from control.service import Service
+from router.accounts import MIGRATOR_GLOBAL_RIGHTS, TRAFFIC_RIGHTS
+from router.model import Flavor
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -170,6 +172,13 @@ def test_every_setting_event_module_and_variable_that_is_named_exists(page: Path
     variables = {"HEADGATE_" + name.upper().replace(".", "_") for name in known} | OTHER_VARIABLES
     for name in re.findall(r"HEADGATE_[A-Z_]*[A-Z]", text):
         assert name in variables, name
+
+
+def test_the_accounts_to_create_have_the_rights_that_headgate_gives_its_own() -> None:
+    text = " ".join((ROOT / "docs" / "production.md").read_text().split())
+    assert text.count(f"GRANT {TRAFFIC_RIGHTS} ON `shop`.* TO 'headgate_proxy'@'%'") == len(Flavor)
+    for flavor in Flavor:
+        assert f"GRANT {MIGRATOR_GLOBAL_RIGHTS[flavor]} ON *.* TO 'headgate_migrator'@'%'" in text
 
 
 # -- links and form ----------------------------------------------------------------------------------------
