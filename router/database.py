@@ -73,7 +73,8 @@ class Connection:
                     charset="utf8mb4",
                     use_unicode=decode,
                     autocommit=True,
-                    connect_timeout=timeout_s,
+                    # Its own time-out is asyncio.wait_for, which before Python 3.12 may lose a cancellation.
+                    connect_timeout=None,
                 )
         except TimeoutError:
             raise ConnectionLost(
@@ -132,7 +133,8 @@ class Connection:
         """Say goodbye to the server and close."""
         if not self.closed:
             with contextlib.suppress(pymysql.err.Error, OSError, RuntimeError, TimeoutError):
-                await asyncio.wait_for(self._raw.ensure_closed(), 2.0)
+                async with asyncio.timeout(2.0):
+                    await self._raw.ensure_closed()
             self.abort()
 
     def abort(self) -> None:

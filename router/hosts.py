@@ -66,7 +66,12 @@ class LocalHost:
                 )
             local = self._local(name)
             if local.pid is None:
-                await local.start()
+                try:
+                    await local.start()
+                except asyncio.CancelledError:
+                    # MariaDB can miss a SIGTERM while it starts, and would be waited for in vain.
+                    local.kill()
+                    raise
                 log.info("server.started", name=name, pid=local.pid)
             elif not await local.running():
                 await local.start()

@@ -131,9 +131,15 @@ class BranchStore:
         self._engine = engine
 
     async def prepare(self) -> None:
-        """Create the tables that are missing."""
-        async with self._engine.begin() as connection:
-            await connection.run_sync(metadata.create_all)
+        """Create the tables that are missing. Raises OSError when the database cannot be used."""
+        try:
+            async with self._engine.begin() as connection:
+                await connection.run_sync(metadata.create_all)
+        except sa.exc.DatabaseError as error:
+            raise OSError(
+                f"the state database {self._engine.url.database} cannot be used ({error.orig}): restore it "
+                "from a backup, or choose another state folder with HEADGATE_STATE"
+            ) from error
 
     async def branches(self, database: str) -> Sequence[BranchRecord]:
         """Return the branches of a database, oldest first."""

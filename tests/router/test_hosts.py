@@ -15,7 +15,7 @@ from router.errors import ServerFailed
 from router.hosts import LocalHost
 from router.model import Flavor, Server
 from router.servers.programs import default_cache, find_server
-from tests.support.servers import ADMIN, remove_servers
+from tests.support.servers import ADMIN, remove_servers, until
 
 
 @pytest.fixture
@@ -128,3 +128,14 @@ async def refused(host: LocalHost, name: str) -> None:
     await asyncio.sleep(0)
     with pytest.raises(ServerFailed, match="Headgate is stopping"):
         await host.wake(name)
+
+
+@pytest.mark.parametrize("host", list(Flavor), ids=str, indirect=True)
+async def test_a_start_that_is_cancelled_leaves_no_process_and_the_next_one_works(host: LocalHost) -> None:
+    waking = asyncio.ensure_future(host.wake("a"))
+    await until(lambda: host.exists("a") and pid(host, "a") is not None)
+    waking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waking
+    await until(lambda: pid(host, "a") is None)
+    assert await asked(await host.wake("a"), "SELECT 1") == 1

@@ -1,0 +1,150 @@
+"""I run a whole Headgate as a person does, kill parts of it, and look at what is left of it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pymysql
+
+from router.model import Flavor
+from tests.support.servers import free_port, remove_servers, wait_until
+
+COMMAND = (sys.executable, "-c", "from control.cli import main; main()")
+START_S = 60.0
+END_S = 30.0
+
+
+class Headgate:
+    """One state folder and the processes that belong to it: all that were started with its environment."""
+
+    def __init__(self, folder: Path, flavor: Flavor = Flavor.MARIADB, **environment: str) -> None:
+        self.state = folder / "state"
+        self.proxy_port, self.control_port = free_port(), free_port()
+        self.log = folder / "serve.log"
+        self.process: subprocess.Popen[bytes] | None = None
+        self._environment = {
+            "HEADGATE_STATE": str(self.state),
+            "HEADGATE_PROXY_PORT": str(self.proxy_port),
+            "HEADGATE_CONTROL_PORT": str(self.control_port),
+            "HEADGATE_SERVERS_FLAVOR": str(flavor),
+            "COLUMNS": "400",
+            **environment,
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def environment(self, changes: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment of everything that belongs to this Headgate."""
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("HEADGATE_")}
+        return {**inherited, **self._environment, **(changes or {})}
+
+    def start(self) -> None:
+        """Start `headgate serve` in a process group of its own, as a shell does."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*COMMAND, "serve"],
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+
+    def run(self, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [*COMMAND, *words],
+            env=self.environment(changes),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=START_S,
+        )
+
+    def is_ready(self) -> bool:
+        """Whether clients can be served."""
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", self.control_port, timeout=10)
+            with contextlib.closing(connection):
+                connection.request("GET", "/readyz")
+                return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def until_ready(self) -> None:
+        """Wait until clients can be served."""
+        wait_until(self.is_ready, timeout_s=START_S)
+
+    def pids(self, *words: str) -> list[int]:
+        """The running processes that belong to this Headgate, those with all `words` in their command."""
+        mark = f"HEADGATE_STATE={self.state}".encode()
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark not in (entry / "environ").read_bytes().split(b"\0"):
+                    continue
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                ended = (entry / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            except OSError:
+                continue
+            if not ended and all(word in command for word in words):
+                found.append(int(entry.name))
+        return sorted(found)
+
+    def pid(self, *words: str) -> int:
+        """The one running process with these words in its command."""
+        (found,) = self.pids(*words)
+        return found
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C and return the exit status."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(END_S)
+
+    def ends(self) -> None:
+        """Wait until nothing of this Headgate runs."""
+        wait_until(lambda: not self.pids(), timeout_s=END_S)
+
+    def connect(self, user: str, password: str) -> pymysql.Connection:
+        """Log in to the proxy."""
+        return pymysql.connect(
+            host="127.0.0.1",
+            port=self.proxy_port,
+            user=user,
+            password=password,
+            database="shop",
+            autocommit=True,
+        )
+
+
+@contextlib.contextmanager
+def headgate_in(folder: Path, flavor: Flavor = Flavor.MARIADB, **environment: str) -> Iterator[Headgate]:
+    """A Headgate, not yet started; whatever is left of it at the end is killed."""
+    headgate = Headgate(folder, flavor, **environment)
+    try:
+        yield headgate
+    finally:
+        for pid in headgate.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if headgate.process is not None:
+            headgate.process.wait(END_S)
+        headgate.ends()
+        remove_servers(folder)
+
+
+def rows(connection: pymysql.Connection, sql: str) -> list[tuple[object, ...]]:
+    """Run a statement and return its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
