@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import time
 from collections.abc import Callable
 
 from migrator.engine.events import EventReader
@@ -52,14 +51,11 @@ class BinlogStream:
     ) -> None:
         self._server, self._reader = server, reader
         self._on_progress, self._may_read = on_progress, may_read
-        self.heard_at_s = time.monotonic()
-        self.thread_id = 0
 
     async def run(self) -> None:
         """Follow the log; returns only by an exception."""
         start = self._reader.received
         link = await _Link.open(self._server)
-        self.thread_id = link.thread_id
         try:
             await link.ask(*_setup(self._server.flavor))
             argument = start.offset.to_bytes(4, "little") + bytes(2) + _server_id(link.thread_id)
@@ -82,7 +78,6 @@ class BinlogStream:
         while True:
             await self._may_read.wait()
             packets = await link.packets(SILENCE_S)
-            self.heard_at_s = time.monotonic()
             try:
                 for payload in packets:
                     if payload[0] != 0:

@@ -211,6 +211,9 @@ class CutOverAttempt:
             await lock.execute("COMMIT")
         except BaseException as error:
             follower.give_back(keys, moves)
+            # UNLOCK TABLES would commit what was written of them.
+            with suppress(DatabaseError):
+                await lock.execute("ROLLBACK")
             if isinstance(error, DatabaseError):
                 raise NotNow(f"the last rows of {swap.live} could not be written: {error}") from error
             raise

@@ -102,7 +102,6 @@ class EventReader:
         self.moves = Moves()
         self.count = 0
         self.checksum: bool | None = None
-        self.timestamp = 0
         self._boundary = start
         self._schema, self._table = schema, table
         self._name = (schema.encode(), table.encode())
@@ -144,7 +143,6 @@ class EventReader:
             return
         if log_pos and not flags & ARTIFICIAL:
             self._advance(log_pos)
-            self.timestamp = int.from_bytes(event[:4], "little")
         try:
             self._event(type_, body)
         except (IndexError, zlib.error, zstandard.ZstdError) as error:

@@ -203,8 +203,10 @@ class Follower:
             self.give_back(left.conflicting | left.vanished, Moves())
             if left.conflicting:
                 await self._count_conflict(left.conflicting)
-            if left.conflicting or left.vanished:
+            if left.conflicting or (left.vanished and not self.pair.simple):
                 return
+            # Rows that vanished just now are no reason to start further back: what removed them is still to
+            # be received, and tells of them again.
         self._conflicts = 0
         self._savable = position
 

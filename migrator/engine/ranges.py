@@ -88,10 +88,6 @@ class Ranges:
         region.mark = None
         self._merge()
 
-    def withdraw(self, region: Region) -> None:
-        """A range's copy was rolled back: it is a gap again, and its next copy will see every change."""
-        self._regions.remove(region)
-
     def take_dirty(self) -> set[Key]:
         """Hand out the dirty keys; keys that change from now on belong to the next call."""
         taken, self.dirty = self.dirty, set()

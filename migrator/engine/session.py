@@ -11,7 +11,6 @@ from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Server
 
-NO_SUCH_THREAD = 1094
 GONE_TIMEOUT_S = 30.0
 GONE_POLL_S = 0.02
 # Lock wait time-out, deadlock, NOWAIT refused, statement killed: the transaction is over and may be repeated.
@@ -49,20 +48,11 @@ class Session:
         self._connection, self._opened_s = connection, time.monotonic()
         return connection
 
-    def more_setup(self, *statements: str) -> None:
-        """Add statements for the next opening."""
-        self._setup.extend(statements)
-
     async def close(self) -> None:
         """Say goodbye, if connected."""
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
-
-    def abort(self) -> None:
-        """Drop the connection without a word."""
-        if self._connection is not None:
-            self._connection.abort()
 
     async def _await_end_of(self, thread: int, connection: Connection) -> None:
         # Thread numbers start anew with the server: after a restart this one may be anybody's.

@@ -18,6 +18,7 @@ from router.model import Server
 
 KeyOf = Callable[[int], tuple[Any, ...]]
 WRITERS = 3
+DEADLOCK = 1213
 DROPPED_DEFAULT = 5
 
 
@@ -120,6 +121,8 @@ class Ledger:
                 try:
                     await self._one(connection, dice, number, mine)
                 except DatabaseError as error:
+                    if error.errno == DEADLOCK and self.table.unique:
+                        continue  # with a neighbour on the unique index: nothing was written
                     self.errors.append(error)
                     if connection.closed:
                         raise

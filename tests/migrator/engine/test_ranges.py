@@ -42,15 +42,6 @@ def test_islands_copied_before_a_restart_are_kept_and_gaps_are_found() -> None:
     assert ranges.gap() is None
 
 
-def test_a_copy_that_was_rolled_back_is_a_gap_again() -> None:
-    ranges = Ranges()
-    region = ranges.open(None, 10, START)
-    ranges.changed([3])
-    ranges.withdraw(region)
-    assert ranges.gap() == (None, None)
-    assert ranges.pending_count == 0
-
-
 @given(st.data())
 def test_every_change_after_a_ranges_opening_becomes_dirty(data: st.DataObject) -> None:
     """A model of the whole protocol: keys 0 to 30, any interleaving of opening, closing and changes."""

@@ -36,7 +36,7 @@ async def carry(orders: Orders) -> None:
     await operation.prepare()
     await operation.cut_over()
     # Long enough for a flush and a saved position of the way back.
-    await asyncio.sleep(1.6)
+    await asyncio.sleep(2.5)
     if orders.revert:
         await operation.revert()
     await operation.close()
