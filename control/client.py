@@ -47,6 +47,10 @@ class Client:
             trust_env=False,
         )
 
+    def close(self) -> None:
+        """Close the connections to the API."""
+        self._http.close()
+
     def ready(self) -> bool:
         """Whether clients of the proxy can be served now."""
         try:

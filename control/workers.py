@@ -48,11 +48,15 @@ Wake = Callable[[str], Awaitable[Server]]
 
 @dataclass(eq=False, slots=True)
 class _Worker:
-    """One connected worker; `closed_gates` are those it has said it shut."""
+    """One connected worker; `closed_gates` are those it has said it shut.
+
+    It `serves` from its first report after it took routes: by then its port is open.
+    """
 
     writer: asyncio.StreamWriter
     number: int = 0
     routes: int = 0
+    serves: bool = False
     closed_gates: set[int] = field(default_factory=set)
 
     def send(self, message: ToWorker) -> None:
@@ -81,8 +85,8 @@ class Workers:
 
     @property
     def connected(self) -> int:
-        """How many workers are connected and know where to send clients."""
-        return sum(1 for worker in self._workers if worker.routes)
+        """How many workers are connected and serve clients."""
+        return sum(1 for worker in self._workers if worker.serves)
 
     def connections(self, database: str, branch: str) -> int:
         """How many clients a branch has now, over all workers."""
@@ -204,6 +208,7 @@ class Workers:
                 worker.routes = message.version
                 self._note_answer()
             case Stats():
+                worker.serves = worker.routes > 0
                 self.traffic.record(id(worker), message.branches)
             case GateClosed():
                 worker.closed_gates.add(message.id)

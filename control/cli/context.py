@@ -30,6 +30,7 @@ class Context:
     config: str
     output: Output
     _settings: Settings | None = None
+    _client: Client | None = None
 
     @property
     def settings(self) -> Settings:
@@ -41,7 +42,14 @@ class Context:
     @property
     def client(self) -> Client:
         """A client of the API."""
-        return Client(self.settings)
+        if self._client is None:
+            self._client = Client(self.settings)
+        return self._client
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        if self._client is not None:
+            self._client.close()
 
 
 def context(ctx: typer.Context) -> Context:

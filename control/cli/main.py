@@ -44,7 +44,8 @@ def options(
     ] = Format.HUMAN,
 ) -> None:
     """Take the options that stand before the sub-command."""
-    ctx.obj = make_context(config, output)
+    made = ctx.obj = make_context(config, output)
+    ctx.call_on_close(made.close)
 
 
 def main() -> None:

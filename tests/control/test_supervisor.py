@@ -259,7 +259,7 @@ async def test_a_production_server_that_refuses_or_is_of_the_other_family_is_nam
     is_refused(
         headgate,
         "set servers.flavor to 'mariadb'",
-        **{**settings, "HEADGATE_SERVERS_FLAVOR": "mysql"},
+        **{**settings, "HEADGATE_SERVERS_FLAVOR": "mysql", "HEADGATE_STATE": f"{headgate.state}-other"},
     )
     is_refused(headgate, "/nowhere.sock", **{**settings, "HEADGATE_PRODUCTION_SOCKET": "/nowhere.sock"})
 

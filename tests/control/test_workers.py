@@ -41,6 +41,7 @@ class FakeWorker:
     def answer(self, message: channel.ToWorker) -> None:
         if isinstance(message, channel.Routes):
             self.send(channel.RoutesTaken(message.version))
+            self.send(channel.Stats(0.0, []))
         elif isinstance(message, channel.GateClose):
             self.send(channel.GateClosed(message.id, 0))
 
@@ -142,8 +143,10 @@ async def test_a_worker_that_comes_late_gets_the_routes_of_now(desk: Desk) -> No
     assert [user.name for user in routes.users] == ["app"]
 
 
-async def test_a_worker_is_connected_once_it_has_said_that_it_has_its_routes(desk: Desk) -> None:
+async def test_a_worker_counts_from_its_first_report_after_it_took_its_routes(desk: Desk) -> None:
     slow = await desk.join(willing=False)
+    slow.send(channel.Stats(0.0, [channel.BranchStats("shop", "main", 1, 0, 0, {})]))
+    await until(lambda: desk.workers.connections("shop", "main") == 1)
     assert desk.workers.connected == 0
     slow.answer(await slow.one(channel.Routes))
     await until(lambda: desk.workers.connected == 1)

@@ -124,6 +124,7 @@ class Headgate:
             password=password,
             database="shop",
             autocommit=True,
+            ssl_disabled=True,
         )
 
 

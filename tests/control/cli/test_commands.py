@@ -1,0 +1,233 @@
+"""Every command against a running Headgate, as people and programs use it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control.cli import main
+from tests.support.headgate import Headgate, headgate_in, rows
+
+
+@pytest.fixture(scope="module")
+def headgate(server_folder: Path) -> Iterator[Headgate]:
+    """One Headgate that runs for all of these tests."""
+    with headgate_in(server_folder / "cli") as headgate:
+        headgate.start()
+        headgate.until_ready()
+        yield headgate
+        assert headgate.interrupt() == 0
+        assert headgate.pids() == []
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(headgate: Headgate, *words: str, **changes: str) -> Done:
+    """Run a command in this process, which saves its start."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        for key in [key for key in os.environ if key.startswith("HEADGATE_")]:
+            patch.delenv(key)
+        for key, value in headgate.environment(changes).items():
+            patch.setenv(key, value)
+        patch.setattr(sys, "argv", ["headgate", *words])
+        patch.setattr(sys, "stdin", io.StringIO())
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main()
+            except SystemExit as end:
+                return Done(int(end.code or 0), out.getvalue(), err.getvalue())
+    raise AssertionError("a command ends with an exit status")
+
+
+def said(headgate: Headgate, *words: str) -> str:
+    """Run a command that must succeed and return what it printed."""
+    done = run(headgate, *words)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def data(headgate: Headgate, *words: str) -> Any:
+    """Run a command that must succeed and return what it printed for programs."""
+    return json.loads(said(headgate, "--format", "json", *words))
+
+
+def refused(headgate: Headgate, *words: str, status: int = 1, **changes: str) -> str:
+    """Run a command that must be refused and return its one sentence."""
+    done = run(headgate, *words, **changes)
+    assert done.returncode == status, (done.stdout, done.stderr)
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    return done.stderr
+
+
+def run_on(headgate: Headgate, password: Any, *statements: str) -> None:
+    with headgate.connect(password["username"], password["plain_text"]) as client:
+        for statement in statements:
+            rows(client, statement)
+
+
+def test_a_change_from_branch_to_production_and_back_by_commands(headgate: Headgate) -> None:
+    started = headgate.run("branch", "create", "shop", "add-coupons")
+    assert started.returncode == 0, started.stderr
+    made = started.stdout
+    assert "Branch add-coupons is ready" in made
+    command = re.search(r"mysql -h 127\.0\.0\.1 -P (\d+) -u (\w+) -p(\w+) shop", made)
+    assert command
+    assert int(command[1]) == headgate.proxy_port
+    with headgate.connect(command[2], command[3]) as developer:
+        rows(developer, "CREATE TABLE coupons (code VARCHAR(20) PRIMARY KEY)")
+    assert "The branch is as it was made." not in said(headgate, "branch", "diff", "shop", "add-coupons")
+    assert "coupons" in said(headgate, "branch", "schema", "shop", "add-coupons")
+    assert "The branch has no tables." in said(headgate, "branch", "schema", "shop", "main")
+    assert "add-coupons" in said(headgate, "branch", "list", "shop")
+    assert "add-coupons" in said(headgate, "branch", "show", "shop", "add-coupons")
+
+    created = said(headgate, "deploy-request", "create", "shop", "add-coupons", "--notes", "for spring")
+    assert "coupons" in created
+    assert "1" in said(headgate, "deploy-request", "list", "shop")
+    assert "add-coupons" in said(headgate, "deploy-request", "show", "shop", "1")
+    assert "coupons" in said(headgate, "deploy-request", "diff", "shop", "1")
+    assert "headgate deploy-request revert shop 1" in said(
+        headgate, "deploy-request", "deploy", "shop", "1", "--wait"
+    )
+    assert "coupons" in said(headgate, "branch", "schema", "shop", "main")
+    assert "reverted" in said(headgate, "deploy-request", "revert", "shop", "1")
+    assert "The branch has no tables." in said(headgate, "branch", "schema", "shop", "main")
+    history = said(headgate, "deploy-request", "history", "shop", "1")
+    assert "complete_revert" in history
+    assert "is deleted" in said(headgate, "branch", "delete", "shop", "add-coupons", "--force")
+
+
+def test_programs_get_json_from_every_command(headgate: Headgate) -> None:
+    assert data(headgate, "database", "list")[0]["name"] == "shop"
+    assert data(headgate, "database", "show", "shop")[0]["default_branch"] == "main"
+    branch = data(headgate, "branch", "create", "shop", "json")
+    assert branch["command"].startswith("mysql -h ")
+    run_on(headgate, branch["password"], "CREATE TABLE json_table (id INT PRIMARY KEY)")
+    assert {one["name"] for one in data(headgate, "branch", "list", "shop")} >= {"main", "json"}
+    assert data(headgate, "branch", "show", "shop", "json")[0]["name"] == "json"
+    assert [one["name"] for one in data(headgate, "branch", "diff", "shop", "json")] == ["json_table"]
+    assert [one["name"] for one in data(headgate, "branch", "schema", "shop", "json")] == ["json_table"]
+    created = data(headgate, "deploy-request", "create", "shop", "json", "--disable-auto-apply")
+    number = str(created["number"])
+    assert str(data(headgate, "deploy-request", "list", "shop")[0]["number"]) == number
+    assert str(data(headgate, "deploy-request", "show", "shop", number)["number"]) == number
+    assert data(headgate, "deploy-request", "diff", "shop", number)[0]["name"] == "json_table"
+    waiting = data(headgate, "deploy-request", "deploy", "shop", number, "--wait")
+    assert waiting["deployment_state"] == "pending_cutover"
+    applied = data(headgate, "deploy-request", "apply", "shop", number, "--wait")
+    assert applied["deployment_state"] == "complete_pending_revert"
+    assert data(headgate, "deploy-request", "history", "shop", number)[0]["after"] == "ready"
+    assert data(headgate, "deploy-request", "skip-revert", "shop", number)["number"] == created["number"]
+    password = data(headgate, "password", "create", "shop", "json", "ci")
+    assert password["plain_text"].startswith("hg_pw_")
+    listed = data(headgate, "password", "list", "shop", "json")
+    assert {one["name"] for one in listed} == {"ci", "created with branch"}
+    assert all(one["plain_text"] is None for one in listed)
+    deleted = data(headgate, "password", "delete", "shop", "json", password["id"])
+    assert deleted == {"id": password["id"], "deleted": True}
+    assert data(headgate, "branch", "delete", "shop", "json", "--force") == {"name": "json", "deleted": True}
+    assert isinstance(data(headgate, "check-config"), list)
+
+
+def test_a_deploy_can_be_cancelled_and_a_request_closed(headgate: Headgate) -> None:
+    branch = data(headgate, "branch", "create", "shop", "cancelled")
+    run_on(headgate, branch["password"], "CREATE TABLE never (id INT PRIMARY KEY)")
+    created = data(headgate, "deploy-request", "create", "shop", "cancelled", "--disable-auto-apply")
+    number = str(created["number"])
+    said(headgate, "deploy-request", "deploy", "shop", number, "--wait")
+    cancelled = data(headgate, "deploy-request", "cancel", "shop", number, "--wait")
+    assert cancelled["deployment_state"] == "complete_cancel"
+    assert "is closed" in said(headgate, "deploy-request", "close", "shop", number)
+    assert "is closed" in refused(headgate, "deploy-request", "deploy", "shop", number)
+
+
+def test_passwords_are_shown_once_and_let_in_until_deleted(headgate: Headgate) -> None:
+    made = data(headgate, "password", "create", "shop", "main", "--username", "reader", "--all-branches")
+    with headgate.connect("reader", made["plain_text"]) as client:
+        assert rows(client, "SELECT 1") == [(1,)]
+    listed = said(headgate, "password", "list", "shop", "main")
+    assert "reader" in listed
+    assert made["plain_text"] not in listed
+    assert "is deleted" in said(headgate, "password", "delete", "shop", "main", made["id"])
+    with pytest.raises(Exception, match="1045"):
+        headgate.connect("reader", made["plain_text"])
+
+
+def test_what_is_refused_ends_with_1_and_a_sentence(headgate: Headgate) -> None:
+    assert "no branch 'mian'" in refused(headgate, "branch", "show", "shop", "mian")
+    assert "no database 'blog'" in refused(headgate, "branch", "list", "blog")
+    assert "no deploy request 99" in refused(headgate, "deploy-request", "show", "shop", "99")
+    assert "cannot be the name" in refused(headgate, "branch", "create", "shop", "a/b")
+    for verb in (["show"], ["diff"], ["schema"], ["delete", "--force"]):
+        assert "cannot be the name" in refused(headgate, "branch", *verb, "shop", "a/b")
+    assert "already has a branch" in refused(headgate, "branch", "create", "shop", "main")
+    assert "cannot be deleted" in refused(headgate, "branch", "delete", "shop", "main", "--force")
+    assert "into itself" in refused(headgate, "deploy-request", "create", "shop", "main")
+    assert "has no password" in refused(headgate, "password", "delete", "shop", "main", "none")
+    assert "service token" in refused(headgate, "branch", "list", "shop", HEADGATE_TOKEN="wrong")
+
+
+def test_deleting_a_branch_is_asked_about_first(headgate: Headgate) -> None:
+    data(headgate, "branch", "create", "shop", "precious")
+    asked = run(headgate, "branch", "delete", "shop", "precious")
+    assert asked.returncode == 1
+    assert "Delete branch precious of shop" in asked.stdout + asked.stderr
+    assert "precious" in said(headgate, "branch", "list", "shop")
+
+
+def test_without_a_headgate_the_way_to_start_one_is_told(headgate: Headgate) -> None:
+    message = refused(headgate, "branch", "list", "shop", status=2, HEADGATE_URL="http://127.0.0.1:1")
+    assert "headgate serve" in message
+    assert "HEADGATE_URL" in message
+
+
+def test_what_answers_but_is_no_headgate_is_told(headgate: Headgate) -> None:
+    url = f"http://127.0.0.1:{headgate.proxy_port}"
+    done = run(headgate, "branch", "list", "shop", HEADGATE_URL=url)
+    assert done.returncode in (1, 2)
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_mistakes_in_the_settings_end_any_command_with_2(headgate: Headgate) -> None:
+    assert "HEADGATE_PROXY_WORKERS: 'x'" in refused(
+        headgate, "branch", "list", "shop", status=2, HEADGATE_PROXY_WORKERS="x"
+    )
+    assert "no configuration file" in refused(headgate, "--config", "/nowhere.toml", "check-config", status=2)
+
+
+def test_the_settings_are_checked_and_those_that_differ_shown_without_secrets(headgate: Headgate) -> None:
+    done = run(headgate, "check-config", HEADGATE_PRODUCTION_PROXY_PASSWORD="s3cret")
+    assert done.returncode == 0
+    assert "The configuration is good." in done.stdout
+    assert "proxy.port" in done.stdout
+    assert "s3cret" not in done.stdout
+
+
+def test_every_command_explains_itself(headgate: Headgate) -> None:
+    top = said(headgate, "--help")
+    for group in ("database", "branch", "deploy-request", "password"):
+        assert group in top
+        assert said(headgate, group, "--help")
+    assert headgate.run("nonsense").returncode == 2
