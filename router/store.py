@@ -17,6 +17,9 @@ from router.model import User
 
 metadata = sa.MetaData()
 
+FORMAT = 1
+"""What the tables of the state database look like; counts up whenever a released one changes."""
+
 
 class Moment(sa.types.TypeDecorator[datetime]):
     """A point in time, stored as RFC 3339 text in UTC, so that every database keeps its zone."""
@@ -48,6 +51,8 @@ branches = sa.Table(
     sa.Column("updated_at", Moment, nullable=False),
     sa.UniqueConstraint("database", "name"),
 )
+
+formats = sa.Table("state_format", metadata, sa.Column("format", sa.Integer, primary_key=True))
 
 passwords = sa.Table(
     "passwords",
@@ -134,12 +139,22 @@ class BranchStore:
         """Create the tables that are missing. Raises OSError when the database cannot be used."""
         try:
             async with self._engine.begin() as connection:
+                new = not await connection.run_sync(lambda sync: sa.inspect(sync).has_table(branches.name))
                 await connection.run_sync(metadata.create_all)
+                if new:
+                    await connection.execute(formats.insert().values(format=FORMAT))
+                found = await connection.scalar(sa.select(formats.c.format))
         except sa.exc.DatabaseError as error:
             raise OSError(
                 f"the state database {self._engine.url.database} cannot be used ({error.orig}): restore it "
                 "from a backup, or choose another state folder with HEADGATE_STATE"
             ) from error
+        if found != FORMAT:
+            raise OSError(
+                f"the state database {self._engine.url.database} has format {found or 0}, and this Headgate "
+                f"reads format {FORMAT}: run the Headgate it was made with, or choose another state folder "
+                "with HEADGATE_STATE"
+            )
 
     async def branches(self, database: str) -> Sequence[BranchRecord]:
         """Return the branches of a database, oldest first."""

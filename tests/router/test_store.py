@@ -151,3 +151,14 @@ async def test_deleting_a_password_says_whether_there_was_one(store: BranchStore
     assert await store.delete_password("shop", record.id)
     assert not await store.delete_password("shop", record.id)
     assert await store.passwords("shop") == []
+
+
+async def test_a_state_database_of_another_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    engine = open_state(tmp_path / "state.db")
+    await BranchStore(engine).prepare()
+    await BranchStore(engine).prepare()
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE state_format SET format = 99")
+    with pytest.raises(OSError, match=r"has format 99.*HEADGATE_STATE"):
+        await BranchStore(engine).prepare()
+    await engine.dispose()
