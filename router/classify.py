@@ -54,7 +54,6 @@ _PLAIN: Final[dict[str, Kind]] = {
         Kind.WRITE: "INSERT REPLACE UPDATE DELETE",
         Kind.TRANSACTION: "COMMIT ROLLBACK SAVEPOINT RELEASE XA",
         Kind.SESSION: "USE GET SIGNAL RESIGNAL",
-        Kind.CALL: "CALL",
         Kind.PREPARED: "DEALLOCATE",
         Kind.DDL: "ALTER RENAME TRUNCATE",
         Kind.ADMIN: "GRANT REVOKE ANALYZE OPTIMIZE REPAIR CHECK CACHE FLUSH RESET CHANGE STOP CLONE SHUTDOWN "
@@ -88,7 +87,41 @@ _PREPARE = re.compile(
     rb"[ \t\n\r]*+PREPARE[ \t\n\r]++(?:\w++|`[^`]++`)[ \t\n\r]++FROM[ \t\n\r]*+['\"]([^'\"\\]*+)",
     re.IGNORECASE,
 )
-_PASSWORD = re.compile(rb"(?<![\w$@.`'\"])password(?![\w$])", re.IGNORECASE)
+# A digit may stand in front of each of these words: that of a version comment.
+_PASSWORD = re.compile(rb"(?<![A-Za-z_$@.`'\"])password(?![\w$])", re.IGNORECASE)
+
+# What may stand anywhere in a list of assignments: the server's own variables (`@@global` directly behind `=`
+# is only read), and session variables that keep writes out of the binary log or change how they are written
+# there, so that a schema change under way would miss them.
+_REACHES_FURTHER = re.compile(
+    rb"(?<![A-Za-z_$@.`'\"])(?:global|persist|persist_only)(?![\w$])"
+    rb"|(?<!=)(?<!= )@@[\x00-\x20]*+(?:global|persist|persist_only)(?![\w$])"
+    rb"|(?<![A-Za-z_$])(?:sql_log_bin|binlog_format|binlog_row_image)(?![\w$])",
+    re.IGNORECASE,
+)
+
+# A name of plain ASCII, for servers compare names of routines without regard to accents.
+_GAP = rb"(?:[ \t\n\r\v\f]|/\*(?!M?!).*?\*/|(?:#|--(?=[\x00-\x20]))[^\n]*\n)*+"
+_NAME = rb"(?:[\w$]++(?![\x80-\xff])|`[^`\x80-\xff]++`|\"[^\"\x80-\xff]++\")"
+_CALL = re.compile(
+    _GAP + rb"CALL(?![\w$])" + _GAP + b"(?:(" + _NAME + b")" + _GAP + rb"\." + _GAP + b")?"
+    b"(" + _NAME + b")" + _GAP + rb"(?:[(;]|\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SERVERS_SCHEMAS: Final = frozenset({b"sys", b"mysql"})
+"""Where the servers' own routines live."""
+# Those of them that run a text or change definitions, for who made their schema the default one.
+_SERVERS_ROUTINES: Final = frozenset(
+    {
+        b"execute_prepared_stmt",
+        b"create_synonym_db",
+        b"diagnostics",
+        b"statement_performance_analyzer",
+        b"ps_truncate_all_tables",
+        b"addgeometrycolumn",
+        b"dropgeometrycolumn",
+    }
+)
 
 # Kinds that what comes later in the text could still change.
 _DECIDED_BY_THE_END: Final = frozenset({Kind.EMPTY, Kind.TRANSACTION, Kind.SET})
@@ -96,6 +129,8 @@ _DECIDED_BY_THE_END: Final = frozenset({Kind.EMPTY, Kind.TRANSACTION, Kind.SET})
 _EXECUTED, _SKIPPED, _SKIPPED_NESTED = range(3)
 _COMMENTS_MAX = 4
 _WORDS_MAX = 5
+_STEPS_MAX = 200
+"""Words and comments looked at; beyond, a statement made of comments would keep a worker busy."""
 
 
 def classify(data: bytes, start: int = 0) -> Kind:
@@ -134,11 +169,15 @@ def _classify_slowly(text: bytes) -> Kind:
         return kind
     if comments > _COMMENTS_MAX:
         return Kind.UNKNOWN
+    seen = {(*words, clean)}
     # Skipping one comment can uncover others, so every combination is as long as the most there may be.
     for choices in itertools.product((_EXECUTED, _SKIPPED, _SKIPPED_NESTED), repeat=_COMMENTS_MAX):
         words, comments, clean = _words(text, choices)
         if comments > _COMMENTS_MAX:
             return Kind.UNKNOWN
+        if (*words, clean) in seen:
+            continue
+        seen.add((*words, clean))
         other = _kind(words, text, clean)
         if _STRICTNESS[other] > _STRICTNESS[kind]:
             kind = other
@@ -148,7 +187,9 @@ def _classify_slowly(text: bytes) -> Kind:
 def _words(text: bytes, choices: Sequence[int]) -> tuple[list[str], int, bool]:
     """Return the first words, how many version comments were met, and whether the text ended after them."""
     at, comments, words = 0, 0, list[str]()
-    while len(words) < _WORDS_MAX:
+    for _ in range(_STEPS_MAX):
+        if len(words) == _WORDS_MAX:
+            return words, comments, False
         at = _next_token(text, at, words)
         if at >= len(text):
             return words, comments, True
@@ -166,16 +207,19 @@ def _words(text: bytes, choices: Sequence[int]) -> tuple[list[str], int, bool]:
             words.append(word[0].decode("ascii").upper())
             at = word.end()
         else:
-            return words, comments, _is_end(text, at, bool(words))
+            return words, comments, _is_end(text, at)
         if at < 0:
             # A comment without an end.
-            return [], comments, False
-    return words, comments, False
+            break
+    return [], comments, False
 
 
-def _is_end(text: bytes, at: int, after_words: bool) -> bool:
-    """Say whether a statement ends here; a semicolon in front of one is not an end."""
-    return text[at : at + 1] == b";" and (after_words or not text[at + 1 :].strip())
+def _is_end(text: bytes, at: int) -> bool:
+    """Say whether a statement ends here.
+
+    A semicolon in front of more is not an end: in MariaDB's sql_mode ORACLE, `BEGIN WORK; …` is a block.
+    """
+    return text[at : at + 1] == b";" and not text[at + 1 :].strip()
 
 
 def _next_token(text: bytes, at: int, words: list[str]) -> int:
@@ -211,6 +255,8 @@ def _kind(words: Sequence[str], text: bytes, clean: bool) -> Kind:
             if second == "PREPARE":
                 return Kind.PREPARED
             return Kind.TEMPORARY if _is_temporary(rest) else Kind.DDL
+        case "CALL":
+            return _kind_of_call(text)
         case "SET":
             return _kind_of_set(second, text)
         case "START":
@@ -242,7 +288,16 @@ def _kind_of_set(second: str, text: bytes) -> Kind:
         return Kind.ADMIN
     if second == "STATEMENT":
         return Kind.DYNAMIC
-    return Kind.ADMIN if _PASSWORD.search(text) else Kind.SET
+    return Kind.ADMIN if _PASSWORD.search(text) or _REACHES_FURTHER.search(text) else Kind.SET
+
+
+def _kind_of_call(text: bytes) -> Kind:
+    """Tell the routines of the application, whose text was deployed, from those that servers bring along."""
+    call = _CALL.match(text)
+    if not call:
+        return Kind.UNKNOWN
+    schema, name = ((part or b"").strip(b'`"').lower() for part in call.groups())
+    return Kind.ADMIN if schema in _SERVERS_SCHEMAS or name in _SERVERS_ROUTINES else Kind.CALL
 
 
 def _kind_of_prepare(text: bytes) -> Kind:
@@ -255,6 +310,10 @@ def _kind_of_prepare(text: bytes) -> Kind:
     if not literal or not inner or inner.end() == len(literal[1]):
         return Kind.DYNAMIC
     kind = classify(literal[1])
+    call = _CALL.match(literal[1])
+    if call and not call[0].endswith(b"("):
+        # The routine's name may go on behind the first quote or backslash.
+        return Kind.DYNAMIC
     return Kind.PREPARED if kind in (Kind.READ, Kind.WRITE, Kind.CALL) else max(kind, Kind.DYNAMIC, key=_rank)
 
 

@@ -30,4 +30,4 @@ def refusal(branch: Branch, kind: Kind, verb: str) -> str:
         return f"{verb} is disabled {where}: it reaches beyond this session, so it needs a direct connection"
     if kind is Kind.DYNAMIC:
         return f"{verb} is disabled {where}: its text cannot be checked; prepare one plain literal instead"
-    return f"this statement is refused {where}: it does not begin with a keyword that is known to be harmless"
+    return f"this statement is refused {where}: it does not begin with words that are known to be harmless"

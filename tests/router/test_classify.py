@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,6 +60,12 @@ ALLOWED = {
     b"LOCK TABLES t READ": Kind.SESSION,
     b"UNLOCK TABLES": Kind.SESSION,
     b"CALL p()": Kind.CALL,
+    b"/* app */ call `shop` . `add-up`(1);": Kind.CALL,
+    b"CALL p1": Kind.CALL,
+    b"PREPARE s FROM 'CALL p(?)'": Kind.PREPARED,
+    b"SET @old = @@global.sql_mode": Kind.SET,
+    b"SET @global = 1": Kind.SET,
+    b"BEGIN ; \n": Kind.TRANSACTION,
     b"PREPARE s FROM 'SELECT 1'": Kind.PREPARED,
     b'prepare `s` from "update t set a = ?"': Kind.PREPARED,
     b"EXECUTE s USING @a": Kind.PREPARED,
@@ -132,6 +140,8 @@ REFUSED = {
     b"BEGIN NOT ATOMIC DROP TABLE t; END": Kind.UNKNOWN,
     b"BEGIN /* x */ NOT ATOMIC DROP TABLE t; END": Kind.UNKNOWN,
     b"BEGIN SELECT 1": Kind.UNKNOWN,
+    b"BEGIN WORK; EXCEPTION WHEN OTHERS THEN DROP TABLE t; END": Kind.UNKNOWN,
+    b"BEGIN; DROP TABLE t; END": Kind.UNKNOWN,
     b"EXECUTE IMMEDIATE 'DROP TABLE t'": Kind.DYNAMIC,
     b"PREPARE s FROM @v": Kind.DYNAMIC,
     b"PREPARE s FROM CONCAT('DR', 'OP TABLE t')": Kind.DYNAMIC,
@@ -148,6 +158,26 @@ REFUSED = {
     b"SET a = 1, PASSWORD = PASSWORD('x')": Kind.ADMIN,
     b"SET GLOBAL sql_mode = ''": Kind.ADMIN,
     b"SET PERSIST a = 1": Kind.ADMIN,
+    b"SET @@GLOBAL.a = 1": Kind.ADMIN,
+    b"SET @@/**/global.a = 1": Kind.ADMIN,
+    b"SET a = 1, @@persist.b = 1": Kind.ADMIN,
+    b"SET a = 1, GLOBAL b = 1": Kind.ADMIN,
+    b"SET a = 1,\xa0GLOBAL`b`=1": Kind.ADMIN,
+    b"SET a = 1, /*!80000GLOBAL b = 1*/": Kind.ADMIN,
+    b"SET a = 1, /*!80000PASSWORD = 'x'*/": Kind.ADMIN,
+    b"SET a = 1, # =\n@@global.b = 1": Kind.ADMIN,
+    b"SET sql_log_bin = 0": Kind.ADMIN,
+    b"SET @@session.`sql_log_bin` = 0": Kind.ADMIN,
+    b"SET SESSION binlog_format = 'STATEMENT'": Kind.ADMIN,
+    b"CALL sys.execute_prepared_stmt('DROP TABLE t')": Kind.ADMIN,
+    b"CALL execute_prepared_stmt('DROP TABLE t')": Kind.ADMIN,
+    b"CALL `SYS`/**/. # x\n`create_synonym_db`('a', 'b')": Kind.ADMIN,
+    b"CALL mysql.AddGeometryColumn('', 'shop', 't', 'g', 4326)": Kind.ADMIN,
+    b"CALL sys.\xc3\xa9xecute_prepared_stmt('DROP TABLE t')": Kind.UNKNOWN,
+    b"CALL/*!sys.execute_prepared_stmt*/('DROP TABLE t')": Kind.UNKNOWN,
+    b"PREPARE s FROM 'CALL sys.execute_prepared_stmt(@v)'": Kind.ADMIN,
+    b"PREPARE s FROM 'CALL execute\\_prepared_stmt(@v)'": Kind.DYNAMIC,
+    b"PREPARE s FROM 'CALL sys/*(*/\\.execute_prepared_stmt(@v)'": Kind.DYNAMIC,
     b"SET DEFAULT ROLE NONE TO u": Kind.ADMIN,
     b"SET/*!80000 GLOBAL*/sql_mode = ''": Kind.ADMIN,
     b"GRANT ALL ON *.* TO u": Kind.ADMIN,
@@ -207,6 +237,14 @@ def test_ddl_behind_any_tangle_of_comments_is_never_harmless(noise: list[bytes])
 @given(st.binary(max_size=80))
 def test_every_text_has_a_kind(text: bytes) -> None:
     assert classify(text) in Kind
+
+
+@pytest.mark.parametrize("tangle", [b"#\n", b"/**/", b"\n", b"@@\0", b"/*!*/"])
+def test_a_tangle_of_comments_does_not_keep_a_worker_busy(tangle: bytes) -> None:
+    text = b"/*! */" * 4 + b"SET" + tangle * (HEAD_BYTES // len(tangle) - 10)
+    began = time.process_time()
+    classify(text)
+    assert time.process_time() - began < 0.5
 
 
 def test_the_verb_is_for_people() -> None:
