@@ -167,7 +167,12 @@ class Deploys:
         request = await self._store.get(database, number)
         if request.deployment_state is State.QUEUED:
             return await self._move(database, number, {State.QUEUED}, State.CANCELLED, actor, "be cancelled")
-        running = {State.SUBMITTING, State.IN_PROGRESS, State.PENDING_CUTOVER}
+        running = {
+            State.SUBMITTING,
+            State.IN_PROGRESS,
+            State.PENDING_CUTOVER,
+            State.IN_PROGRESS_CUTOVER,
+        }
         return await self._move(database, number, running, State.IN_PROGRESS_CANCEL, actor, "be cancelled")
 
     async def revert(self, database: str, number: int, actor: str, blocked: str | None) -> DeployRequest:

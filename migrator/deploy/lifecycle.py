@@ -51,7 +51,13 @@ MOVES: dict[State, frozenset[State]] = {
         {State.IN_PROGRESS_CUTOVER, State.IN_PROGRESS_CANCEL, State.COMPLETE_ERROR}
     ),
     State.IN_PROGRESS_CUTOVER: frozenset(
-        {State.COMPLETE_PENDING_REVERT, State.COMPLETE, State.COMPLETE_ERROR}
+        {
+            State.COMPLETE_PENDING_REVERT,
+            State.COMPLETE,
+            State.COMPLETE_ERROR,
+            # It may wait for ever behind a long transaction; what is swapped already is swapped back.
+            State.IN_PROGRESS_CANCEL,
+        }
     ),
     State.IN_PROGRESS_CANCEL: frozenset({State.COMPLETE_CANCEL, State.COMPLETE_ERROR}),
     # Swapped; the old tables follow the new ones until the window ends.

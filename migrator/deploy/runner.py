@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -19,7 +19,7 @@ from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest, OperationRecord, RequestState
 from migrator.deploy.store import DeployStore
 from migrator.engine.operation import Operation, Phase, Status
-from migrator.errors import MigratorError, OwnershipUnknown
+from migrator.errors import MigratorError, OwnershipUnknown, WrongPhase
 from migrator.schema.errors import SchemaError
 from router.errors import DatabaseError, ServerFailed
 from router.store import now
@@ -145,34 +145,31 @@ class Runner:
             await self._give_up(request, error)
             return
         after = State.IN_PROGRESS_CUTOVER if request.auto_cutover else State.PENDING_CUTOVER
-        await self._store.move(request, after, ACTOR)
+        await self._store.move(request, after, ACTOR, problem=None)
 
     async def _await_apply(self, request: DeployRequest) -> None:
-        async def watch() -> None:
-            operations = await self._build(request)
-            for operation in operations:
-                await operation.prepare()
-            while True:
-                for operation in operations:
-                    if failure := operation.status().failure:
-                        raise MigratorError(failure)
-                await asyncio.sleep(FAILURE_POLL_S)
-
+        """Keep everything ready until somebody applies or cancels."""
         try:
-            await self._unless_moved(request, watch())
+            await self._unless_moved(request, self._follow(request, None))
         except MigratorError as error:
             await self._give_up(request, error)
 
     async def _cut_over(self, request: DeployRequest) -> None:
         """Swap the tables one after another; if one cannot be swapped, swap the earlier ones back."""
-        operations = await self._build(request)
         longest_lock_ms = 0.0
-        try:
+
+        async def swap_all() -> None:
+            nonlocal longest_lock_ms
+            operations = await self._build(request)
             for operation in operations:
                 await operation.prepare()
             for operation in operations:
                 cut = await operation.cut_over()
                 longest_lock_ms = max(longest_lock_ms, cut.lock_ms)
+
+        try:
+            if not await self._unless_moved(request, swap_all()):
+                return
         except MigratorError as error:
             await self._give_up(request, error)
             return
@@ -186,6 +183,7 @@ class Runner:
             longest_lock_ms=longest_lock_ms,
             state=RequestState.CLOSED,
             closed_at=moment,
+            problem=None,
         )
 
     async def _keep_revertible(self, request: DeployRequest, deploys: Deploys) -> None:
@@ -193,16 +191,14 @@ class Runner:
 
         async def window() -> None:
             try:
-                for operation in await self._build(request):
-                    await operation.prepare()
+                await self._follow(request, request.revert_until)
             except OwnershipUnknown:
                 raise
             except MigratorError as error:
                 # The old table can no longer follow and will not be swapped back; it stays until the end.
                 log.warning("request.not_revertible", number=request.number, reason=str(error))
                 await self._store.update(request, problem=str(error))
-            left = (request.revert_until - now()).total_seconds() if request.revert_until else 0.0
-            await asyncio.sleep(max(left, 0.0))
+                await asyncio.sleep(_seconds_until(request.revert_until))
 
         if not request.finished_at and not await self._unless_moved(request, window()):
             return
@@ -218,6 +214,22 @@ class Runner:
             await operation.finalize()
         await self._store.move(request, State.COMPLETE, ACTOR)
 
+    async def _follow(self, request: DeployRequest, until: datetime | None) -> None:
+        """Keep the operations at work until a moment, or for ever; what has stopped is taken up again.
+
+        Raises MigratorError when it cannot be.
+        """
+        while True:
+            operations = await self._build(request)
+            for operation in operations:
+                await operation.prepare()
+            while not any(operation.status().failure for operation in operations):
+                left_s = _seconds_until(until)
+                if until is not None and left_s <= 0:
+                    return
+                await asyncio.sleep(FAILURE_POLL_S if until is None else min(left_s, FAILURE_POLL_S))
+            await self._drop_operations()
+
     async def _revert(self, request: DeployRequest) -> None:
         operations = await self._build(request)
         longest_lock_ms = 0.0
@@ -225,7 +237,8 @@ class Runner:
             for operation in operations:
                 await operation.prepare()
             for operation in reversed(operations):
-                if operation.status().phase is not Phase.REVERTED:
+                # One that a killed process has reverted already is not reverted twice.
+                if operation.status().phase is Phase.REVERTIBLE:
                     cut = await operation.revert()
                     longest_lock_ms = max(longest_lock_ms, cut.lock_ms)
         except OwnershipUnknown:
@@ -243,27 +256,32 @@ class Runner:
             ACTOR,
             finished_at=now(),
             longest_lock_ms=longest_lock_ms,
+            problem=None,
         )
 
     async def _cancel(self, request: DeployRequest) -> None:
-        for operation in await self._build(request):
-            await operation.cancel()
-        await self._store.move(request, State.COMPLETE_CANCEL, ACTOR)
+        await self._undo(request)
+        await self._store.move(request, State.COMPLETE_CANCEL, ACTOR, problem=None)
 
     async def _give_up(self, request: DeployRequest, error: MigratorError) -> None:
         """Undo what was done so far, and leave production as it was."""
         if isinstance(error, OwnershipUnknown):
             raise error
         log.warning("request.failed", number=request.number, reason=str(error))
-        for operation in reversed(await self._build(request)):
-            if operation.status().phase is Phase.REVERTIBLE:
-                await operation.revert()
-                await operation.finalize()
-            else:
-                await operation.cancel()
+        await self._undo(request)
         await self._store.move(
             request, State.COMPLETE_ERROR, ACTOR, str(error), problem=str(error), finished_at=now()
         )
+
+    async def _undo(self, request: DeployRequest) -> None:
+        """Leave production as it was: give up what is not swapped, swap back what is."""
+        for operation in reversed(await self._build(request)):
+            try:
+                await operation.cancel()
+            except WrongPhase:
+                if operation.status().phase is Phase.REVERTIBLE:
+                    await operation.revert()
+                await operation.finalize()
 
     async def _freeze(self, request: DeployRequest, error: MigratorError) -> None:
         """Do nothing more with a request whose tables are not as they should be until a person has looked."""
@@ -274,6 +292,7 @@ class Runner:
         await asyncio.Event().wait()
 
     async def _build(self, request: DeployRequest) -> Sequence[Operation]:
+        self._carried = request.number
         for record in request.operations:
             if record.id not in self._operations:
                 self._operations[record.id] = await self._make_operation(request, record)
@@ -320,3 +339,7 @@ class Runner:
             watcher.cancel()
             worker.cancel()
             await asyncio.gather(watcher, worker, return_exceptions=True)
+
+
+def _seconds_until(moment: datetime | None) -> float:
+    return max((moment - now()).total_seconds(), 0.0) if moment else 0.0

@@ -21,7 +21,7 @@ from migrator.deploy.request import DeployRequest, OperationKind, OperationRecor
 from migrator.deploy.runner import Runner
 from migrator.deploy.store import DeployStore
 from migrator.engine.operation import CutOver, Phase, Status
-from migrator.errors import MigratorError
+from migrator.errors import MigratorError, WrongPhase
 from router.secrets import new_id
 from router.store import open_state
 
@@ -59,6 +59,8 @@ class ScriptedOperation:
         await self._step("finalize", dict.fromkeys(Phase, Phase.FINALIZED))
 
     async def cancel(self) -> None:
+        if self.status().phase not in {Phase.PENDING, Phase.READY}:
+            raise WrongPhase(f"{self._table} is {self.status().phase}")
         await self._step("cancel", {Phase.PENDING: Phase.CANCELLED, Phase.READY: Phase.CANCELLED})
 
     async def close(self) -> None:
@@ -238,6 +240,18 @@ async def test_cancel_stops_a_copy_and_leaves_nothing(bench: Bench) -> None:
         await bench.deploys.cancel("shop", 1, "ada")
         await bench.until(1, State.COMPLETE_CANCEL)
     assert bench.tables.log == ["cancel orders"]
+
+
+async def test_cancel_while_a_cut_over_waits_swaps_back_what_is_swapped(bench: Bench) -> None:
+    bench.findings = findings("customers", "orders")
+    bench.tables.holding["cut over orders"] = asyncio.Event()
+    await bench.create()
+    async with bench.running():
+        await bench.deploys.deploy("shop", 1, "ada")
+        await bench.until_true(lambda: "cut over customers" in bench.tables.log)
+        await bench.deploys.cancel("shop", 1, "ada")
+        await bench.until(1, State.COMPLETE_CANCEL)
+    assert bench.tables.log[-3:] == ["cancel orders", "revert customers", "finalize customers"]
 
 
 async def test_a_queued_request_is_cancelled_without_touching_a_table(bench: Bench) -> None:
