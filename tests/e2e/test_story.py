@@ -88,7 +88,7 @@ def headgate(server_folder: Path, request: pytest.FixtureRequest) -> Iterator[He
 
 
 def done(headgate: Headgate, *words: str) -> Any:
-    ended = headgate.run("--format", "json", *words)
+    ended = headgate.run_here("--format", "json", *words)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 
@@ -124,19 +124,19 @@ def test_deployments_wait_for_each_other_and_what_no_longer_fits_is_refused(head
     branch(headgate, "first", "ALTER TABLE customers MODIFY name VARCHAR(60) NOT NULL")
     branch(headgate, "second", "ALTER TABLE customers MODIFY name VARCHAR(70) NOT NULL")
     branch(headgate, "keyless", "ALTER TABLE notes ADD COLUMN at DATETIME")
-    refused = headgate.run("deploy-request", "create", "shop", "keyless")
+    refused = headgate.run_here("deploy-request", "create", "shop", "keyless")
     assert refused.returncode == 1
     assert "table 'notes' has no key" in refused.stderr
 
     first, second = request(headgate, "first", "--disable-auto-apply"), request(headgate, "second")
     waiting = done(headgate, "deploy-request", "deploy", "shop", first, "--wait")
     assert waiting["deployment_state"] == "pending_cutover"
-    queued = headgate.run("deploy-request", "deploy", "shop", second)
+    queued = headgate.run_here("deploy-request", "deploy", "shop", second)
     assert queued.returncode == 0
     assert "queued" in queued.stdout
     preceding = shown(headgate, second)["deployment"]["preceding_deployments"]
     assert [str(one["deploy_request_number"]) for one in preceding] == [first]
-    again = headgate.run("deploy-request", "deploy", "shop", second)
+    again = headgate.run_here("deploy-request", "deploy", "shop", second)
     assert again.returncode == 1
     assert "already under way" in again.stderr
 
@@ -145,7 +145,7 @@ def test_deployments_wait_for_each_other_and_what_no_longer_fits_is_refused(head
     # Production has moved while the second one waited.
     wait_until(lambda: shown(headgate, second)["deployment_state"] == "error", timeout_s=60)
     assert "customers" in shown(headgate, second)["deployment"]["problem"]
-    again = headgate.run("deploy-request", "deploy", "shop", second, "--wait")
+    again = headgate.run_here("deploy-request", "deploy", "shop", second, "--wait")
     assert again.returncode == 1
     assert "customers" in again.stderr
     assert "production" in again.stderr

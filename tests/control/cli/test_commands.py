@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import os
 import re
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from control.cli import main
 from tests.support.headgate import Headgate, headgate_in, rows
 
 
@@ -30,36 +24,9 @@ def headgate(server_folder: Path) -> Iterator[Headgate]:
         assert headgate.pids() == []
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def run(headgate: Headgate, *words: str, **changes: str) -> Done:
-    """Run a command in this process, which saves its start."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch:
-        for key in [key for key in os.environ if key.startswith("HEADGATE_")]:
-            patch.delenv(key)
-        for key, value in headgate.environment(changes).items():
-            patch.setenv(key, value)
-        patch.setattr(sys, "argv", ["headgate", *words])
-        patch.setattr(sys, "stdin", io.StringIO())
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                main()
-            except SystemExit as end:
-                return Done(int(end.code or 0), out.getvalue(), err.getvalue())
-    raise AssertionError("a command ends with an exit status")
-
-
 def said(headgate: Headgate, *words: str) -> str:
     """Run a command that must succeed and return what it printed."""
-    done = run(headgate, *words)
+    done = headgate.run_here(*words)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
@@ -72,7 +39,7 @@ def data(headgate: Headgate, *words: str) -> Any:
 
 def refused(headgate: Headgate, *words: str, status: int = 1, **changes: str) -> str:
     """Run a command that must be refused and return its one sentence."""
-    done = run(headgate, *words, **changes)
+    done = headgate.run_here(*words, **changes)
     assert done.returncode == status, (done.stdout, done.stderr)
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
@@ -190,7 +157,7 @@ def test_what_is_refused_ends_with_1_and_a_sentence(headgate: Headgate) -> None:
 
 def test_deleting_a_branch_is_asked_about_first(headgate: Headgate) -> None:
     data(headgate, "branch", "create", "shop", "precious")
-    asked = run(headgate, "branch", "delete", "shop", "precious")
+    asked = headgate.run_here("branch", "delete", "shop", "precious")
     assert asked.returncode == 1
     assert "Delete branch precious of shop" in asked.stdout + asked.stderr
     assert "precious" in said(headgate, "branch", "list", "shop")
@@ -204,7 +171,7 @@ def test_without_a_headgate_the_way_to_start_one_is_told(headgate: Headgate) -> 
 
 def test_what_answers_but_is_no_headgate_is_told(headgate: Headgate) -> None:
     url = f"http://127.0.0.1:{headgate.proxy_port}"
-    done = run(headgate, "branch", "list", "shop", HEADGATE_URL=url)
+    done = headgate.run_here("branch", "list", "shop", HEADGATE_URL=url)
     assert done.returncode in (1, 2)
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr
@@ -218,7 +185,7 @@ def test_mistakes_in_the_settings_end_any_command_with_2(headgate: Headgate) -> 
 
 
 def test_the_settings_are_checked_and_those_that_differ_shown_without_secrets(headgate: Headgate) -> None:
-    done = run(headgate, "check-config", HEADGATE_PRODUCTION_PROXY_PASSWORD="s3cret")
+    done = headgate.run_here("check-config", HEADGATE_PRODUCTION_PROXY_PASSWORD="s3cret")
     assert done.returncode == 0
     assert "The configuration is good." in done.stdout
     assert "proxy.port" in done.stdout
