@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from migrator.deploy import runner
 from migrator.deploy.actions import Deploys, Findings
 from migrator.deploy.errors import DeployError, IllegalMove, NotDeployable, NothingToDeploy
 from migrator.deploy.lifecycle import State
@@ -22,6 +23,8 @@ from migrator.deploy.runner import Runner
 from migrator.deploy.store import DeployStore
 from migrator.engine.operation import CutOver, Phase, Status
 from migrator.errors import MigratorError, WrongPhase
+from migrator.schema.errors import ReadFailed
+from router.errors import ServerFailed
 from router.secrets import new_id
 from router.store import open_state
 
@@ -369,3 +372,30 @@ async def test_two_who_move_the_same_request_do_not_both_succeed(bench: Bench) -
     await bench.store.move(stale, State.QUEUED, "ada")
     with pytest.raises(IllegalMove, match="has just left state ready"):
         await bench.store.move(stale, State.QUEUED, "bob")
+
+
+@pytest.mark.parametrize(
+    "error", [ServerFailed("the scratch server ended"), ReadFailed("a definition could not be read")]
+)
+async def test_a_check_that_fails_for_a_moment_delays_a_request_and_ends_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(runner, "RETRY_S", 0.01)
+    failures = [error, error]
+
+    async def check(database: str, branch: str, into_branch: str) -> Findings:
+        if failures:
+            raise failures.pop()
+        return findings("orders")
+
+    await bench.create()
+    await bench.deploys.deploy("shop", 1, "ada")
+    monkeypatch.setattr(bench.deploys, "_check", check)
+    async with bench.running():
+        await bench.until(1, State.COMPLETE_PENDING_REVERT)
+
+
+async def test_a_branch_gets_one_request_from_two_who_ask_at_once(bench: Bench) -> None:
+    outcomes = await asyncio.gather(bench.create(), bench.create(), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["DeployError", "DeployRequest"]
+    assert len(await bench.deploys.all("shop")) == 1
