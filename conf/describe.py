@@ -73,7 +73,7 @@ def reference() -> str:
     lines = [
         "# Settings",
         "",
-        "One TOML file (`headgate serve --config headgate.toml`), with the environment over it: `port` of",
+        "One TOML file (`headgate --config headgate.toml serve`), with the environment over it: `port` of",
         "`[proxy]` is `HEADGATE_PROXY_PORT`. `headgate check-config` reports every mistake at once.",
         "This page is written by `python -m conf.describe reference`.",
     ]

@@ -20,6 +20,7 @@ from migrator.schema.model import Schema
 from migrator.schema.serial import from_json, to_json
 from migrator.schema.verify import drop_leftovers
 from router.accounts import make_branch_account
+from router.database import Connection
 from router.errors import RouteError
 from router.hosts import SCRATCH, LocalHost
 from router.model import Account, Branch, Server, User, check_name
@@ -42,6 +43,7 @@ class Production:
     schema: str
     traffic: Server
     migrator: Server
+    embedded: bool = False
 
 
 class Branches:
@@ -139,10 +141,12 @@ class Branches:
         try:
             schema = await self.read(origin.name)
             server = await self._host.wake(_server_name(record))
-            async with await open_reader(server) as connection:
+            async with await Connection.open(server) as connection:
+                await make_branch_account(connection, self._account, self.production.schema)
+            # As the developers' own account: what they find on the branch is theirs to change.
+            async with await open_reader(replace(server, account=self._account)) as connection:
                 for left_out in await clone_schema(schema, connection, self.production.schema):
                     log.warning("branch.incomplete", branch=name, reason=left_out)
-                await make_branch_account(connection, self._account, self.production.schema)
                 # As this server prints it, which may be of another release than its parent's.
                 base = await read_schema(connection, self.production.schema)
         except BaseException:

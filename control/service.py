@@ -48,6 +48,8 @@ log = structlog.get_logger()
 
 ADMIN_USER = "headgate_admin"
 BRANCH_USER = "headgate_branch"
+FLAVOR_FILE = "flavor"
+WATCH_S = 1.0
 
 
 class Service:
@@ -60,8 +62,10 @@ class Service:
         deploys: Deploys,
         runner: Runner,
         workers: Workers,
+        host: LocalHost,
         token: str,
     ) -> None:
+        self._host = host
         self.branches = branches
         self.deploys = deploys
         self.runner = runner
@@ -69,7 +73,9 @@ class Service:
         self.token = token
         self.organization = settings.control.organization
         self.base_url = f"http://{settings.control.host}:{settings.control.port}"
-        self.proxy_host = settings.proxy.host
+        # What listens everywhere is reached on this machine at least.
+        everywhere = settings.proxy.host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+        self.proxy_host = "127.0.0.1" if everywhere else settings.proxy.host
         self.proxy_port = settings.proxy.port
         self.started_at: datetime = now()
 
@@ -119,6 +125,19 @@ class Service:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.runner.run(self.deploys))
             group.create_task(self.branches.put_idle_to_sleep())
+            if self.branches.production.embedded:
+                group.create_task(self._keep_production_running())
+
+    async def _keep_production_running(self) -> None:
+        """Start the embedded production server again when it has died."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            try:
+                if self._host.asleep(PRODUCTION):
+                    log.error("production.died")
+                    await self._host.wake(PRODUCTION)
+            except ServerFailed as error:
+                log.error("production.not_started", reason=str(error))
 
 
 @contextlib.asynccontextmanager
@@ -156,6 +175,7 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
     await host.remove_leftovers()
     stack.push_async_callback(host.stop_all)
     production = await _production(settings.production, host, secrets)
+    (state / FLAVOR_FILE).write_text(host.programs.flavor)
     refusal = await prove_no_ddl(production.traffic, production.schema)
     log.info("account.proved", account=production.traffic.account.user, refusal=refusal)
     for warning in await check_server(production.migrator):
@@ -212,7 +232,8 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
 
     deploys = Deploys(deploy_store, check, runner.notify)
     await stack.enter_async_context(workers.serving(branches.routes, branches.wake))
-    return Service(settings, branches, deploys, runner, workers, secrets.get("token", TOKEN_PREFIX))
+    token = secrets.get("token", TOKEN_PREFIX)
+    return Service(settings, branches, deploys, runner, workers, host, token)
 
 
 def _operations(
@@ -244,18 +265,16 @@ def _operations(
 
 async def _local_host(settings: Settings, secrets: SecretsFile) -> LocalHost:
     flavor = Flavor(settings.servers.flavor)
-    _keep_flavor(settings.state_dir, flavor)
+    _check_flavor(settings.state_dir, flavor)
     programs = await find_server(flavor, configured=settings.servers.program, fetch=settings.servers.fetch)
     admin = Account(ADMIN_USER, secrets.get(ADMIN_USER))
     return LocalHost(programs, settings.state_dir / "servers", default_cache(), admin)
 
 
-def _keep_flavor(state: Path, flavor: Flavor) -> None:
+def _check_flavor(state: Path, flavor: Flavor) -> None:
     """Refuse a state folder whose servers are of the other flavour: their data cannot be read by this one."""
-    marker = state / "flavor"
-    if not marker.exists():
-        marker.write_text(flavor)
-    kept = marker.read_text()
+    marker = state / FLAVOR_FILE
+    kept = marker.read_text() if marker.exists() else flavor
     if kept != flavor:
         raise StartRefused(
             f"the state folder {state} holds {kept} servers, and servers.flavor is {str(flavor)!r}: set "
@@ -275,7 +294,7 @@ async def _production(settings: ProductionSettings, host: LocalHost, secrets: Se
                 f"production is {server.flavor} {server.version}, but local servers are "
                 f"{host.programs.flavor}: set servers.flavor to {str(server.flavor)!r}"
             )
-        return Production(settings.database, schema, replace(server, account=traffic), server)
+        return Production(settings.database, schema, replace(server, account=traffic), server, embedded=False)
     embedded = await host.wake(PRODUCTION)
     traffic = Account(settings.proxy_user, secrets.get(settings.proxy_user))
     migrator = Account(settings.migrator_user, secrets.get(settings.migrator_user))
@@ -284,7 +303,11 @@ async def _production(settings: ProductionSettings, host: LocalHost, secrets: Se
         await make_traffic_account(admin, traffic, schema)
         await make_migrator_account(admin, migrator)
     return Production(
-        settings.database, schema, replace(embedded, account=traffic), replace(embedded, account=migrator)
+        settings.database,
+        schema,
+        replace(embedded, account=traffic),
+        replace(embedded, account=migrator),
+        embedded=True,
     )
 
 

@@ -95,12 +95,15 @@ class Supervisor:
 
     async def _keep(self, name: str, command: list[str]) -> None:
         attempt = 0
+        came_up = False
         while True:
             started = time.monotonic()
             child = self._start(name, command)
             status = await _wait(child)
-            if name == "control" and status == REFUSED:
+            if name == "control" and status == REFUSED and not came_up:
                 raise StartRefused(self._last_words())
+            # Later on the workers go on serving while control cannot start, say because production is away.
+            came_up = came_up or status != REFUSED
             if time.monotonic() - started > STEADY_S:
                 attempt = 0
             pause = RESTART_PAUSES_S[min(attempt, len(RESTART_PAUSES_S) - 1)]

@@ -21,6 +21,7 @@ class Traffic:
         self._reports: defaultdict[tuple[str, str], dict[int, deque[tuple[float, BranchStats]]]] = (
             defaultdict(dict)
         )
+        self._latest: dict[tuple[str, str], TrafficSample] = {}
         self._queries: defaultdict[tuple[str, str], int] = defaultdict(int)
 
     def record(self, worker: int, branches: Sequence[BranchStats]) -> None:
@@ -48,10 +49,13 @@ class Traffic:
         return self._queries[database, branch]
 
     def sample(self, database: str, branch: str) -> TrafficSample | None:
-        """Return the last second of a branch, or None when no worker reported on it."""
+        """Return the last second of a branch; None when no worker has ever reported on it.
+
+        When all have fallen silent the last sample is returned again, so that its age shows.
+        """
         recent = self._recent(database, branch)
         if not recent:
-            return None
+            return self._latest.get((database, branch))
         names = {name for reports in recent for stats in reports for name in stats.classes}
         classes = {}
         for name in names:
@@ -63,7 +67,9 @@ class Traffic:
                 p95_ms=percentile(histogram, 0.95) / 1000,
             )
         in_flight = sum(one.in_flight for reports in recent for one in reports[-1].classes.values())
-        return TrafficSample(at_s=self._clock(), classes=classes, in_flight=in_flight)
+        sample = TrafficSample(at_s=self._clock(), classes=classes, in_flight=in_flight)
+        self._latest[database, branch] = sample
+        return sample
 
     def _recent(self, database: str, branch: str) -> list[list[BranchStats]]:
         since = self._clock() - WINDOW_S

@@ -278,5 +278,5 @@ class BranchSignal:
     branch: str
 
     def sample(self) -> TrafficSample | None:
-        """Return the last second as the proxy saw it, or None when no worker reports."""
+        """Return the last second as the proxy saw it, or None when no worker has ever reported."""
         return self.traffic.sample(self.database, self.branch)

@@ -55,6 +55,9 @@ async def make_branch_account(admin: Connection, account: Account, schema: str) 
     """Create the account for a development branch: everything, in its own schema only."""
     await _make(admin, account)
     await _grant(admin, BRANCH_RIGHTS, f"{_schema_pattern(schema)}.*", account)
+    if admin.server.flavor is Flavor.MYSQL:
+        # Reading definitions exactly, and loading dumps, sets session variables that need this right.
+        await _grant(admin, "SESSION_VARIABLES_ADMIN", "*.*", account)
 
 
 async def make_migrator_account(admin: Connection, account: Account) -> None:

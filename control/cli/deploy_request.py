@@ -194,9 +194,10 @@ def _act(here: Context, database: str, number: int, verb: str, wait: bool, done:
 
 def _print_warnings(request: Any) -> None:
     deployment = request["deployment"]
-    losses = [loss for operation in deployment["deploy_operations"] for loss in operation["losses"]]
-    for loss in losses:
-        people.print(Text(f"Gone when the revert window ends: {loss}", style="yellow"))
+    for operation in deployment["deploy_operations"]:
+        for loss in operation["losses"]:
+            text = f"{operation['table_name']}: {loss} is gone when the revert window ends"
+            people.print(Text(text, style="yellow"))
     for warning in deployment["warnings"]:
         people.print(Text(warning, style="yellow"))
 

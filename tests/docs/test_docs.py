@@ -19,8 +19,6 @@ from router.model import Flavor
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# The page of settings is written by conf.describe from the settings' own words.
-WRITTEN = [page for page in PAGES if page.name != "settings.md"]
 COMMANDS = (ROOT / "docs" / "commands.md").read_text()
 API = (ROOT / "docs" / "api.md").read_text()
 TROUBLE = (ROOT / "docs" / "troubleshooting.md").read_text()
@@ -121,7 +119,7 @@ def test_every_command_line_in_a_block_of_code_is_one(page: Path) -> None:
         parse(words, whole=True)
 
 
-@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_in_a_sentence_exists(page: Path) -> None:
     for code in INLINE.findall(prose(page.read_text())):
         if words := split(code):
@@ -202,9 +200,11 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert anchor in anchors(file), f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("page", WRITTEN[1:], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.name)
 def test_lines_are_short_enough_to_read_in_a_terminal(page: Path) -> None:
-    assert [line for line in page.read_text().splitlines() if len(line) > 110] == []
+    # A table's row cannot be broken.
+    lines = [line for line in page.read_text().splitlines() if not line.startswith("|")]
+    assert [line for line in lines if len(line) > 110] == []
 
 
 # -- error messages ----------------------------------------------------------------------------------------
