@@ -98,6 +98,9 @@ async def test_a_branch_is_made_with_its_parents_schema_and_reached_by_its_own_a
         tables = {str(name) for (name,) in await connection.fetch_all("SHOW TABLES")}
         assert tables == {"t", "v"}
         await connection.execute("ALTER TABLE t ADD COLUMN phone VARCHAR(32)")
+        # What came from production belongs to the branch's user too.
+        await connection.execute("ALTER VIEW v AS SELECT id + 1 AS id FROM t")
+        await connection.execute("DROP VIEW v")
         with pytest.raises(DatabaseError):
             await connection.execute("CREATE DATABASE elsewhere")
     base, present = await bench.branches.base("add-phone"), await bench.branches.read("add-phone")
