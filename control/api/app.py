@@ -6,10 +6,13 @@ import hmac
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control.api import branches, deploys, health, places, problems
 from control.service import Service
 from control.token import authorization as expected_from
+
+BODY_BYTES_MAX = 1 << 20
 
 
 def make_app(service: Service) -> FastAPI:
@@ -22,6 +25,7 @@ def make_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     problems.install(app)
+    app.add_middleware(BodyLimit)
     api = APIRouter(prefix="/v1", dependencies=[Depends(authorize)])
     api.include_router(places.router)
     api.include_router(branches.router)
@@ -29,6 +33,27 @@ def make_app(service: Service) -> FastAPI:
     app.include_router(api)
     app.include_router(health.router)
     return app
+
+
+class BodyLimit:
+    """I end requests that are too long: FastAPI keeps them whole before it looks at their token."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, counting its bytes."""
+        left = BODY_BYTES_MAX
+
+        async def counted() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, f"the body of a request may have {BODY_BYTES_MAX} bytes")
+            return message
+
+        await self._app(scope, counted, send)
 
 
 def authorize(request: Request, authorization: Annotated[str, Header()] = "") -> None:

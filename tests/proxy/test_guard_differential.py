@@ -267,7 +267,7 @@ statements = st.builds(
 
 
 @settings(
-    max_examples=100,
+    max_examples=50,
     deadline=None,
     derandomize=True,
     database=None,

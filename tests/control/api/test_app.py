@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
-from control.api.app import make_app
+from control.api.app import BODY_BYTES_MAX, make_app
 from router.errors import ServerFailed
 from router.secrets import SecretsFile
 from tests.support.service import Running
@@ -38,6 +39,22 @@ async def test_without_the_token_nothing_below_v1_is_told(running: Running, head
             assert running.service.token not in message
         for path in ("/healthz", "/readyz", "/docs"):
             assert (await stranger.get(path)).status_code in (200, 503)
+
+
+async def test_a_body_is_not_kept_when_it_is_longer_than_any_of_ours(running: Running) -> None:
+    transport = httpx.ASGITransport(make_app(running.service))
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1 << 16
+            yield b" " * (1 << 16)
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://headgate") as stranger:
+        answer = await stranger.post(f"{running.database}/branches", content=endless())
+    is_problem(answer, 413, "bad_request")
+    assert sent <= BODY_BYTES_MAX + (2 << 16)
 
 
 @pytest.mark.parametrize(
