@@ -186,26 +186,34 @@ class Applier:
 
     async def follow(self, connection: Connection, moves: Moves) -> None:
         """Give rows of the target the keys their source rows have now, inside the caller's transaction."""
-        for stations, now in moves:
-            if await self._has(connection, now):
+        listed = list(moves)
+        # Nobody else changes the target, so one look tells where its rows are until we move them.
+        places = {key for stations, now in listed for key in (*stations, now)}
+        there = await self._present(connection, sorted(places))
+        for stations, now in listed:
+            if now in there:
                 continue  # done before a restart
-            for before in stations:
-                if await self._has(connection, before):
-                    await self._move(connection, before, now)
-                    break
+            before = next((key for key in stations if key in there), None)
+            if before is not None and await self._move(connection, before, now):
+                there.remove(before)
+                there.add(now)
 
-    async def _move(self, connection: Connection, before: Key, now: Key) -> None:
+    async def _move(self, connection: Connection, before: Key, now: Key) -> bool:
         try:
             await connection.execute(statements.move_key(self.pair, before, now))
         except DatabaseError as error:
             # The key itself does not fit the target: writing the row will say so.
             if error.errno not in UNFIT:
                 raise
+            return False
+        return True
 
-    async def _has(self, connection: Connection, key: Key) -> bool:
-        target = self.pair.target.quoted
-        sql = f"SELECT 1 FROM {target} WHERE {self.pair.key.is_one_of(target, [key])}"
-        return bool(await connection.fetch_value(sql))
+    async def _present(self, connection: Connection, keys: Sequence[Key]) -> set[Key]:
+        found: set[Key] = set()
+        for start in range(0, len(keys), SIMPLE_BATCH):
+            sql = statements.present(self.pair, keys[start : start + SIMPLE_BATCH])
+            found.update(await self._keys(connection, sql))
+        return found
 
     async def vanished(self, session: Session, keys: Sequence[Key]) -> set[Key]:
         """Return those of the keys that the target has and the source has not."""

@@ -34,9 +34,15 @@ log = structlog.get_logger()
 
 SENTRY = "headgate sentry"
 COMMENT_OF = "SELECT TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
-# More keys than this at the last moment would make the lock long: the attempt is given up for a quieter one.
-FINAL_KEYS_MAX = 2000
-LOCKED_MAX_S = 1.0
+# Rounds of the log and the flush go on until so few keys come with each that the lock will be short.
+FEW_KEYS = 200
+DRAIN_S = 5.0
+GATED_DRAIN_S = 0.5
+# The work under the lock may take one second, and more for attempts that failed often: under writers who
+# leave no quieter moment, a longer lock is the only one that ends.
+LOCKED_S, LOCKED_MAX_S = 1.0, 3.0
+PATIENT_ATTEMPTS = 3
+FINAL_KEYS_PER_S = 2000
 RENAME_MAX_S = 1.5
 WAITING = "SELECT STATE FROM information_schema.PROCESSLIST WHERE ID = %s"
 
@@ -69,6 +75,11 @@ class Swap:
         """The one statement that does it."""
         live, incoming, outgoing = map(self.quoted, (self.live, self.incoming, self.outgoing))
         return f"RENAME TABLE {live} TO {outgoing}, {incoming} TO {live}"
+
+
+def patience_s(attempt: int) -> float:
+    """Return how long the work under the lock may take at an attempt, counted from 1."""
+    return min(LOCKED_S + 0.5 * max(attempt - PATIENT_ATTEMPTS, 0), LOCKED_MAX_S)
 
 
 async def has_happened(connection: Connection, swap: Swap) -> bool:
@@ -122,20 +133,21 @@ class CutOverAttempt:
         lock_wait_ms: int,
         definition: str,
         write_ahead: Callable[[Position], Awaitable[None]],
+        locked_max_s: float = LOCKED_S,
     ) -> None:
         self._follower, self._swap, self._gate = follower, swap, gate
         self._journal: Journal = follower.journal
         self._zone, self._lock_wait_s = zone, lock_wait_ms / 1000
         self._definition, self._write_ahead = definition, write_ahead
+        self._locked_max_s = locked_max_s
         self._tag = f"/* {statements.tag(self._journal.operation)} */"
         self._mariadb = self._journal.server.flavor is Flavor.MARIADB
         self.written_ahead = False
 
     async def run(self) -> float:
         """Try once."""
-        follower, swap = self._follower, self._swap
-        await follower.catch_up()
-        await follower.flush()
+        swap = self._swap
+        await self._drain(DRAIN_S)
         async with self._connections() as (lock, second):
             blocker = await find_blocker(second, swap.schema, swap.live, lock.thread_id)
             if blocker is not None:
@@ -151,12 +163,20 @@ class CutOverAttempt:
                         await end_thread(second, lock.thread_id)
                         await remove_sentry(second, swap, self._journal.operation)
 
+    async def _drain(self, seconds: float) -> None:
+        """Write what is waiting, and then what came meanwhile, until that is little or time is up."""
+        follower, until = self._follower, time.monotonic() + seconds
+        while True:
+            await follower.catch_up()
+            await follower.flush()
+            if follower.pending <= FEW_KEYS or time.monotonic() > until:
+                return
+
     async def _gated(self, lock: Connection, second: Connection) -> float:
         follower = self._follower
         try:
             await self._gate.close([(self._swap.schema, self._swap.live)])
-            await follower.catch_up()
-            await follower.flush()
+            await self._drain(GATED_DRAIN_S)
             await follower.pause_writing()
             try:
                 lock_ms = await self._locked(lock, second)
@@ -180,7 +200,7 @@ class CutOverAttempt:
         )
         started = time.monotonic()
         try:
-            async with asyncio.timeout(LOCKED_MAX_S) as deadline:
+            async with asyncio.timeout(self._locked_max_s) as deadline:
                 await self._final_flush(lock, second)
                 # From here on the answer to RENAME must be awaited, however long it takes.
                 deadline.reschedule(None)
@@ -200,10 +220,10 @@ class CutOverAttempt:
             )
         # Nobody writes to the table now, and whoever did is in the log before this write of ours.
         await self._journal.guarded(self._write_fence)
-        position = await follower.catch_up(timeout_s=LOCKED_MAX_S)
+        position = await follower.catch_up(timeout_s=self._locked_max_s)
         keys, moves = follower.take()
         try:
-            if len(keys) > FINAL_KEYS_MAX:
+            if len(keys) > FINAL_KEYS_PER_S * self._locked_max_s:
                 raise NotNow(f"{len(keys)} rows of {swap.live} changed in the last moment")
             if keys:
                 await follower.applier.follow(lock, moves)
@@ -250,7 +270,7 @@ class CutOverAttempt:
         swap = self._swap
         rename = asyncio.ensure_future(second.execute(f"{swap.rename} {self._tag}"))
         try:
-            async with asyncio.timeout(LOCKED_MAX_S):
+            async with asyncio.timeout(RENAME_MAX_S):
                 await self._until_waiting(lock, second, rename)
             reach("before-sentry-drop")
             await lock.execute(f"DROP TABLE {swap.quoted(swap.outgoing)} {self._tag}")
@@ -310,6 +330,10 @@ class CutOverAttempt:
                 await self._journal.save(lock_connections=[lock.thread_id, second.thread_id])
                 yield lock, second
             finally:
+                if lock.closed and not self.written_ahead:
+                    # Cut off in the middle of a statement: the server would go on with it, and hold the lock.
+                    with suppress(DatabaseError):
+                        await end_thread(second, lock.thread_id)
                 await second.close()
         finally:
             await lock.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from migrator.engine import statements
-from migrator.engine.pair import match
+from migrator.engine.pair import check_new_columns, match
 from migrator.engine.preflight import check_table
 from migrator.engine.shape import read_shape
 from router.database import Connection, quote_name
@@ -33,4 +33,4 @@ async def forecast(production: Server, scratch: Server, schema: str, table: str,
         finally:
             await link.execute(f"DROP DATABASE IF EXISTS {quote_name(place)}")
     assert target is not None
-    match(source, target)
+    check_new_columns(match(source, target))

@@ -174,8 +174,17 @@ class KeySpec:
         if len(self.columns) == 1:
             kind = self.columns[0].kind
             return f"{references} IN ({', '.join(_literal(kind, key) for key in keys)})"
+        if len(keys) == 1:
+            # MariaDB makes no range of a list of one in DELETE and UPDATE: it would read the whole table.
+            return f"({' AND '.join(self._same(table, keys[0]))})"
         rows = (", ".join(self.literals(key)) for key in keys)
         return f"({references}) IN (({'), ('.join(rows)}))"
+
+    def _same(self, table: str, key: Key) -> list[str]:
+        return [
+            f"{table}.{column.quoted} = {value}"
+            for column, value in zip(self.columns, self.literals(key), strict=True)
+        ]
 
     def equals(self, left: str, right: str) -> str:
         """Return the condition that rows of two tables have the same key."""

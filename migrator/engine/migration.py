@@ -12,14 +12,21 @@ from conf.settings import MigratorSettings
 from migrator.engine import preflight, statements
 from migrator.engine.checksum import Checksum
 from migrator.engine.copier import Copier
-from migrator.engine.cutover import CutOverAttempt, Swap, TrafficGate, has_happened, remove_sentry
+from migrator.engine.cutover import (
+    CutOverAttempt,
+    Swap,
+    TrafficGate,
+    has_happened,
+    patience_s,
+    remove_sentry,
+)
 from migrator.engine.events import Position
 from migrator.engine.failpoints import reach
 from migrator.engine.follow import Follower, log_position
 from migrator.engine.journal import Record, read_server_identity
 from migrator.engine.operation import CutOver, Phase, Status
 from migrator.engine.owned import BACKOFF_S, Owned, Told
-from migrator.engine.pair import Pair, match
+from migrator.engine.pair import Pair, check_new_columns, match
 from migrator.engine.ranges import Ranges
 from migrator.engine.shadow import create_shadow, free_names, raise_counter
 from migrator.engine.shape import Shape, fingerprint, read_shape, show_create
@@ -195,6 +202,7 @@ class OnlineAlter(Owned):
             reach("shadow-created")
             try:
                 pair = match(source, await self._shape(link, record.shadow))
+                check_new_columns(pair)
                 await preflight.check_row_image(link, pair.source_index == "PRIMARY")
             except MigratorError:
                 await self._drop(link, record.shadow)
@@ -339,6 +347,7 @@ class OnlineAlter(Owned):
                 lock_wait_ms=self._settings.lock_wait_ms,
                 definition=await self._live_definition(),
                 write_ahead=lambda position: self._write_ahead(ahead, position),
+                locked_max_s=patience_s(attempts),
             )
             try:
                 lock_ms = await attempt.run()

@@ -54,6 +54,20 @@ def match(source: Shape, target: Shape, *, prefer: tuple[str, ...] = ()) -> Pair
     )  # fmt: skip
 
 
+def check_new_columns(pair: Pair) -> None:
+    """Refuse a change whose new columns no row that exists can get a value for."""
+    for name in pair.kept:
+        column = _found(pair.target, name)
+        # An ENUM without a default has one all the same: its first value.
+        given = column.nullable or column.default is not None or column.data_type == "enum"
+        if not given and "auto_increment" not in column.extra.lower():
+            raise Refused(
+                f"new column {name!r} of {pair.source.name!r} is NOT NULL and has no default: the rows that "
+                "are there would have no value for it",
+                hint="give it a DEFAULT, or allow NULL, fill it, then make it NOT NULL in another request",
+            )
+
+
 def _choose(
     source: Shape, target: Shape, prefer: tuple[str, ...]
 ) -> tuple[UniqueIndex, UniqueIndex, KeySpec]:

@@ -25,7 +25,10 @@ TRIGGERS = (
     "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = %s "
     "AND EVENT_OBJECT_TABLE = %s LIMIT 1"
 )
-OLDEST_MYSQL, OLDEST_MARIADB = (8, 0, 13), (10, 6, 1)
+OLDEST = {
+    Flavor.MYSQL: ((8, 0, 30), "the first with every setting that the sessions of a migration need"),
+    Flavor.MARIADB: ((10, 6, 1), "the first whose RENAME is atomic"),
+}
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -55,11 +58,10 @@ async def check_server(server: Server) -> list[str]:
 
 def _mistakes(flavor: Flavor, settings: dict[str, str]) -> list[str]:
     wrong = []
-    oldest = OLDEST_MYSQL if flavor is Flavor.MYSQL else OLDEST_MARIADB
+    oldest, reason = OLDEST[flavor]
     if _version(settings.get("version", "")) < oldest:
         wrong.append(
-            f"version {settings.get('version')} is older than {'.'.join(map(str, oldest))}, "
-            "the first whose RENAME is atomic"
+            f"version {settings.get('version')} is older than {'.'.join(map(str, oldest))}, {reason}"
         )
     if settings.get("log_bin", "OFF") != "ON":
         wrong.append("it writes no binary log (log_bin)")

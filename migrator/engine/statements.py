@@ -108,6 +108,15 @@ def vanished(pair: Pair, keys: Sequence[Key]) -> str:
     )
 
 
+def present(pair: Pair, keys: Sequence[Key]) -> str:
+    """Select those of the keys that the target has."""
+    target = pair.target.quoted
+    return (
+        f"SELECT {pair.key.select_list(target)} FROM {target} FORCE INDEX ({quote_name(pair.target_index)}) "
+        f"WHERE {pair.key.is_one_of(target, keys)}"
+    )
+
+
 def delete_keys(pair: Pair, keys: Sequence[Key]) -> str:
     """Delete rows of the target by key."""
     return f"DELETE FROM {pair.target.quoted} WHERE {pair.key.is_one_of(pair.target.quoted, keys)}"

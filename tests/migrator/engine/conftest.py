@@ -9,6 +9,12 @@ import pytest
 from migrator.engine.state import prepare_state
 from router.database import Connection
 from router.servers.process import LocalServer
+from tests.support.time_limit import limit
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Fail a test that hangs."""
+    limit(item)
 
 
 @pytest.fixture

@@ -98,6 +98,9 @@ class Ledger:
             yield
         finally:
             self._stop = True
+            _, hanging = await asyncio.wait(writers, timeout=20)
+            for writer in hanging:
+                writer.cancel()
             await asyncio.gather(*writers)
 
     async def written(self, count: int) -> None:

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from migrator.engine.operation import Phase
+from migrator.engine.state import prepare_state
 from router.database import Connection
-from router.model import Flavor
 from router.servers.process import LocalServer
 from tests.migrator.engine.ledger import INT, Ledger, alter, target_of
 from tests.migrator.engine.victim import Orders
@@ -25,7 +25,6 @@ FORWARD = [
     "ready",
     "before-lock",
     "before-rename",
-    "before-sentry-drop",
     "after-rename",
 ]
 BACK = ["save-position", "before-rename:2", "after-rename:2"]
@@ -56,8 +55,20 @@ async def killed_at(local: LocalServer, schema: str, target: str, failpoint: str
 async def test_a_killed_migration_is_carried_on(
     server: LocalServer, database: str, connection: Connection, failpoint: str
 ) -> None:
-    if failpoint == "before-sentry-drop" and server.server.flavor is Flavor.MYSQL:
-        pytest.skip("MySQL needs no sentry")
+    await killed_and_carried_on(server, database, connection, failpoint)
+
+
+async def test_one_that_was_killed_with_its_sentry_in_place_is_carried_on(
+    mariadb: LocalServer, mariadb_database: str
+) -> None:
+    await prepare_state(mariadb.server)
+    async with await Connection.open(mariadb.server, database=mariadb_database) as connection:
+        await killed_and_carried_on(mariadb, mariadb_database, connection, "before-sentry-drop")
+
+
+async def killed_and_carried_on(
+    server: LocalServer, database: str, connection: Connection, failpoint: str
+) -> None:
     ledger = Ledger(server.server, database, INT)
     await ledger.fill(connection, 4000)
     target = await target_of(connection, database, INT.create(new=True))

@@ -34,9 +34,13 @@ def test_several_columns_are_compared_in_order_and_with_a_bound_on_the_first() -
     assert spec("int", "varbinary(3)").within("t", (1, b"a"), None) == (
         "(t.`k0` >= 1 AND ((t.`k0` > 1) OR (t.`k0` = 1 AND t.`k1` > x'61')))"
     )
-    assert (
-        spec("int", "date").is_one_of("t", [(1, "2024-01-01")]) == "(t.`k0`, t.`k1`) IN ((1, '2024-01-01'))"
+    assert spec("int", "binary(1)").is_one_of("t", [(1, b"a"), (2, b"b")]) == (
+        "(t.`k0`, t.`k1`) IN ((1, x'61'), (2, x'62'))"
     )
+
+
+def test_one_key_of_several_columns_is_written_so_that_every_server_finds_it_by_its_index() -> None:
+    assert spec("int", "date").is_one_of("t", [(1, "2024-01-01")]) == "(t.`k0` = 1 AND t.`k1` = '2024-01-01')"
 
 
 @given(st.integers(), st.binary(max_size=5), st.decimals(allow_nan=False, allow_infinity=False, places=4))
