@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from control.errors import StartRefused
 def sole_owner(state: Path) -> Iterator[None]:
     """Hold the state folder's lock, which the system releases when this process ends, however it ends.
 
-    The folder is made when it is missing. Raises StartRefused when another process holds the lock.
+    The folder is made when it is missing. Whatever this process and its children make from now on, other users
+    cannot read, even in a folder that was made by hand and is open to all. Raises StartRefused when another
+    process holds the lock.
     """
+    os.umask(0o077)
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (state / "lock").open("a") as file:
         try:
