@@ -139,7 +139,7 @@ class Runner:
                 await operation.prepare()
 
         try:
-            if not await self._unless_moved(request, prepare_all()):
+            if not await self._unless_moved(request, prepare_all):
                 return
         except MigratorError as error:
             await self._give_up(request, error)
@@ -150,7 +150,7 @@ class Runner:
     async def _await_apply(self, request: DeployRequest) -> None:
         """Keep everything ready until somebody applies or cancels."""
         try:
-            await self._unless_moved(request, self._follow(request, None))
+            await self._unless_moved(request, lambda: self._follow(request, None))
         except MigratorError as error:
             await self._give_up(request, error)
 
@@ -168,7 +168,7 @@ class Runner:
                 longest_lock_ms = max(longest_lock_ms, cut.lock_ms)
 
         try:
-            if not await self._unless_moved(request, swap_all()):
+            if not await self._unless_moved(request, swap_all):
                 return
         except MigratorError as error:
             await self._give_up(request, error)
@@ -200,7 +200,7 @@ class Runner:
                 await self._store.update(request, problem=str(error))
                 await asyncio.sleep(_seconds_until(request.revert_until))
 
-        if not request.finished_at and not await self._unless_moved(request, window()):
+        if not request.finished_at and not await self._unless_moved(request, window):
             return
         async with deploys.lock:
             # From here on no revert is accepted, whatever happens to this process.
@@ -304,7 +304,7 @@ class Runner:
         for operation in operations.values():
             await operation.close()
 
-    async def _unless_moved(self, request: DeployRequest, work: Awaitable[None]) -> bool:
+    async def _unless_moved(self, request: DeployRequest, work: Callable[[], Awaitable[None]]) -> bool:
         """Do the work; stop it, and answer False, as soon as somebody moves or changes the request."""
         moved = False
 
@@ -322,7 +322,7 @@ class Runner:
             worker.cancel()
 
         async def do() -> None:
-            await work
+            await work()
 
         watcher = asyncio.ensure_future(watch())
         worker = asyncio.ensure_future(do())
