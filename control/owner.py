@@ -15,7 +15,7 @@ from control.errors import StartRefused
 def sole_owner(state: Path) -> Iterator[None]:
     """Hold the state folder's lock, which the system releases when this process ends, however it ends.
 
-    The folder is made when it is missing. Whatever this process and its children make from now on, other users
+    The folder is made when it is missing. What this process and its children make from now on, other users
     cannot read, even in a folder that was made by hand and is open to all. Raises StartRefused when another
     process holds the lock.
     """

@@ -13,14 +13,21 @@ from proxy.errors import TooManyConnections
 log = structlog.get_logger()
 
 BACKLOG = 1024
-UNAUTHENTICATED_MAX = 256
-"""Logins one worker has under way at most."""
+STRANGERS_MAX = 256
+"""Connections of one worker that have not proved who they are, at most."""
+STRANGER_PATIENCE_S = 1.0
+"""When there are as many, one that has taken longer makes room: nobody locks others out by saying nothing."""
+LOGINS_MAX = 2 * STRANGERS_MAX
+"""Logins one worker has under way at most, those that wait for their branch among them."""
+
+Identified = Callable[[], object]
 
 
 class Listener:
     """The listening sockets of one worker; the other workers have theirs on the same port.
 
-    `admit` serves one fresh connection; `clients` says how many are logged in already.
+    `admit` serves one fresh connection, and calls what it is given as soon as the client has proved who it is;
+    `clients` says how many are logged in already.
     """
 
     def __init__(
@@ -30,7 +37,7 @@ class Listener:
         *,
         max_connections: int,
         clients: Callable[[], int],
-        admit: Callable[[socket.socket, str], Awaitable[None]],
+        admit: Callable[[socket.socket, str, Identified], Awaitable[None]],
     ) -> None:
         self._host = host
         self._port = port
@@ -38,6 +45,7 @@ class Listener:
         self._clients = clients
         self._admit = admit
         self._logins = 0
+        self._strangers: dict[asyncio.Task[None], float] = {}
         self._sockets: list[socket.socket] = []
 
     def open(self) -> None:
@@ -77,20 +85,38 @@ class Listener:
                 await asyncio.sleep(0.1)
                 continue
             sock.setblocking(False)
-            if self._logins >= UNAUTHENTICATED_MAX or self._clients() >= self._max_connections:
+            full = self._logins >= LOGINS_MAX or self._clients() >= self._max_connections
+            if full or not self._makes_room(loop.time()):
                 self._turn_away(sock)
                 continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            tasks.create_task(self._log_in(sock, str(address[0])))
+            self._logins += 1
+            task = tasks.create_task(self._log_in(sock, str(address[0])))
+            self._strangers[task] = loop.time()
+            task.add_done_callback(self._left)
 
     async def _log_in(self, sock: socket.socket, peer: str) -> None:
-        self._logins += 1
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            await self._admit(sock, peer)
+            await self._admit(sock, peer, lambda: self._strangers.pop(task, None))
         except Exception:
             log.exception("login.failed", peer=peer)
-        finally:
-            self._logins -= 1
+
+    def _makes_room(self, now_s: float) -> bool:
+        """Say whether there is room for one more stranger; the oldest goes if need be."""
+        if len(self._strangers) < STRANGERS_MAX:
+            return True
+        oldest, since_s = next(iter(self._strangers.items()))
+        if now_s - since_s < STRANGER_PATIENCE_S:
+            return False
+        del self._strangers[oldest]
+        oldest.cancel()
+        return True
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        self._logins -= 1
+        self._strangers.pop(task, None)
 
     def _turn_away(self, sock: socket.socket) -> None:
         """Send the error that takes the greeting's place, without waiting for anything."""

@@ -127,8 +127,11 @@ class Desk:
     report: Callable[[Refused], None]
 
 
-async def log_in(sock: socket.socket, peer: str, desk: Desk) -> None:
-    """Serve a fresh connection up to the point where a Client takes over; the socket is closed otherwise."""
+async def log_in(sock: socket.socket, peer: str, desk: Desk, identified: Callable[[], object]) -> None:
+    """Serve a fresh connection up to the point where a Client takes over; the socket is closed otherwise.
+
+    `identified` is called when the client has proved who it is.
+    """
     stream: LoginStream | None = None
     try:
         async with asyncio.timeout(desk.timeout_s):
@@ -140,7 +143,7 @@ async def log_in(sock: socket.socket, peer: str, desk: Desk) -> None:
             )
             stream = LoginStream()
             await _identify(sock, stream, handshake, desk)
-        await _enter(stream, handshake, peer, desk)
+        await _enter(stream, handshake, peer, desk, identified)
     except (RemoteError, OSError, TimeoutError) as error:
         # Port scanners and health checks come and go like this.
         log.debug("login.abandoned", peer=peer, reason=str(error) or type(error).__name__)
@@ -180,13 +183,20 @@ async def _identify(sock: socket.socket, stream: LoginStream, handshake: ServerH
         reply = handshake.receive(await stream.read())
 
 
-async def _enter(stream: LoginStream, handshake: ServerHandshake, peer: str, desk: Desk) -> None:
+async def _enter(
+    stream: LoginStream,
+    handshake: ServerHandshake,
+    peer: str,
+    desk: Desk,
+    identified: Callable[[], object],
+) -> None:
     """Check the proof, open the backend, let the client in; or say why not and close."""
     response = handshake.response
     assert response is not None
     backend: Backend | None = None
     try:
         route = _route(handshake, response, peer, desk)
+        identified()
         server = await desk.locate(route.branch)
         backend = await _open(route, server, response, peer, desk)
         if stream.lost:

@@ -18,7 +18,7 @@ from conf.settings import Settings
 from proxy.agent import Agent
 from proxy.branches import Branches
 from proxy.channel import Hello
-from proxy.listener import Listener
+from proxy.listener import Identified, Listener
 from proxy.login import Desk, log_in
 from proxy.tls import server_context
 
@@ -94,8 +94,8 @@ class Worker:
         finally:
             self._listener.close()
 
-    async def _admit(self, sock: socket.socket, peer: str) -> None:
-        await log_in(sock, peer, self._desk)
+    async def _admit(self, sock: socket.socket, peer: str, identified: Identified) -> None:
+        await log_in(sock, peer, self._desk, identified)
 
     async def _clean_up(self) -> None:
         """Disconnect clients that have been silent for too long."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pymysql
 import pytest
 
+from proxy.listener import STRANGER_PATIENCE_S, STRANGERS_MAX
 from proxy.wire.commands import HandshakeResponse, SslRequest
 from proxy.wire.constants import Capability
 from proxy.wire.errors import ServerRefused
@@ -209,3 +210,23 @@ async def test_a_login_that_never_comes_is_cut_off(server: LocalServer, tmp_path
         async with asyncio.timeout(5):
             await reader.read()
         writer.close()
+
+
+async def test_who_says_nothing_does_not_lock_others_out(server: LocalServer, tmp_path: Path) -> None:
+    async with running_proxy(tmp_path, [production(server.server, "mysql")], [user()]) as proxy:
+        silent = [await asyncio.open_connection("127.0.0.1", proxy.port) for _ in range(STRANGERS_MAX)]
+        try:
+            async with asyncio.timeout(STRANGER_PATIENCE_S * 5):
+                while True:
+                    with contextlib.suppress(ServerRefused):
+                        async with raw_client(proxy.port) as client:
+                            assert await client.query("SELECT 1") == [[b"1"]]
+                            break
+            # Only the oldest had to go.
+            greetings = [await reader.read(1) for reader, _ in silent]
+            assert all(greetings)
+            await silent[0][0].read()
+            assert not silent[-1][0].at_eof()
+        finally:
+            for _, writer in silent:
+                writer.close()
