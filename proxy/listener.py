@@ -26,7 +26,7 @@ Identified = Callable[[], object]
 class Listener:
     """The listening sockets of one worker; the other workers have theirs on the same port.
 
-    `admit` serves one fresh connection, and calls what it is given as soon as the client has proved who it is;
+    `admit` serves one fresh connection, and calls what it is given once the client has proved who it is;
     `clients` says how many are logged in already.
     """
 
