@@ -20,6 +20,8 @@ anything is ever kept: what one socket does not take stays in the other's.
 """
 TLS_BACKLOG_BYTES: Final = 256 * 1024
 """The same inside TLS, where uvloop would stop for ever at 0."""
+TLS_GOODBYE_S: Final = 1.0
+"""How long a client may take to end TLS in order: one that says nothing must not hold a worker that ends."""
 
 # Why a stream does not read: each reason is held and let go by itself.
 PEER_IS_SLOW: Final = 1
@@ -88,7 +90,11 @@ async def accept(
     """Give an accepted socket to a stream, inside TLS when a context is given. Raises OSError."""
     loop = asyncio.get_running_loop()
     await loop.connect_accepted_socket(
-        lambda: protocol, sock, ssl=context, ssl_handshake_timeout=timeout_s if context else None
+        lambda: protocol,
+        sock,
+        ssl=context,
+        ssl_handshake_timeout=timeout_s if context else None,
+        ssl_shutdown_timeout=TLS_GOODBYE_S if context else None,
     )
 
 

@@ -25,6 +25,7 @@ from router.servers.programs import Programs
 from router.servers.template import ADMIN_FILE
 
 POLL_S = 0.01
+ASK_AGAIN_POLLS = 200
 
 LOG_KEPT_BYTES = 1_000_000
 
@@ -117,8 +118,14 @@ class LocalServer:
             os.kill(pid, signal.SIGTERM)
         try:
             async with asyncio.timeout(timeout_s):
+                polls = 0
                 while _is_alive(pid):
                     await asyncio.sleep(POLL_S)
+                    polls += 1
+                    if polls % ASK_AGAIN_POLLS == 0:
+                        # MariaDB can miss the signal while it starts.
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(pid, signal.SIGTERM)
         except TimeoutError:
             raise self._failed(f"did not stop within {timeout_s:g} s") from None
         async with locked(self.directory / "headgate-server.lock"):
