@@ -298,7 +298,13 @@ class Branches:
         if record.state is BranchState.PENDING:
             raise ControlError(f"branch {record.name!r} is still being made: try again in a moment")
         self._used[record.name] = time.monotonic()
-        return await self._host.wake(_server_name(record))
+        slept = self._host.asleep(_server_name(record))
+        server = await self._host.wake(_server_name(record))
+        if slept:
+            # Who may log in to a MariaDB server may have changed the password that the branch's users share.
+            async with await Connection.open(server) as admin:
+                await make_branch_account(admin, self._account, self.production.schema)
+        return server
 
     async def _remove(self, record: BranchRecord) -> None:
         await self._store.delete_branch(record)

@@ -199,6 +199,19 @@ async def test_an_unknown_branch_or_database_is_told_with_what_there_is(bench: B
         bench.branches.check_database("blog")
 
 
+@pytest.mark.parametrize("bench", [Flavor.MARIADB], ids=str, indirect=True)
+async def test_a_password_that_a_branch_user_changed_is_mended_when_the_branch_wakes(bench: Bench) -> None:
+    made = await bench.branches.create("add-phone")
+    server = await bench.branches.wake("add-phone")
+    async with await Connection.open(server) as connection:
+        await connection.execute("SET PASSWORD = PASSWORD('mine')")
+    with pytest.raises(DatabaseError):
+        await Connection.open(server)
+    await bench.host.sleep(f"branch-{made.id}")
+    async with await Connection.open(await bench.branches.wake("add-phone")) as connection:
+        assert await connection.fetch_value("SELECT 1") == 1
+
+
 async def test_idle_branches_sleep_and_wake_and_used_ones_stay(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

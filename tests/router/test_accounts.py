@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -168,6 +170,34 @@ async def test_the_branch_account_may_do_everything_in_its_schema_and_nothing_ou
             with pytest.raises(DatabaseError) as caught:
                 await branch.execute(refused)
             assert caught.value.errno in DENIED
+
+
+async def test_a_branch_user_cannot_put_a_tables_file_elsewhere(
+    server: LocalServer, admin: Connection, database: str, tmp_path: Path
+) -> None:
+    account = Account("accounts_branch", "secret of a branch")
+    await make_branch_account(admin, account, database)
+    async with await Connection.open(as_account(server, account), database=database) as branch:
+        for engine in ("InnoDB", "MyISAM"):
+            with contextlib.suppress(DatabaseError):
+                await branch.execute(
+                    f"CREATE TABLE t_{engine} (id INT) ENGINE={engine} DATA DIRECTORY='{tmp_path}'"
+                )
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_mysql_account_cannot_change_the_password_it_shares(
+    mysql: LocalServer, mysql_database: str
+) -> None:
+    account = Account("accounts_branch", "secret of a branch")
+    async with await Connection.open(mysql.server) as admin:
+        await make_branch_account(admin, account, mysql_database)
+        async with await Connection.open(as_account(mysql, account), database=mysql_database) as branch:
+            for change in ("SET PASSWORD = 'x'", "ALTER USER CURRENT_USER() IDENTIFIED BY 'x'"):
+                with pytest.raises(DatabaseError, match=r"[Cc]urrent password"):
+                    await branch.execute(change)
+        await make_branch_account(admin, account, mysql_database)
+        await admin.execute("DROP USER accounts_branch")
 
 
 async def test_the_migrator_account_may_change_any_schema(
