@@ -5,8 +5,10 @@ The docstring below a field is what `headgate.toml` and the documentation say ab
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import stat
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,9 +151,10 @@ def run_dir(state_dir: Path) -> Path:
     """
     digest = hashlib.sha256(os.fsencode(state_dir)).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"headgate-{os.getuid()}-{digest}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
     status = folder.lstat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise PermissionError(
             f"{folder} is not a private folder of this user: remove it, or choose another state folder"
         )
