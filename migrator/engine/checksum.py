@@ -25,6 +25,7 @@ from router.errors import ConnectionLost, DatabaseError
 log = structlog.get_logger()
 
 ATTEMPTS = 8
+LOST_ATTEMPTS = 30
 # Differences that no change explains are healed, but more than a few mean that something is badly wrong.
 UNEXPLAINED_MAX = 100
 
@@ -83,12 +84,12 @@ class Checksum:
                 return None
             low = self._low
             sql = statements.boundary(self._pair, low, None, rows)
-            for attempt in range(ATTEMPTS):
+            for attempt in range(LOST_ATTEMPTS):
                 try:
                     row = await (await session.get()).fetch_one(sql)
                     break
                 except ConnectionLost:
-                    if attempt == ATTEMPTS - 1:
+                    if attempt == LOST_ATTEMPTS - 1:
                         raise
                     await asyncio.sleep(0.5)
             self._low = None if row is None else self._pair.key.from_row(row)
@@ -96,21 +97,27 @@ class Checksum:
             return low, self._low
 
     async def _range(self, session: Session, low: Key | None, high: Key | None) -> int:
-        for attempt in range(ATTEMPTS):
+        attempt = lost = 0
+        while attempt < ATTEMPTS:
             try:
                 connection = await session.get()
                 rows, strange = await self._compare(connection, low, high)
             except ConnectionLost:
+                lost += 1
+                if lost == LOST_ATTEMPTS:
+                    raise
                 await asyncio.sleep(0.5)
                 continue
             except DatabaseError as error:
                 if error.errno not in REPEATABLE:
                     raise
+                attempt += 1
                 continue
             if not strange:
                 return rows
             self._count(strange)
             log.warning("verify.differed", table=self._pair.source.name, keys=len(strange), attempt=attempt)
+            attempt += 1
             self._follower.ranges.dirty |= strange
             await self._follower.flush()
         raise MigratorError(

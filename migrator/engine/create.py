@@ -34,6 +34,7 @@ class CreateTable(Renaming):
         if not record.shadow:
             shadow, _ = await free_names(link, self._schema, self._table)
             record = await self._save(shadow=shadow)
+        await self._drop(record.shadow)  # of an interrupted attempt
         await create_shadow(link, self.id, self._schema, self._table, record.shadow, self._target_sql)
 
     def _ends(self, record: Record) -> tuple[str, str]:

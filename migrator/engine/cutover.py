@@ -25,7 +25,7 @@ from migrator.engine.journal import Journal
 from migrator.engine.session import end_thread
 from migrator.engine.shadow import exists, raise_counter
 from migrator.engine.shape import fingerprint, show_create
-from migrator.errors import NotNow, OwnershipUnknown, SourceChanged
+from migrator.errors import LostOwnership, NotNow, OwnershipUnknown, SourceChanged
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Flavor
@@ -105,10 +105,18 @@ async def has_happened(connection: Connection, swap: Swap) -> bool:
     )
 
 
-async def remove_sentry(connection: Connection, swap: Swap, operation: str) -> None:
-    """Drop the empty table that guards the old name, if it is there."""
-    if await _is_sentry(connection, swap):
-        await connection.execute(f"DROP TABLE {swap.quoted(swap.outgoing)} /* {statements.tag(operation)} */")
+async def remove_sentry(journal: Journal, swap: Swap) -> None:
+    """Drop the empty table that guards the old name, if it is there.
+
+    As the owner, because the name may be the old table's a moment later, by somebody else's hand.
+    """
+
+    async def remove(owner: Connection) -> None:
+        if await _is_sentry(owner, swap):
+            tag = statements.tag(journal.operation)
+            await owner.execute(f"DROP TABLE {swap.quoted(swap.outgoing)} /* {tag} */")
+
+    await journal.as_owner(remove)
 
 
 async def _is_sentry(connection: Connection, swap: Swap) -> bool:
@@ -158,10 +166,10 @@ class CutOverAttempt:
                 return await self._gated(lock, second)
             finally:
                 if self._mariadb and not self.written_ahead:
-                    with suppress(DatabaseError):
+                    with suppress(DatabaseError, LostOwnership):
                         lock.abort()
                         await end_thread(second, lock.thread_id)
-                        await remove_sentry(second, swap, self._journal.operation)
+                        await remove_sentry(self._journal, swap)
 
     async def _drain(self, seconds: float) -> None:
         """Write what is waiting, and then what came meanwhile, until that is little or time is up."""

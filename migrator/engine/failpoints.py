@@ -1,6 +1,7 @@
 """I am the named places in the engine where a test may kill the process, as a crash would.
 
-HEADGATE_FAILPOINT=name kills at the first visit, name:3 at the third. Outside of tests nobody sets it.
+HEADGATE_FAILPOINT=name kills at the first visit, name:3 at the third; with HEADGATE_FAILPOINT_STOPS=1 the
+process is stopped instead, to wake up later. Outside of tests nobody sets them.
 """
 
 from __future__ import annotations
@@ -20,4 +21,5 @@ def reach(name: str) -> None:
     _visits[name] += 1
     place, _, visit = wanted.partition(":")
     if place == name and _visits[name] == int(visit or 1):
-        os.kill(os.getpid(), signal.SIGKILL)
+        stops = bool(os.environ.get("HEADGATE_FAILPOINT_STOPS"))
+        os.kill(os.getpid(), signal.SIGSTOP if stops else signal.SIGKILL)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from migrator.engine.events import Position
 from migrator.engine.operation import Phase
 from migrator.engine.session import REPEATABLE, Session, end_thread, uptime_s
-from migrator.engine.statements import STATE, session
+from migrator.engine.statements import QUIET, STATE, session
 from migrator.errors import LostOwnership, MigratorError, Refused
 from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError
@@ -24,6 +25,16 @@ from router.model import Server
 OWNER_TIMEOUT_S = 20
 PING_S = 4.0
 RETRY_S = 30.0
+
+# Our own sessions that sit idle in a transaction for this long: their process is frozen or cut off.
+FROZEN_S = 8
+FROZEN = (
+    "SELECT p.ID FROM information_schema.INNODB_TRX x "
+    "JOIN information_schema.PROCESSLIST p ON p.ID = x.trx_mysql_thread_id "
+    "WHERE p.USER = %s AND p.COMMAND = 'Sleep' AND p.TIME >= %s AND p.ID <> CONNECTION_ID()"
+)
+# For how long an owner who does not ping keeps the lock.
+LEASE_S = 15
 
 _Work = Callable[[Connection], Awaitable[None]]
 
@@ -73,10 +84,12 @@ class Journal:
         self._control = Session(server, session(server.flavor))
         self._owner: Connection | None = None
         self._using = asyncio.Lock()
+        self._owning = asyncio.Lock()
 
     async def open(self, *, kind: str, schema: str, table: str, target_sql: str) -> Record:
         """Become the owner, recording the operation when it is new; returns what is known of it."""
-        await self._own()
+        async with self._owning:
+            await self._own()
         async with self._using:
             connection = await self._control.get()
             await connection.execute(
@@ -86,9 +99,6 @@ class Journal:
                 *(self.operation, kind, schema, table, target_sql, Phase.PENDING.value, self.operation),
             )
             await self._raise_epoch(connection)
-            self.epoch = int(
-                await connection.fetch_value(f"SELECT epoch FROM {STATE}.epoch WHERE id = %s", self.operation)
-            )
             record = await self._read(connection)
             if (record.kind, record.table_schema, record.table_name) != (kind, schema, table):
                 raise Refused(f"operation {self.operation!r} is already recorded for another table")
@@ -148,7 +158,7 @@ class Journal:
             *(self.operation, self.epoch),
         )
         if not found:
-            raise LostOwnership(f"another process has taken over {self.operation!r}")
+            raise self._lost()
 
     async def fetch_all(self, sql: str, *args: object) -> list[tuple[object, ...]]:
         """Read something on the control connection, once more when it was lost."""
@@ -176,7 +186,13 @@ class Journal:
     async def renew(self) -> None:
         """Return when no transaction of ours that was cut off can be committed any more."""
         async with self._using:
-            await self._raise_epoch(await self._control.get())
+            raising = asyncio.ensure_future(self._raise_epoch(await self._control.get()))
+            try:
+                await asyncio.shield(raising)
+            except asyncio.CancelledError:
+                # Half of it would leave us without knowing our own epoch.
+                await asyncio.gather(raising, return_exceptions=True)
+                raise
 
     async def end_lock_connections(self) -> None:
         """Make sure that no connection recorded for a cut-over can still rename anything."""
@@ -190,18 +206,45 @@ class Journal:
         async with self._using:
             await work(await self._control.get())
 
+    async def as_owner(self, work: _Work) -> None:
+        """Run `work`, which no transaction can undo, so that nobody else's can come in between.
+
+        It runs on the connection that holds the owner's lock: the server executes nothing more on it once
+        the lock is lost.
+        """
+        async with self._owning:
+            owner = await self._owned()
+            await work(owner)
+
     async def keep_owning(self) -> None:
         """Ping the owner's lock until cancelled; raises LostOwnership when somebody else has it."""
         while True:
             await asyncio.sleep(PING_S)
-            try:
-                assert self._owner is not None
+            async with self._owning:
+                # The server may be away: then nobody else can have the lock either.
+                with suppress(ConnectionLost):
+                    await (await self._owned()).fetch_value("SELECT 1")
+
+    async def _owned(self) -> Connection:
+        """Return the connection that holds the lock, and check that nobody had it in between."""
+        if self._owner is None or self._owner.closed:
+            await self._lock(of_epoch=self.epoch)
+        assert self._owner is not None
+        await self._check_epoch(self._owner, self.epoch)
+        return self._owner
+
+    async def _own(self) -> None:
+        """Hold the lock; an earlier call may have got it already and been cancelled later."""
+        if self._owner is not None:
+            with suppress(ConnectionLost):
                 await self._owner.fetch_value("SELECT 1")
-            except ConnectionLost:
-                try:
-                    await self._lock(0)
-                except ConnectionLost:
-                    continue  # the server is away: nobody else can have the lock either
+                return
+        await self._lock()
+
+    async def _check_epoch(self, connection: Connection, epoch: int) -> None:
+        sql = f"SELECT 1 FROM {STATE}.epoch WHERE id = %s AND epoch = %s"
+        if not await connection.fetch_value(sql, self.operation, epoch):
+            raise self._lost()
 
     async def forget(self) -> None:
         """Remove everything but the record itself, whose phase says how it ended."""
@@ -219,8 +262,8 @@ class Journal:
             await self._owner.close()
             self._owner = None
 
-    async def _own(self) -> None:
-        await self._lock(OWNER_TIMEOUT_S)
+    def _lost(self) -> LostOwnership:
+        return LostOwnership(f"another process has taken over {self.operation!r}")
 
     async def _raise_epoch(self, connection: Connection) -> None:
         """Shut former owners out; waits for a transaction that one of them still runs."""
@@ -236,17 +279,24 @@ class Journal:
             except DatabaseError as error:
                 if error.errno not in REPEATABLE or asyncio.get_running_loop().time() > deadline:
                     raise
+                for (thread,) in await connection.fetch_all(FROZEN, connection.server.account.user, FROZEN_S):
+                    await end_thread(connection, int(thread))
         self.epoch = int(
             await connection.fetch_value(f"SELECT epoch FROM {STATE}.epoch WHERE id = %s", self.operation)
         )
 
-    async def _lock(self, timeout_s: int) -> None:
+    async def _lock(self, *, of_epoch: int | None = None) -> None:
+        """Get the owner's lock; there is no need to wait for it when the epoch is over."""
+        # This connection drops tables, too: not behind somebody who uses them.
+        setting = f"wait_timeout = {LEASE_S}, SESSION lock_wait_timeout = 1, SESSION foreign_key_checks = 0"
         owner = await Connection.open(
-            self.server, setup=["SET SESSION wait_timeout = 15"], timeout_s=timeout_s + 10.0
+            self.server, setup=[QUIET, f"SET SESSION {setting}"], timeout_s=OWNER_TIMEOUT_S + 10.0
         )
         digest = hashlib.sha256(self.operation.encode()).hexdigest()[:40]
         try:
-            got = await owner.fetch_value("SELECT GET_LOCK(%s, %s)", f"headgate:{digest}", timeout_s)
+            if of_epoch is not None:
+                await self._check_epoch(owner, of_epoch)
+            got = await owner.fetch_value("SELECT GET_LOCK(%s, %s)", f"headgate:{digest}", OWNER_TIMEOUT_S)
         except BaseException:
             owner.abort()
             raise

@@ -150,7 +150,9 @@ class OnlineAlter(Owned):
             await self._stop_following()
             if record.phase is not Phase.CANCELLED:
                 if record.old:
-                    await self._remove_sentry(Swap(self._schema, self._table, record.shadow, record.old))
+                    await remove_sentry(
+                        self._journal, Swap(self._schema, self._table, record.shadow, record.old)
+                    )
                 record = await self._save(phase=Phase.CANCELLED, old="")
             await self._drop_leftovers(record)
 
@@ -197,6 +199,7 @@ class OnlineAlter(Owned):
                 shadow, old = await free_names(link, self._schema, self._table)
                 record = await self._save(shadow=shadow, old=old)
                 reach("shadow-named")
+            await self._drop(record.shadow)  # of an interrupted attempt
             await create_shadow(link, self.id, self._schema, self._table, record.shadow, self._target_sql)
             await raise_counter(link, self.id, self._schema, self._table, record.shadow)
             reach("shadow-created")
@@ -205,7 +208,7 @@ class OnlineAlter(Owned):
                 check_new_columns(pair)
                 await preflight.check_row_image(link, pair.source_index == "PRIMARY")
             except MigratorError:
-                await self._drop(link, record.shadow)
+                await self._drop(record.shadow)
                 raise
             definition = fingerprint(await show_create(link, self._schema, self._table))
             identity = await read_server_identity(link)
@@ -386,17 +389,11 @@ class OnlineAlter(Owned):
 
         async def ask(connection: Connection) -> None:
             happened.append(await has_happened(connection, swap))
-            await remove_sentry(connection, swap, self.id)
 
         await self._journal.end_lock_connections()
         await self._journal.using(ask)
+        await remove_sentry(self._journal, swap)
         return happened[-1]
-
-    async def _remove_sentry(self, swap: Swap) -> None:
-        async def remove(connection: Connection) -> None:
-            await remove_sentry(connection, swap, self.id)
-
-        await self._journal.using(remove)
 
     async def _resolve(self, record: Record) -> Record:
         """Find out whether a swap that was about to happen did."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import structlog
@@ -87,24 +86,21 @@ class Owned:
     async def _drop_leftovers(self, record: Record) -> None:
         """Drop the tables whose names are still recorded, then forget everything but the record."""
         for name in {record.shadow, record.old} - {""}:
-            await self._repeat(lambda link, name=name: self._drop(link, name))  # type: ignore[misc]
+            await self._drop(name)
         await self._journal.forget()
         if record.shadow or record.old:
             await self._save(shadow="", old="")
         self._activity = ""
 
-    async def _drop(self, link: Connection, name: str) -> None:
+    async def _drop(self, name: str) -> None:
         quoted = f"{quote_name(self._schema)}.{quote_name(name)}"
-        await link.execute(f"DROP TABLE IF EXISTS {quoted} /* {statements.tag(self.id)} */")
 
-    async def _repeat(self, work: Callable[[Connection], Awaitable[None]]) -> None:
+        async def drop(owner: Connection) -> None:
+            await owner.execute(f"DROP TABLE IF EXISTS {quoted} /* {statements.tag(self.id)} */")
+
         for pause_s in (*BACKOFF_S[:5], None):
             try:
-                async with await Connection.open(
-                    self._server,
-                    setup=[*statements.session(self._server.flavor), "SET lock_wait_timeout = 1"],
-                ) as link:
-                    await work(link)
+                await self._journal.as_owner(drop)
                 return
             except DatabaseError:
                 if pause_s is None:

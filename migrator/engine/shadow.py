@@ -80,15 +80,13 @@ def shadow_sql(
 async def create_shadow(
     connection: Connection, operation: str, schema: str, table: str, shadow: str, target_sql: str
 ) -> None:
-    """Make the shadow table, dropping what an interrupted attempt left under its name."""
+    """Make the shadow table; what an interrupted attempt left under its name must have been dropped."""
     taken: frozenset[str] = frozenset()
     if connection.server.flavor is Flavor.MYSQL:
         rows = await connection.fetch_all(CHECK_NAMES, schema)
         # The marker keeps made-up names in the text from being used twice even when no other is taken.
         taken = frozenset({"", *(str(row[0]).lower() for row in rows)})
     comment = f"/* {tag(operation)} */"
-    quoted = f"{quote_name(schema)}.{quote_name(shadow)}"
-    await connection.execute(f"DROP TABLE IF EXISTS {quoted} {comment}")
     number = shadow.rpartition("__hg")[2].split("_")[0]
     sql = shadow_sql(target_sql, schema, table, shadow, number, taken)
     try:

@@ -13,10 +13,12 @@ from conf.settings import MigratorSettings, ThrottleSettings
 from migrator.engine.migration import OnlineAlter
 from migrator.throttle.throttler import Throttle
 from router.database import Connection, quote_name
-from router.errors import DatabaseError
+from router.errors import ConnectionLost, DatabaseError
 from router.model import Server
 
 KeyOf = Callable[[int], tuple[Any, ...]]
+# Rows as a write leaves them, by number; None is a row that is gone.
+After = dict[int, tuple[Any, ...] | None]
 WRITERS = 3
 DEADLOCK = 1213
 DROPPED_DEFAULT = 5
@@ -60,7 +62,10 @@ TEMPORAL = Table(
 
 @dataclass
 class Ledger:
-    """The rows that must be there: number → (u, v, d)."""
+    """The rows that must be there: number → (u, v, d).
+
+    With `outages` the writers connect again when the server went away, and ask what became of their write.
+    """
 
     server: Server
     schema: str
@@ -69,6 +74,7 @@ class Ledger:
     writes: int = 0
     errors: list[DatabaseError] = field(default_factory=list)
     longest_s: float = 0.0
+    outages: bool = False
     _next: int = 0
     _stop: bool = False
 
@@ -113,7 +119,8 @@ class Ledger:
     async def _write(self, number: int) -> None:
         dice = random.Random(number)
         clock = asyncio.get_running_loop().time
-        async with await Connection.open(self.server, database=self.schema) as connection:
+        connection = await Connection.open(self.server, database=self.schema)
+        try:
             while not self._stop:
                 mine = [
                     n
@@ -121,48 +128,87 @@ class Ledger:
                     if n % WRITERS == number
                 ]
                 started = clock()
+                statements, after = self._plan(dice, number, mine)
                 try:
-                    await self._one(connection, dice, number, mine)
+                    await self._run(connection, statements)
+                    happened = True
+                except ConnectionLost:
+                    if not self.outages:
+                        raise
+                    connection = await self._again()
+                    happened = await self._happened(connection, after)
                 except DatabaseError as error:
                     if error.errno == DEADLOCK and self.table.unique:
                         continue  # with a neighbour on the unique index: nothing was written
                     self.errors.append(error)
-                    if connection.closed:
-                        raise
+                    happened = False
+                if happened:
+                    self._remember(after)
                 self.longest_s = max(self.longest_s, clock() - started)
                 self.writes += 1
+        finally:
+            await connection.close()
 
-    async def _one(self, connection: Connection, dice: random.Random, number: int, mine: list[int]) -> None:
+    async def _run(self, connection: Connection, statements: list[str]) -> None:
+        if len(statements) == 1:
+            await connection.execute(statements[0])
+            return
+        async with connection.transaction():
+            for statement in statements:
+                await connection.execute(statement)
+
+    async def _again(self) -> Connection:
+        """Connect as soon as the server is there again."""
+        while True:
+            try:
+                return await Connection.open(self.server, database=self.schema)
+            except ConnectionLost:
+                await asyncio.sleep(0.02)
+
+    async def _happened(self, connection: Connection, after: After) -> bool:
+        """Ask for a write that was sent but not answered: all of it is there, or nothing."""
+        found: After = {}
+        for n in after:
+            row = await connection.fetch_one(f"SELECT u, v FROM t WHERE {self._where(n)}")
+            found[n] = None if row is None else (row[0], row[1])
+        wanted = {n: row[:2] if row else None for n, row in after.items()}
+        before = {n: self.rows[n][:2] if n in self.rows else None for n in after}
+        assert found in (wanted, before), "half a write, or one that was acknowledged earlier is lost"
+        return found == wanted
+
+    def _remember(self, after: After) -> None:
+        for n, row in after.items():
+            if row is None:
+                del self.rows[n]
+            else:
+                self.rows[n] = (row[0], row[1], row[2])
+
+    def _plan(self, dice: random.Random, number: int, mine: list[int]) -> tuple[list[str], After]:
+        """Choose a write: its statements, and the rows it leaves."""
         chance = dice.random()
         if chance < 0.2 or len(mine) < 2:
             n = self._fresh(number)
             columns = ", ".join((*self.table.key, "u", "v"))
             values = ", ".join(_literal(each) for each in (*self.table.of(n), n, f"new {n}"))
-            await connection.execute(f"INSERT INTO t ({columns}) VALUES ({values})")
-            self.rows[n] = (n, f"new {n}", DROPPED_DEFAULT)
-            return
+            return [f"INSERT INTO t ({columns}) VALUES ({values})"], {n: (n, f"new {n}", DROPPED_DEFAULT)}
         n, other = mine[:2]
         u, v, d = self.rows[n]
         if chance < 0.55:
             v = f"write {self.writes}"
-            await connection.execute(f"UPDATE t SET v = '{v}' WHERE {self._where(n)}")
-            self.rows[n] = (u, v, d)
-        elif chance < 0.7:
-            await connection.execute(f"DELETE FROM t WHERE {self._where(n)}")
-            del self.rows[n]
-        elif chance < 0.85:
+            return [f"UPDATE t SET v = '{v}' WHERE {self._where(n)}"], {n: (u, v, d)}
+        if chance < 0.7:
+            return [f"DELETE FROM t WHERE {self._where(n)}"], {n: None}
+        if chance < 0.85:
             moved = self._fresh(number)
             pairs = zip(self.table.key, self.table.of(moved), strict=True)
             assignments = ", ".join(f"{name} = {_literal(value)}" for name, value in pairs)
-            await connection.execute(f"UPDATE t SET {assignments} WHERE {self._where(n)}")
-            self.rows[moved] = self.rows.pop(n)
-        else:
-            async with connection.transaction():
-                await connection.execute(f"UPDATE t SET u = NULL WHERE {self._where(n)}")
-                their_u, their_v, their_d = self.rows[other]
-                await connection.execute(f"UPDATE t SET u = {_literal(u)} WHERE {self._where(other)}")
-                await connection.execute(f"UPDATE t SET u = {_literal(their_u)} WHERE {self._where(n)}")
-            self.rows[n], self.rows[other] = (their_u, v, d), (u, their_v, their_d)
+            return [f"UPDATE t SET {assignments} WHERE {self._where(n)}"], {n: None, moved: (u, v, d)}
+        their_u, their_v, their_d = self.rows[other]
+        return [
+            f"UPDATE t SET u = NULL WHERE {self._where(n)}",
+            f"UPDATE t SET u = {_literal(u)} WHERE {self._where(other)}",
+            f"UPDATE t SET u = {_literal(their_u)} WHERE {self._where(n)}",
+        ], {n: (their_u, v, d), other: (u, their_v, their_d)}
 
     def _fresh(self, number: int) -> int:
         while self._next % WRITERS != number:

@@ -7,6 +7,7 @@ import sys
 
 import msgspec
 
+from migrator.engine import journal
 from router.model import Account, Address, Flavor, Server
 from tests.migrator.engine.ledger import alter
 
@@ -43,4 +44,6 @@ async def carry(orders: Orders) -> None:
 
 
 if __name__ == "__main__":
+    # A victim that is stopped loses its lock soon.
+    journal.LEASE_S, journal.PING_S = 2, 0.5
     asyncio.run(carry(msgspec.json.decode(sys.argv[1], type=Orders)))
