@@ -20,7 +20,8 @@ def make_app(service: Service) -> FastAPI:
     app = FastAPI(
         title="Headgate",
         summary="Branches, deploy requests and revertible schema changes for MySQL and MariaDB.",
-        docs_url="/docs",
+        # The usual page for people loads its script from somebody else's server.
+        docs_url=None,
         redoc_url=None,
     )
     app.state.service = service
