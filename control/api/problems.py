@@ -68,7 +68,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     message = str(error.detail)
     # What the framework answers by itself is not a sentence.
     if message == "Not Found":
-        message = f"there is nothing at {request.url.path}: {request.base_url}openapi.json lists what there is"
+        message = f"there is nothing at {request.url.path}: {request.base_url}openapi.json lists what is"
     elif message == "Method Not Allowed":
         message = f"{request.method} cannot be done at {request.url.path}"
     return problem(error.status_code, codes.get(error.status_code, "bad_request"), message)
