@@ -294,6 +294,12 @@ async def _production(settings: ProductionSettings, host: LocalHost, secrets: Se
                 f"production is {server.flavor} {server.version}, but local servers are "
                 f"{host.programs.flavor}: set servers.flavor to {str(server.flavor)!r}"
             )
+        if _release(host.programs.version) != _release(server.version):
+            log.warning(
+                "production.differs",
+                reason=f"production is {server.version}, branch and scratch servers are "
+                f"{host.programs.version}: what only one of them knows cannot be tried or proved",
+            )
         return Production(settings.database, schema, replace(server, account=traffic), server, embedded=False)
     embedded = await host.wake(PRODUCTION)
     traffic = Account(settings.proxy_user, secrets.get(settings.proxy_user))
@@ -309,6 +315,11 @@ async def _production(settings: ProductionSettings, host: LocalHost, secrets: Se
         replace(embedded, account=migrator),
         embedded=True,
     )
+
+
+def _release(version: str) -> list[str]:
+    """Return the numbers that tell releases apart: 9.7.4-2 is release 9.7."""
+    return version.split("-")[0].split(".")[:2]
 
 
 async def _describe(server: Server) -> Server:

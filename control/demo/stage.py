@@ -14,6 +14,7 @@ from control.demo.load import Load
 from control.errors import StartRefused
 from control.service import ADMIN_USER
 from control.supervisor import Supervisor, check_ports
+from router.accounts import prove_no_ddl
 from router.database import Connection
 from router.hosts import PRODUCTION, LocalHost
 from router.model import Account, Address, Flavor, Server
@@ -29,13 +30,18 @@ APPLICATION = "app"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The running demo. `admin` may do everything on production, which only the demo's own checks use."""
+    """The running demo.
+
+    `admin` may do everything on production, which only the demo's own checks use; `traffic` is what the proxy
+    may do there.
+    """
 
     settings: Settings
     supervisor: Supervisor
     client: Client
     programs: Programs
     admin: Server
+    traffic: Server
     password: str
     load: Load
 
@@ -73,7 +79,11 @@ async def staged(settings: Settings, config: str, say: Callable[[str], None]) ->
         await _until_ready(client, running)
         # The token is made by the first start, so only now it can be read.
         client = Client(settings)
-        admin = await _admin(settings, programs)
+        secrets = SecretsFile(settings.state_dir / "secrets.json")
+        admin = _production(settings, programs, secrets, ADMIN_USER)
+        traffic = _production(settings, programs, secrets, settings.production.proxy_user)
+        refusal = await prove_no_ddl(traffic, settings.production.schema or settings.production.database)
+        say(f"the proxy's own account could not change the schema either; the server says: {refusal}")
         say(f"filling the sample shop with {shop.ORDERS:,} orders, if it is not there yet")
         async with await Connection.open(admin) as connection:
             await shop.fill(connection, settings.production.database)
@@ -88,7 +98,7 @@ async def staged(settings: Settings, config: str, say: Callable[[str], None]) ->
         )
         await load.start()
         try:
-            yield Stage(settings, supervisor, client, programs, admin, password, load)
+            yield Stage(settings, supervisor, client, programs, admin, traffic, password, load)
         finally:
             await load.stop()
     finally:
@@ -110,9 +120,8 @@ async def _until_ready(client: Client, running: asyncio.Future[None]) -> None:
             await asyncio.sleep(READY_POLL_S)
 
 
-async def _admin(settings: Settings, programs: Programs) -> Server:
-    secrets = SecretsFile(settings.state_dir / "secrets.json")
-    account = Account(ADMIN_USER, secrets.get(ADMIN_USER))
+def _production(settings: Settings, programs: Programs, secrets: SecretsFile, user: str) -> Server:
+    account = Account(user, secrets.get(user))
     host = LocalHost(programs, settings.state_dir / "servers", default_cache(), account)
     server = host.server(PRODUCTION)
     assert server is not None, "control made it before it was ready"
