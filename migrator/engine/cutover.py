@@ -17,6 +17,7 @@ from typing import Protocol
 import structlog
 
 from migrator.engine import statements
+from migrator.engine.binlog import SILENCE_S
 from migrator.engine.blockers import find_blocker
 from migrator.engine.events import Position
 from migrator.engine.failpoints import reach
@@ -234,7 +235,8 @@ class CutOverAttempt:
             if len(keys) > FINAL_KEYS_PER_S * self._locked_max_s:
                 raise NotNow(f"{len(keys)} rows of {swap.live} changed in the last moment")
             if keys:
-                await follower.applier.follow(lock, moves)
+                if follower.keeps:
+                    await follower.applier.follow(lock, moves)
                 await follower.applier.write(lock, sorted(keys))
             await lock.execute("COMMIT")
         except BaseException as error:
@@ -296,7 +298,8 @@ class CutOverAttempt:
                 await rename  # an error, since the sentry is there
                 raise OwnershipUnknown("RENAME went through although the table was locked")
             state = await lock.fetch_value(WAITING, second.thread_id)
-            if state is not None and "metadata lock" in str(state).lower():
+            # Not "schema metadata lock" or any other: there it would not be the first who gets the table.
+            if state is not None and str(state).lower() == "waiting for table metadata lock":
                 return
             await asyncio.sleep(0.002)
 
@@ -313,8 +316,12 @@ class CutOverAttempt:
         try:
             done, _ = await asyncio.wait({running}, timeout=seconds)
             if not done:
-                await second.execute(f"KILL QUERY {lock.thread_id}")
+                async with asyncio.timeout(SILENCE_S):
+                    await second.execute(f"KILL QUERY {lock.thread_id}")
+                    await asyncio.wait({running})
             await running
+        except TimeoutError:
+            raise ConnectionLost(0, f"the server was silent for {SILENCE_S:g} s") from None
         except ConnectionLost:
             raise
         except DatabaseError as error:

@@ -76,7 +76,7 @@ class Follower:
         self.applier = Applier(pair, journal.check)
         self._lenient = lenient
         # On the way back, values that only the old table has must survive, whatever happens to keys.
-        self._keeps = lenient and bool(pair.kept)
+        self.keeps = lenient and bool(pair.kept)
         self._moves = Moves()
         server = journal.server
         self._session = Session(server, [*statements.session(server.flavor, zone), *self.applier.setup])
@@ -185,7 +185,7 @@ class Follower:
                 await self.fence.cross()
                 reach("flush")
                 gone: set[Key] | None = None
-                if self._keeps:
+                if self.keeps:
                     gone = await self.applier.vanished(self._session, sorted(keys))
                     if gone:
                         # Rows that are gone were deleted or moved: the log says which, and says it by now.
@@ -223,7 +223,7 @@ class Follower:
     async def _write(self, keys: Sequence[Key], moves: Moves, gone: set[Key] | None) -> Left:
         unfit: dict[Key, DatabaseError] = {}
         try:
-            left = await self.applier.apply(self._session, keys, moves if self._keeps else None, gone)
+            left = await self.applier.apply(self._session, keys, moves if self.keeps else None, gone)
         except DatabaseError as error:
             if error.errno not in UNFIT:
                 raise

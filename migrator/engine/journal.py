@@ -146,8 +146,9 @@ class Journal:
                         await self.check(connection)
                         await work(connection)
                     return
-                except ConnectionLost:
-                    if asyncio.get_running_loop().time() > deadline:
+                except DatabaseError as error:
+                    repeatable = isinstance(error, ConnectionLost) or error.errno in REPEATABLE
+                    if not repeatable or asyncio.get_running_loop().time() > deadline:
                         raise
                     await asyncio.sleep(0.2)
 

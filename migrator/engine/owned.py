@@ -11,6 +11,7 @@ from migrator.engine import statements
 from migrator.engine.events import Position
 from migrator.engine.journal import Journal, Record
 from migrator.engine.operation import Phase
+from migrator.engine.session import CROWDED
 from migrator.errors import LostOwnership, MigratorError, NotNow, OwnershipUnknown, WrongPhase
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
@@ -111,6 +112,8 @@ class Owned:
         """Turn a server's error into one of ours; before the cut-over most errors end the operation."""
         if isinstance(error, ConnectionLost):
             raise error  # nothing is decided: what is persisted is true, and can be gone on from
+        if isinstance(error, DatabaseError) and error.errno in CROWDED:
+            raise ConnectionLost(error.errno, error.message) from error
         ours = error
         if isinstance(error, DatabaseError):
             ours = MigratorError(f"the server refused a statement of the migration: {error}")

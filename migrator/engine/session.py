@@ -20,6 +20,10 @@ REPEATABLE = frozenset({1205, 1213, 1317, 3572, 1928})
 FULL = frozenset({1021, 1114, 1041, 1037})
 
 
+# No connection is free, in all or for our account: as if the server were away for a moment.
+CROWDED = frozenset({1040, 1203, 1226})
+
+
 class Session:
     """Opens its connection when first asked and again whenever it was lost.
 
@@ -38,7 +42,12 @@ class Session:
         former = self._connection
         if former is not None and not former.closed:
             return former
-        connection = await Connection.open(self._server, setup=self._setup)
+        try:
+            connection = await Connection.open(self._server, setup=self._setup)
+        except DatabaseError as error:
+            if error.errno in CROWDED:
+                raise ConnectionLost(error.errno, error.message) from error
+            raise
         try:
             if former is not None:
                 await self._await_end_of(former.thread_id, connection)

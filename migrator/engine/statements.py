@@ -144,7 +144,9 @@ def move_key(pair: Pair, before: Key, after: Key) -> str:
         for column, value in zip(pair.key.columns, pair.key.literals(after), strict=True)
     )
     target = pair.target.quoted
-    return f"UPDATE {target} SET {assignments} WHERE {pair.key.is_one_of(target, [before])}"
+    # Named on both sides, so that the server does not put the present moment there.
+    same = "".join(f", {quote_name(c)} = {target}.{quote_name(c)}" for c in _moving(pair.target, pair.kept))
+    return f"UPDATE {target} SET {assignments}{same} WHERE {pair.key.is_one_of(target, [before])}"
 
 
 def create_stage(pair: Pair) -> str:

@@ -387,3 +387,24 @@ async def test_counters_checks_and_odd_names_survive(
         await operation.finalize()
     finally:
         await operation.close()
+
+
+async def test_a_dropped_column_that_updates_itself_comes_back_as_it_was(
+    server: LocalServer, database: str, connection: Connection
+) -> None:
+    touched = "touched DATETIME NOT NULL DEFAULT '2001-01-01' ON UPDATE CURRENT_TIMESTAMP"
+    await connection.execute(f"CREATE TABLE t (a INT, b INT, v INT, {touched}, PRIMARY KEY (a, b))")
+    await connection.execute("INSERT INTO t (a, b, v) VALUES (1, 1, 1), (2, 2, 2)")
+    target = await target_of(connection, database, "CREATE TABLE t (a INT, b INT, v INT, PRIMARY KEY (a, b))")
+    operation = alter(server.server, database, target)
+    try:
+        await operation.prepare()
+        await operation.cut_over()
+        await connection.execute("UPDATE t SET v = 20 WHERE a = 2")
+        await connection.execute("UPDATE t SET b = 7 WHERE a = 1")
+        await operation.revert()
+        rows = await connection.fetch_all("SELECT a, b, v, touched FROM t WHERE touched = '2001-01-01'")
+        assert [row[:3] for row in rows] == [(1, 7, 1), (2, 2, 20)]
+        await operation.finalize()
+    finally:
+        await operation.close()

@@ -20,7 +20,7 @@ from migrator.engine.state import prepare_state
 from migrator.errors import NotNow, WrongPhase
 from router.accounts import make_migrator_account
 from router.database import Connection
-from router.errors import DatabaseError
+from router.errors import ConnectionLost, DatabaseError
 from router.model import Account, Address, Flavor
 from router.servers.process import LocalServer
 from tests.migrator.engine.ledger import COMPOSITE, INT, Ledger, alter, target_of
@@ -277,4 +277,33 @@ async def test_the_migrator_s_own_account_is_enough(
         await operation.close()
         await connection.execute("DROP USER %s@%s", account.user, "%")
     await ledger.check(dropped=False)
+    assert await leftovers(connection, operation.id) == []
+
+
+async def test_a_server_without_a_free_connection_is_waited_for(
+    server: LocalServer, database: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copier, "LOST_ATTEMPTS", 2)
+    account = Account("crowded", "its secret")
+    await make_migrator_account(connection, account)
+    mine = dataclasses.replace(server.server, account=account)
+    ledger = Ledger(server.server, database, INT)
+    await ledger.fill(connection, 500)
+    target = await target_of(connection, database, INT.create(new=True))
+    operation = alter(mine, database, target)
+    limit = "ALTER USER %s@%s WITH MAX_USER_CONNECTIONS"
+    try:
+        await connection.execute(f"{limit} 4", account.user, "%")
+        with pytest.raises(ConnectionLost):
+            async with asyncio.timeout(40):
+                await operation.prepare()
+        assert operation.status().phase in (Phase.PENDING, Phase.COPYING)
+        await connection.execute(f"{limit} 0", account.user, "%")
+        await operation.close()
+        await operation.prepare()
+        assert operation.status().phase is Phase.READY
+        await operation.cancel()
+    finally:
+        await operation.close()
+        await connection.execute("DROP USER %s@%s", account.user, "%")
     assert await leftovers(connection, operation.id) == []
