@@ -30,7 +30,8 @@ async def test_the_containers_accounts_have_the_rights_that_headgate_needs_and_n
     mysql: LocalServer, mysql_database: str
 ) -> None:
     words = {" ".join(statement.split()) for statement in statements(mysql_database)}
-    assert f"GRANT {TRAFFIC_RIGHTS} ON `{mysql_database}`.* TO 'headgate_proxy'@'%'" in words
+    escaped = mysql_database.replace("_", r"\_")
+    assert f"GRANT {TRAFFIC_RIGHTS} ON `{escaped}`.* TO 'headgate_proxy'@'%'" in words
     assert f"GRANT {MIGRATOR_GLOBAL_RIGHTS[Flavor.MYSQL]} ON *.* TO 'headgate_migrator'@'%'" in words
     async with await Connection.open(mysql.server) as admin:
         for statement in statements(mysql_database):
