@@ -288,8 +288,8 @@ class Journal:
 
     async def _lock(self, *, of_epoch: int | None = None) -> None:
         """Get the owner's lock; there is no need to wait for it when the epoch is over."""
-        # This connection drops tables, too: not behind somebody who uses them.
-        setting = f"wait_timeout = {LEASE_S}, SESSION lock_wait_timeout = 1, SESSION foreign_key_checks = 0"
+        # This connection drops tables, too: none in use, and none that a foreign key of another refers to.
+        setting = f"wait_timeout = {LEASE_S}, SESSION lock_wait_timeout = 1, SESSION foreign_key_checks = 1"
         owner = await Connection.open(
             self.server, setup=[QUIET, f"SET SESSION {setting}"], timeout_s=OWNER_TIMEOUT_S + 10.0
         )

@@ -11,7 +11,7 @@ from migrator.engine import statements
 from migrator.engine.events import Position
 from migrator.engine.journal import Journal, Record
 from migrator.engine.operation import Phase
-from migrator.engine.session import CROWDED
+from migrator.engine.session import CROWDED, REPEATABLE
 from migrator.errors import LostOwnership, MigratorError, NotNow, OwnershipUnknown, WrongPhase
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
@@ -103,8 +103,9 @@ class Owned:
             try:
                 await self._journal.as_owner(drop)
                 return
-            except DatabaseError:
-                if pause_s is None:
+            except DatabaseError as error:
+                passing = isinstance(error, ConnectionLost) or error.errno in REPEATABLE
+                if pause_s is None or not passing:
                     raise
                 await asyncio.sleep(pause_s)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -12,8 +13,10 @@ from migrator.engine.drop import DropTable
 from migrator.engine.operation import Phase
 from migrator.errors import MigratorError, OwnershipUnknown, Refused
 from router.database import Connection
+from router.model import Address
 from router.servers.process import LocalServer
 from tests.migrator.engine.ledger import OpenGate
+from tests.support.cutting import cutter
 
 SETTINGS = MigratorSettings()
 SQL = "CREATE TABLE `t` (\n  `id` int NOT NULL,\n  `b` int,\n  PRIMARY KEY (`id`),\n  CHECK (b > 0)\n)"
@@ -188,3 +191,46 @@ async def test_names_that_fit_nothing_stop_everything(
             await again.prepare()
     finally:
         await again.close()
+
+
+async def test_a_dropped_table_is_kept_while_a_foreign_key_that_came_later_refers_to_it(
+    server: LocalServer, database: str, connection: Connection
+) -> None:
+    await connection.execute("CREATE TABLE t (id INT PRIMARY KEY)")
+    operation = dropping(server, database, OpenGate())
+    try:
+        await operation.prepare()
+        await connection.execute(
+            "CREATE TABLE other (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES t (id))"
+        )
+        await operation.cut_over()
+        with pytest.raises(MigratorError, match="foreign key constraint"):
+            await operation.finalize()
+        assert len(await tables(connection)) == 2
+        await connection.execute("DROP TABLE other")
+        await operation.finalize()
+        assert await tables(connection) == []
+    finally:
+        await operation.close()
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["answer lost", "statement lost"])
+async def test_a_drop_whose_connection_is_cut_at_the_rename_is_done_all_the_same(
+    server: LocalServer, database: str, connection: Connection, answered: bool
+) -> None:
+    await connection.execute("CREATE TABLE t (id INT PRIMARY KEY)")
+    async with cutter(server.server.address.port) as between:
+        far = dataclasses.replace(server.server, address=Address("127.0.0.1", between.port))
+        operation = DropTable(f"drop-{database}", far, database, "t", OpenGate(), SETTINGS)
+        try:
+            await operation.prepare()
+            between.cut(b"RENAME TABLE", after=answered)
+            await operation.cut_over()
+            assert between.cuts == 1
+            assert "t" not in await tables(connection)
+            between.cut(b"RENAME TABLE", after=answered)
+            await operation.revert()
+            assert await tables(connection) == ["t"]
+            await operation.finalize()
+        finally:
+            await operation.close()
