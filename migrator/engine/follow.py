@@ -25,6 +25,7 @@ from migrator.engine.ranges import Ranges
 from migrator.engine.session import FULL, REPEATABLE, Session
 from migrator.engine.statements import STATE
 from migrator.errors import MigratorError, NotNow, StreamBroken
+from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Flavor
 
@@ -350,10 +351,11 @@ class Follower:
     async def _check_identity(self) -> None:
         record = self.journal.record
         try:
-            connection = await self._fence_session.get()
-            identity = await read_server_identity(connection)
-        except ConnectionLost:
-            return
+            # Its own connection: the fence may be crossing on the other one.
+            async with await Connection.open(self.journal.server) as connection:
+                identity = await read_server_identity(connection)
+        except DatabaseError:
+            return  # the stream will say what is wrong with the server
         if record is not None and record.server_identity and identity != record.server_identity:
             raise StreamBroken(
                 "another server answers under this address, whose binary log has other positions",
