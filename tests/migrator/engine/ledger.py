@@ -135,7 +135,7 @@ class Ledger:
                 except ConnectionLost:
                     if not self.outages:
                         raise
-                    connection = await self._again()
+                    connection = await self._again(connection.thread_id)
                     happened = await self._happened(connection, after)
                 except DatabaseError as error:
                     if error.errno == DEADLOCK and self.table.unique:
@@ -157,13 +157,21 @@ class Ledger:
             for statement in statements:
                 await connection.execute(statement)
 
-    async def _again(self) -> Connection:
-        """Connect as soon as the server is there again."""
+    async def _again(self, former: int) -> Connection:
+        """Connect as soon as the server is there again, and has ended the connection before."""
         while True:
             try:
-                return await Connection.open(self.server, database=self.schema)
+                connection = await Connection.open(self.server, database=self.schema)
             except ConnectionLost:
                 await asyncio.sleep(0.02)
+                continue
+            # A restarted server gives numbers anew: do not wait for somebody else's end.
+            for _ in range(50):
+                sql = "SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = %s AND ID <> CONNECTION_ID()"
+                if not await connection.fetch_value(sql, former):
+                    break
+                await asyncio.sleep(0.02)
+            return connection
 
     async def _happened(self, connection: Connection, after: After) -> bool:
         """Ask for a write that was sent but not answered: all of it is there, or nothing."""
@@ -173,7 +181,7 @@ class Ledger:
             found[n] = None if row is None else (row[0], row[1])
         wanted = {n: row[:2] if row else None for n, row in after.items()}
         before = {n: self.rows[n][:2] if n in self.rows else None for n in after}
-        assert found in (wanted, before), "half a write, or one that was acknowledged earlier is lost"
+        assert found in (wanted, before), f"half a write or one lost: {found}, not {wanted} or {before}"
         return found == wanted
 
     def _remember(self, after: After) -> None:
