@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,8 +135,7 @@ class Ledger:
                 except ConnectionLost:
                     if not self.outages:
                         raise
-                    connection = await self._again(connection.thread_id)
-                    happened = await self._happened(connection, after)
+                    connection, happened = await self._after_loss(connection.thread_id, after)
                 except DatabaseError as error:
                     if error.errno == DEADLOCK and self.table.unique:
                         continue  # with a neighbour on the unique index: nothing was written
@@ -157,6 +156,15 @@ class Ledger:
             for statement in statements:
                 await connection.execute(statement)
 
+    async def _after_loss(self, former: int, after: After) -> tuple[Connection, bool]:
+        """Connect again, however often the server goes away, and ask what became of a write."""
+        while True:
+            connection = await self._again(former)
+            try:
+                return connection, await self._happened(connection, after)
+            except ConnectionLost:
+                continue
+
     async def _again(self, former: int) -> Connection:
         """Connect as soon as the server is there again, and has ended the connection before."""
         while True:
@@ -165,12 +173,13 @@ class Ledger:
             except ConnectionLost:
                 await asyncio.sleep(0.02)
                 continue
-            # A restarted server gives numbers anew: do not wait for somebody else's end.
-            for _ in range(50):
-                sql = "SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = %s AND ID <> CONNECTION_ID()"
-                if not await connection.fetch_value(sql, former):
-                    break
-                await asyncio.sleep(0.02)
+            sql = "SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = %s AND ID <> CONNECTION_ID()"
+            with suppress(ConnectionLost):
+                # A restarted server gives numbers anew: do not wait for somebody else's end.
+                for _ in range(20):
+                    if not await connection.fetch_value(sql, former):
+                        break
+                    await asyncio.sleep(0.02)
             return connection
 
     async def _happened(self, connection: Connection, after: After) -> bool:
