@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -82,6 +83,8 @@ class Connection:
             ) from None
         except (pymysql.err.Error, OSError, EOFError) as error:
             raise _ours(error, f"connecting to {address} as {account.user!r}: ") from error
+        if address.socket is None:
+            _notice_silence(raw)
         connection = cls(raw, server)
         try:
             for statement in setup:
@@ -166,6 +169,17 @@ class Connection:
             if isinstance(ours, ConnectionLost):
                 self.abort()
             raise ours from error
+
+
+def _notice_silence(raw: aiomysql.Connection) -> None:
+    """End a TCP connection within half a minute when the network drops everything without a word (tcp(7))."""
+    link: socket.socket = raw._writer.get_extra_info("socket")
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    options = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+    for name, value in options.items():
+        # Not every system has all of them.
+        if (option := getattr(socket, name, None)) is not None:
+            link.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _ours(error: BaseException, context: str) -> DatabaseError:

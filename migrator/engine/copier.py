@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 DUPLICATE_ATTEMPTS = 50
 LOST_ATTEMPTS = 30
+SLOW_CHUNK_S = 10.0
 BACKLOG_STOP = 20_000
 BACKLOG_GO = 2_000
 
@@ -37,12 +38,20 @@ class Copier:
         self, follower: Follower, throttle: Throttle, settings: MigratorSettings, *, zone: str, copied: int
     ) -> None:
         self.rows = copied
-        self.activity = "copying"
+        self._doing = "copying"
         self._follower, self._throttle, self._settings, self._zone = follower, throttle, settings, zone
         self._pair, self._journal = follower.pair, follower.journal
         self._sizer = ChunkSizer(settings.chunk_rows_max, follower.pair.source.row_bytes)
         self._walking = asyncio.Lock()
         self._sequence = 0
+        self._asked_s: dict[int, float] = {}
+
+    @property
+    def activity(self) -> str:
+        """What is being done, or waited for: a server whose disk is full may not even say so."""
+        if self._asked_s and (waited_s := time.monotonic() - min(self._asked_s.values())) > SLOW_CHUNK_S:
+            return f"waiting for the server for {waited_s:.0f} s (is its disk full?)"
+        return self._doing
 
     async def run(self) -> None:
         """Copy until nothing is left; raises MigratorError when rows do not fit the target."""
@@ -71,7 +80,9 @@ class Copier:
                 sequence, region_ = region
                 await self._follower.fence.cross()
                 started = time.monotonic()
+                self._asked_s[sequence] = started
                 rows, commit_s = await self._copy(session, region_, sequence)
+                del self._asked_s[sequence]
                 self._follower.ranges.close(region_)
                 seconds = time.monotonic() - started
                 self.rows += rows
@@ -84,10 +95,10 @@ class Copier:
         """Let the log come first: a copy of rows that are already out of date helps nobody."""
         if len(self._follower.ranges.dirty) < BACKLOG_STOP:
             return
-        self.activity = "catching up"
+        self._doing = "catching up"
         while len(self._follower.ranges.dirty) > BACKLOG_GO:
             await asyncio.sleep(0.1)
-        self.activity = "copying"
+        self._doing = "copying"
 
     async def _open_next(self, session: Session, rows: int) -> tuple[int, Region] | None:
         """Find the next range and begin it; its bounds carry no weight, only that ranges do not overlap."""
@@ -140,9 +151,9 @@ class Copier:
                     continue
                 if error.errno in FULL:
                     log.warning("copy.disk_full", reason=str(error))
-                    self.activity = f"waiting for room on the server: {error.message}"
+                    self._doing = f"waiting for room on the server: {error.message}"
                     await asyncio.sleep(FULL_PAUSE_S)
-                    self.activity = "copying"
+                    self._doing = "copying"
                 elif self._may_be_passing(error) and duplicates < DUPLICATE_ATTEMPTS:
                     # A value may have moved from a row that is copied to one of these.
                     duplicates += 1

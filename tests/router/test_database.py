@@ -12,7 +12,7 @@ import pytest
 
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
-from router.model import Account, Address
+from router.model import Account, Address, Server
 from router.servers.process import LocalServer
 from tests.support.servers import until
 
@@ -148,3 +148,14 @@ async def test_quoted_names_reach_the_server_unchanged(connection: Connection) -
     name = "odd ` name % \\ ☃"
     await connection.execute(f"CREATE TABLE {quote_name(name)} (id INT)")
     assert await connection.fetch_value("SHOW TABLES") == name
+
+
+async def test_a_connection_over_tcp_ends_by_itself_when_the_network_falls_silent(
+    server: LocalServer,
+) -> None:
+    there = server.server
+    over_tcp = Server(there.flavor, there.version, Address(port=server.port or 0), there.account)
+    async with await Connection.open(over_tcp) as connection:
+        link = connection._raw._writer.get_extra_info("socket")
+        assert link.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert link.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
