@@ -19,7 +19,7 @@ class CreateTable(Renaming):
 
     def __init__(
         self,
-        id: str,  # noqa: A002 - the contract's word
+        id: str,  # noqa: A002 - what an Operation calls it
         server: Server,
         schema: str,
         table: str,

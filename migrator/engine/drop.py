@@ -22,7 +22,7 @@ class DropTable(Renaming):
 
     def __init__(
         self,
-        id: str,  # noqa: A002 - the contract's word
+        id: str,  # noqa: A002 - what an Operation calls it
         server: Server,
         schema: str,
         table: str,

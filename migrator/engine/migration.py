@@ -58,7 +58,7 @@ class OnlineAlter(Owned):
 
     def __init__(
         self,
-        id: str,  # noqa: A002 - the contract's word
+        id: str,  # noqa: A002 - what an Operation calls it
         server: Server,
         schema: str,
         table: str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 
 import structlog
 
@@ -27,7 +28,7 @@ TABLE_EXISTS = 1050
 BEFORE = (Phase.PENDING, Phase.READY, Phase.FAILED, Phase.CANCELLED)
 
 
-class Renaming(Owned):
+class Renaming(Owned, ABC):
     """What creating and dropping a table have in common."""
 
     def __init__(
@@ -99,16 +100,17 @@ class Renaming(Owned):
             failure=self._failure or (record.failure if record else None),
         )
 
+    @abstractmethod
     async def _make_ready(self, link: Connection, record: Record) -> None:
-        raise NotImplementedError
+        """Do what is to be done before the rename."""
 
+    @abstractmethod
     def _ends(self, record: Record) -> tuple[str, str]:
         """Return the names before and after the rename there."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _unwanted(self, record: Record) -> str:
         """Return the table that the end of the operation drops, in the phase before."""
-        raise NotImplementedError
 
     async def _resolved(self, *phases: Phase) -> Record:
         """Open the record; find out whether a rename that was about to happen did."""
