@@ -254,7 +254,7 @@ def operation(request: DeployRequest, record: OperationRecord, status: Status | 
         "rows_copied": status.rows_copied if status else 0,
         "rows_total": status.rows_total if status else 0,
         "rows_per_second": round(status.rows_per_s) if status else 0,
-        "activity": status.activity if status else "",
+        "activity": _activity(request.deployment_state, status),
         "throttled_reason": status.throttled if status else None,
         "throttled_at": None,
         "can_drop_data": bool(record.losses),
@@ -300,6 +300,12 @@ def _revert_window(request: DeployRequest) -> Json | None:
         "waiting_period_end_at": moment(request.revert_until),
         "deploy_revert_operations": [],
     }
+
+
+def _activity(state: State, status: Status | None) -> str:
+    if state is State.COMPLETE_REVERT:
+        return "reverted"
+    return status.activity if status else ""
 
 
 def _operation_state(state: State, status: Status | None) -> str:
