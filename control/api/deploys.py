@@ -137,7 +137,7 @@ async def apply(service: Here, db: str, number: Number) -> Json:
 
 @router.post(ONE + "/cancel")
 async def cancel(service: Here, db: str, number: Number) -> Json:
-    """Cancel a deployment before its cut-over."""
+    """Cancel a deployment that is not complete; what is swapped already is swapped back."""
     return await _shown(service, await service.deploys.cancel(db, number, WHO))
 
 

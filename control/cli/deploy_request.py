@@ -144,7 +144,7 @@ def apply(ctx: typer.Context, database: Database, number: Number, wait: Wait = F
 
 @app.command()
 def cancel(ctx: typer.Context, database: Database, number: Number, wait: Wait = False) -> None:
-    """Stop a deployment before its cut-over; production stays as it is."""
+    """Stop a deployment that is not complete; production stays, or becomes again, as it was."""
     _act(context(ctx), database, number, "cancel", wait, f"Deploy request {number} is being cancelled.")
 
 

@@ -163,7 +163,7 @@ class Deploys:
         )
 
     async def cancel(self, database: str, number: int, actor: str) -> DeployRequest:
-        """Take a request out of the queue, or stop it before its cut-over."""
+        """Take a request out of the queue, or stop it before it is complete."""
         request = await self._store.get(database, number)
         if request.deployment_state is State.QUEUED:
             return await self._move(database, number, {State.QUEUED}, State.CANCELLED, actor, "be cancelled")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from router.servers.packages import MANIFEST, Distribution, fetch, find_archive,
 DEBIAN = Distribution("debian", "bookworm")
 
 on_debian = pytest.mark.skipif(
-    read_distribution() is None or not shutil.which("apt-get"), reason="needs Debian's package tools"
+    "CI" not in os.environ and (read_distribution() is None or not shutil.which("apt-get")),
+    reason="needs Debian's package tools",
 )
 
 
