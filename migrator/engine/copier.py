@@ -49,7 +49,10 @@ class Copier:
     @property
     def activity(self) -> str:
         """What is being done, or waited for: a server whose disk is full may not even say so."""
-        if self._asked_s and (waited_s := time.monotonic() - min(self._asked_s.values())) > SLOW_CHUNK_S:
+        if self._doing != "copying" or not self._asked_s:
+            return self._doing
+        waited_s = time.monotonic() - min(self._asked_s.values())
+        if waited_s > SLOW_CHUNK_S:
             return f"waiting for the server for {waited_s:.0f} s (is its disk full?)"
         return self._doing
 
