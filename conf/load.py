@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from conf.errors import ConfError
 from conf.settings import Settings
 
 ENVIRONMENT_PREFIX = "HEADGATE_"
+TEXTS = tuple[str, ...]
+"""A list of texts: in the environment, separated by commas."""
 
 # What a value may be beyond its type: lowest and highest, both included.
 RANGES: dict[tuple[str, str], tuple[float, float]] = {
@@ -21,7 +24,25 @@ RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("proxy", "workers"): (1, 64),
     ("proxy", "connect_timeout_s"): (0.1, 300),
     ("proxy", "max_connections"): (1, 1_000_000),
+    ("proxy", "max_user_connections"): (1, 1_000_000),
+    ("proxy", "admin_connections"): (0, 1000),
+    ("proxy", "max_unauthenticated"): (1, 100_000),
+    ("proxy", "max_connect_errors"): (0, 1_000_000_000),
     ("proxy", "wait_timeout_s"): (1, 31_536_000),
+    ("proxy", "interactive_timeout_s"): (1, 31_536_000),
+    ("proxy", "idle_transaction_timeout_s"): (0, 31_536_000),
+    ("proxy", "net_read_timeout_s"): (1, 31_536_000),
+    ("proxy", "net_write_timeout_s"): (1, 31_536_000),
+    ("proxy", "max_allowed_packet"): (1024, 1_073_741_824),
+    ("proxy", "max_prepared_statements"): (1, 1_000_000),
+    ("proxy", "max_backend_connections"): (1, 100_000),
+    ("proxy", "min_backend_connections"): (0, 100_000),
+    ("proxy", "backend_prepared_statements"): (1, 10_000),
+    ("proxy", "query_wait_timeout_s"): (0.1, 3600),
+    ("proxy", "backend_lifetime_s"): (1, 31_536_000),
+    ("proxy", "backend_idle_timeout_s"): (1, 31_536_000),
+    ("proxy", "slow_query_s"): (0, 31_536_000),
+    ("production", "replica_lag_max_s"): (0, 86_400),
     ("proxy", "gate_hold_ms"): (10, 60_000),
     ("proxy", "gate_max_held"): (1, 1_000_000),
     ("control", "port"): (1, 65535),
@@ -38,6 +59,9 @@ RANGES: dict[tuple[str, str], tuple[float, float]] = {
 CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
     ("", "log_level"): ("debug", "info", "warning", "error"),
     ("servers", "flavor"): ("mysql", "mariadb"),
+    ("production", "pool_mode"): ("session", "transaction"),
+    ("servers", "pool_mode"): ("session", "transaction"),
+    ("production", "tls"): ("disabled", "required", "verify_ca", "verify_identity"),
 }
 
 
@@ -129,7 +153,9 @@ def _take(
     wanted = types[name]
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if type(value) is not wanted:
+    if wanted == TEXTS and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        value = tuple(value)
+    elif type(value) is not wanted:
         mistakes.append(f"{label}: {value!r} is not {_article(wanted)}")
         return
     mistake = _out_of_bounds(section, name, value)
@@ -164,6 +190,8 @@ def _take_environment(
 
 
 def _from_text(text: str, wanted: type) -> object | None:
+    if wanted == TEXTS:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
     if wanted is bool:
         return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(
             text.lower()
@@ -193,14 +221,33 @@ def _contradictions(settings: Settings) -> list[str]:
     if settings.proxy.port == settings.control.port and settings.proxy.host == settings.control.host:
         mistakes.append("proxy.port and control.port are the same: choose two different ports")
     production = settings.production
+    if bool(production.tls_certificate) != bool(production.tls_key):
+        mistakes.append(
+            "production.tls_certificate and production.tls_key belong together: set both or neither"
+        )
+    mistakes += _networks(settings.proxy.proxy_protocol_networks)
+    for replica in production.replicas:
+        host, colon, port = replica.rpartition(":")
+        if not (host and colon and port.isdigit() and 1 <= int(port) <= 65535):
+            mistakes.append(f"production.replicas: {replica!r} is not host:port")
     if production.host or production.socket:
-        for which in ("proxy", "migrator"):
-            if not getattr(production, f"{which}_password"):
+        for which in ("proxy", "migrator", "reader", "writer", "replication"):
+            if getattr(production, f"{which}_user") and not getattr(production, f"{which}_password"):
                 variable = f"{ENVIRONMENT_PREFIX}PRODUCTION_{which.upper()}_PASSWORD"
                 mistakes.append(
                     f"production.{which}_password is missing for the production server at "
                     f"{production.socket or production.host}: set {variable}"
                 )
+    return mistakes
+
+
+def _networks(networks: tuple[str, ...]) -> list[str]:
+    mistakes = []
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            mistakes.append(f"proxy.proxy_protocol_networks: {error}")
     return mistakes
 
 
@@ -210,4 +257,6 @@ def _meant(name: str, known: list[str]) -> str:
 
 
 def _article(wanted: type) -> str:
+    if wanted == TEXTS:
+        return "a list of texts"
     return {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}[wanted]

@@ -28,8 +28,44 @@ class ProxySettings:
     """A login that takes longer than this, TLS included, is cut off."""
     max_connections: int = 2000
     """Client connections over all workers; more are refused with error 1040."""
+    max_user_connections: int = 500
+    """Connections of one user over all workers; more are refused with error 1203."""
+    admin_connections: int = 5
+    """Connections beyond `max_connections` that only users with the role admin get."""
+    max_unauthenticated: int = 256
+    """Connections of one worker that have not proved who they are, at most."""
+    max_connect_errors: int = 100
+    """Failed logins from one address, after which it must wait; the count fades with time. 0: no limit."""
+    proxy_protocol_networks: tuple[str, ...] = ()
+    """Networks of load balancers; their connections must begin with a PROXY protocol header."""
     wait_timeout_s: float = 28800.0
     """A client that sends nothing for this long is disconnected."""
+    interactive_timeout_s: float = 28800.0
+    """The same for clients that call themselves interactive, such as the mysql shell."""
+    idle_transaction_timeout_s: float = 0.0
+    """A client that sends nothing for this long within a transaction is disconnected; 0: never."""
+    net_read_timeout_s: float = 30.0
+    """A client that stops in the middle of a packet for this long is disconnected."""
+    net_write_timeout_s: float = 60.0
+    """A client that takes nothing of its result for this long is disconnected."""
+    max_allowed_packet: int = 67108864
+    """The longest packet taken from a client, in bytes; it is passed on as it comes, never kept whole."""
+    max_prepared_statements: int = 1024
+    """Prepared statements one client may have open; more are refused with error 1461."""
+    max_backend_connections: int = 100
+    """Connections to the server that the clients of one branch use together, over all workers."""
+    min_backend_connections: int = 1
+    """Connections of one branch that a worker keeps open though nobody needs them."""
+    backend_prepared_statements: int = 200
+    """Prepared statements kept on one connection to the server; for a new one the least used is closed."""
+    query_wait_timeout_s: float = 10.0
+    """The longest a statement waits for a free connection to the server; then it fails with error 1040."""
+    backend_lifetime_s: float = 3600.0
+    """A connection to the server is replaced when it is this old, give or take a tenth."""
+    backend_idle_timeout_s: float = 600.0
+    """A connection to the server that nobody has used for this long is closed."""
+    slow_query_s: float = 0.0
+    """A statement that takes longer than this is logged, with where the time went; 0: none is."""
     gate_hold_ms: int = 1500
     """The longest a statement is held while its table is swapped; then it goes to the server."""
     gate_max_held: int = 1000
@@ -38,6 +74,8 @@ class ProxySettings:
     """PEM file with the certificate chain for TLS; empty: one is generated in the state folder."""
     tls_key: str = ""
     """PEM file with the certificate's key; empty: generated with the certificate."""
+    tls_client_ca: str = ""
+    """PEM file with the authorities that client certificates must be signed by; empty: none are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +108,40 @@ class ProductionSettings:
     """Account for application traffic; it must have no right to change the schema."""
     proxy_password: str = field(default="", repr=False)
     """Its password (better set by the environment: HEADGATE_PRODUCTION_PROXY_PASSWORD)."""
+    reader_user: str = ""
+    """Account for users with the role reader; empty: there are none (embedded: always)."""
+    reader_password: str = field(default="", repr=False)
+    """Its password (better set by the environment: HEADGATE_PRODUCTION_READER_PASSWORD)."""
+    writer_user: str = ""
+    """Account for users with the role writer; empty: there are none (embedded: always)."""
+    writer_password: str = field(default="", repr=False)
+    """Its password (better set by the environment: HEADGATE_PRODUCTION_WRITER_PASSWORD)."""
+    replication_user: str = ""
+    """Account for users with the role replication; empty: there are none (embedded: always)."""
+    replication_password: str = field(default="", repr=False)
+    """Its password (better set by the environment: HEADGATE_PRODUCTION_REPLICATION_PASSWORD)."""
+    pool_mode: str = "transaction"
+    """How long a client keeps a connection to the server: for a transaction, or for its session."""
+    require_secure_transport: bool = False
+    """Whether clients of the production branch must use TLS."""
+    local_infile: bool = False
+    """Whether LOAD DATA LOCAL works on the production branch."""
+    tls: str = "disabled"
+    """TLS to the production server: disabled, required, verify_ca or verify_identity."""
+    tls_ca: str = ""
+    """PEM file with the authorities that may have signed its certificate; empty: the system's."""
+    tls_certificate: str = ""
+    """PEM file with the certificate that Headgate shows to it."""
+    tls_key: str = ""
+    """PEM file with that certificate's key."""
+    public_key: str = ""
+    """PEM file with its RSA key, for logins by TCP without TLS; never fetched from the network."""
+    replicas: tuple[str, ...] = ()
+    """Replicas for `|replica` users, each as host:port; with the accounts and TLS of the primary."""
+    replica_lag_max_s: float = 10.0
+    """A replica that is further behind than this is not read from."""
+    replica_fallback: bool = True
+    """Whether `|replica` users read from the primary while no replica will do; otherwise they are refused."""
     migrator_user: str = "headgate_migrator"
     """Account for schema changes; only the control process uses it."""
     migrator_password: str = field(default="", repr=False)
@@ -86,6 +158,8 @@ class ServersSettings:
     """Path of mysqld or mariadbd; empty: PATH, then the cache folder, then Debian's packages."""
     fetch: bool = True
     """Whether a missing server may be fetched from Debian's packages into the cache folder."""
+    pool_mode: str = "session"
+    """How long a client of a development branch keeps a connection to its server; as for production."""
     sleep_after_s: float = 600.0
     """A development branch without connections for this long is put to sleep."""
 

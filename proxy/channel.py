@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from conf.settings import ProxySettings
 from router.model import Branch, Server, User
 
 MESSAGE_BYTES_MAX = 64 << 20
@@ -21,12 +22,16 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 
 
 class Routes(Message, frozen=True):
-    """Who may log in, and where to; replaces what was sent before. `version` counts up."""
+    """Who may log in, where to and within what limits; replaces what was sent before.
+
+    `version` counts up. Without `limits` those that the worker has stay.
+    """
 
     version: int
     greeting: str
     users: list[User]
     branches: list[Branch]
+    limits: ProxySettings | None = None
 
 
 class GateClose(Message, frozen=True):
@@ -110,8 +115,42 @@ class ClassStats(msgspec.Struct, frozen=True):
     buckets: list[tuple[int, int]]
 
 
+class PoolStats(msgspec.Struct, frozen=True):
+    """The backends of one branch in one worker now, and what happened to them since the last report.
+
+    `idle` ones can be had by anybody, `linked` ones are between two transactions of their client, `active`
+    ones are in one, `pinned` ones belong to their client for a reason. `waiting` clients wait for one;
+    `wait_buckets` as in ClassStats. `steals` counts backends that changed their client, by what that took.
+    """
+
+    active: int = 0
+    linked: int = 0
+    idle: int = 0
+    opening: int = 0
+    waiting: int = 0
+    longest_wait_ms: float = 0.0
+    pinned: dict[str, int] = {}
+    steals: dict[str, int] = {}
+    opened: int = 0
+    closed: int = 0
+    wait_buckets: list[tuple[int, int]] = []
+
+
+class PinnedClient(msgspec.Struct, frozen=True):
+    """A client that keeps its backend, and why."""
+
+    connection_id: int
+    user: str
+    client: str
+    reasons: list[str]
+    since_s: float
+
+
 class BranchStats(msgspec.Struct, frozen=True):
-    """One branch as a worker sees it; classes that did nothing are left out."""
+    """One branch as a worker sees it; classes that did nothing are left out.
+
+    `pinned` lists the clients that have kept their backends longest, a hundred at most, once a second.
+    """
 
     database: str
     branch: str
@@ -119,13 +158,28 @@ class BranchStats(msgspec.Struct, frozen=True):
     in_transaction: int
     refused: int
     classes: dict[str, ClassStats]
+    pool: PoolStats = PoolStats()
+    pinned: list[PinnedClient] | None = None
+
+
+class Count(msgspec.Struct, frozen=True):
+    """How often something rare has happened since the last report: a metric's name, labels and increase."""
+
+    name: str
+    labels: list[tuple[str, str]]
+    increase: float
 
 
 class Stats(Message, frozen=True):
-    """A worker's counters since its last report, ten times a second; `at_s` is time.time()."""
+    """A worker's counters since its last report, ten times a second; `at_s` is time.time().
+
+    `loop_lag_ms` is the longest that the event loop came late since then.
+    """
 
     at_s: float
     branches: list[BranchStats]
+    counts: list[Count] = []
+    loop_lag_ms: float = 0.0
 
 
 class WakeRequest(Message, frozen=True):

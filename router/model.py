@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -16,6 +17,47 @@ class Flavor(StrEnum):
 
     MYSQL = "mysql"
     MARIADB = "mariadb"
+
+
+class Role(StrEnum):
+    """What a user may do on a branch; each has a server account of its own where rights are to differ."""
+
+    READER = "reader"
+    WRITER = "writer"
+    READWRITER = "readwriter"
+    ADMIN = "admin"
+    """As readwriter; also may end others' statements, and gets in when all connections are used."""
+    REPLICATION = "replication"
+    """Reads the binary log, and nothing else."""
+
+
+class PoolMode(StrEnum):
+    """How long a client keeps a backend."""
+
+    SESSION = "session"
+    """From login to goodbye."""
+    TRANSACTION = "transaction"
+    """For a transaction, or for as long as its session has what cannot be carried to another backend."""
+
+
+class TlsMode(StrEnum):
+    """How a connection to a server is protected; as the modes of MySQL's own clients."""
+
+    DISABLED = "disabled"
+    REQUIRED = "required"
+    """Encrypted; the server's certificate is not looked at."""
+    VERIFY_CA = "verify_ca"
+    VERIFY_IDENTITY = "verify_identity"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    """TLS towards a server: PEM files by path; `ca` empty means the system's authorities."""
+
+    mode: TlsMode = TlsMode.DISABLED
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +84,17 @@ class Account:
 class Server:
     """A server we can open connections to, with the account to use there.
 
-    `version` is what `SELECT VERSION()` says, for example `9.7.4` or `10.11.19-MariaDB`.
+    `version` is what `SELECT VERSION()` says, for example `9.7.4` or `10.11.19-MariaDB`. `public_key` is the
+    path of the server's RSA key (PEM), which a login without TLS over TCP needs when the server wants the
+    password itself; it is never taken from the network.
     """
 
     flavor: Flavor
     version: str
     address: Address
     account: Account
+    tls: ServerTls = ServerTls()
+    public_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +102,21 @@ class User:
     """Who may log in to the proxy.
 
     `verifier` is SHA256(SHA256(secret)), 32 bytes: enough to check a caching_sha2_password fast login, not
-    enough to make one. A user bound to a `branch` reaches that branch only; one with None reaches every
-    branch of `database` by a suffix to its name.
+    enough to make one; empty for a user with a `slow_hash` (of `router.secrets`), who chose the password.
+    `native_verifier` is SHA1(SHA1(secret)), for users who may use mysql_native_password. A user bound to a
+    `branch` reaches that branch only; one with None reaches every branch of `database` by a suffix to its
+    name. `networks` are the CIDR blocks it may come from (none: from anywhere), `expires_at_s` a time.time().
     """
 
     name: str
     verifier: bytes = field(repr=False)
     database: str
     branch: str | None = None
+    role: Role = Role.READWRITER
+    slow_hash: str = field(default="", repr=False)
+    native_verifier: bytes = field(default=b"", repr=False)
+    networks: tuple[str, ...] = ()
+    expires_at_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +125,8 @@ class Branch:
 
     `schema` is the name of the database on the server, the same on every branch. `server` is None while the
     branch has none that is awake; `sleepable` says that control must be asked to wake it at each login.
+    `accounts` has the roles whose rights on the server differ from those of the server's own account.
+    `replicas` are those that are close enough behind to be read from.
     """
 
     database: str
@@ -81,14 +136,26 @@ class Branch:
     safe_migrations: bool
     sleepable: bool
     server: Server | None = None
+    pool_mode: PoolMode = PoolMode.SESSION
+    require_tls: bool = False
+    local_infile: bool = False
+    accounts: Mapping[Role, Account] = field(default_factory=dict)
+    replicas: tuple[Server, ...] = ()
+
+    def account(self, role: Role) -> Account | None:
+        """Return the server account for a role; None while the branch has no server."""
+        if role in self.accounts:
+            return self.accounts[role]
+        return self.server.account if self.server else None
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a login resolves to."""
+    """What a login resolves to; `replica` says that it asked to read from a replica."""
 
     user: User
     branch: Branch
+    replica: bool = False
 
 
 def check_name(kind: str, name: str) -> str:
