@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from conf.settings import ProxySettings
 from proxy.channel import BranchStats
-from proxy.stats import Counters
+from proxy.stats import Counters, Counts
 from router.model import Branch, User
 from router.policy import refused_kinds
 from router.table import RoutingTable
@@ -84,10 +85,15 @@ class ServedBranch:
 
 
 class Branches:
-    """All branches of the routing table, and the table itself."""
+    """All branches of the routing table, the table itself, and what holds for all of them.
 
-    def __init__(self) -> None:
+    `limits` are replaced as a whole when the configuration is read again: look at them when they are needed.
+    """
+
+    def __init__(self, limits: ProxySettings | None = None) -> None:
         self.table = RoutingTable()
+        self.limits = limits or ProxySettings()
+        self.counts = Counts()
         self.draining = False
         self._served: dict[tuple[str, str], ServedBranch] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter as Multiset
 from collections import defaultdict
 
-from proxy.channel import ClassStats
+from proxy.channel import ClassStats, Count
 from proxy.histogram import bucket_of
 
 
@@ -62,3 +62,22 @@ class Counters(defaultdict[str, Counter]):
             self[kind]
         taken = {str(kind): counter.take(in_flight[kind]) for kind, counter in self.items()}
         return {kind: stats for kind, stats in taken.items() if stats is not None}
+
+
+class Counts:
+    """How often rare things have happened, by name and labels; what happens often has a Counter."""
+
+    def __init__(self) -> None:
+        self._increases: defaultdict[tuple[str, tuple[tuple[str, str], ...]], float] = defaultdict(float)
+
+    def add(self, name: str, increase: float = 1.0, **labels: str) -> None:
+        """Count something that has happened."""
+        self._increases[name, tuple(sorted(labels.items()))] += increase
+
+    def take(self) -> list[Count]:
+        """Return what was counted and begin anew."""
+        if not self._increases:
+            return []
+        taken = [Count(name, [*labels], increase) for (name, labels), increase in self._increases.items()]
+        self._increases.clear()
+        return taken
