@@ -73,10 +73,12 @@ class Agent:
     async def report(self) -> None:
         """Send the counters ten times a second, until cancelled."""
         while True:
+            due_s = time.monotonic() + STATS_INTERVAL_S
             await asyncio.sleep(STATS_INTERVAL_S)
             if self._writer is not None:
                 stats = [served.take_stats() for served in self._branches]
-                self.send(channel.Stats(time.time(), stats))
+                late_ms = max(0.0, time.monotonic() - due_s) * 1000
+                self.send(channel.Stats(time.time(), stats, self._branches.counts.take(), late_ms))
             else:
                 for served in self._branches:
                     served.counters.fold()
@@ -118,6 +120,8 @@ class Agent:
     def _apply(self, message: channel.ToWorker) -> None:
         match message:
             case channel.Routes():
+                if message.limits is not None:
+                    self._branches.limits = message.limits
                 self._branches.apply(RoutingTable.of(message.greeting, message.users, message.branches))
                 self.routed.set()
                 self.send(channel.RoutesTaken(message.version))

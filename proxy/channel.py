@@ -1,10 +1,13 @@
-"""I am the messages that control and workers exchange.
+"""I am the messages that control and workers exchange, and workers among themselves.
 
-They cross one Unix socket, each as four bytes of length (little-endian) and that many of MessagePack. Workers
-connect. Control sends Routes first; a worker sends Hello first.
+They cross Unix sockets, each as four bytes of length (little-endian) and that many of MessagePack. Workers
+connect to control, which sends Routes first; a worker sends Hello first. To another worker a worker connects
+for one KillOrder, and is sent one KillAnswer.
 """
 
 from __future__ import annotations
+
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -201,19 +204,40 @@ class Refused(Message, frozen=True):
     digest: str
 
 
+class KillOrder(Message, frozen=True):
+    """A client of another worker wants a connection of this one, or its statement, to end.
+
+    `user` is who asks; an `admin` may end others' on the same database, or on `branch` only if that is given.
+    """
+
+    connection_id: int
+    query_only: bool
+    user: str
+    database: str
+    branch: str | None
+    admin: bool
+
+
+class KillAnswer(Message, frozen=True):
+    """What the client that asked is told: an error's number and text, or (0) that it is done."""
+
+    errno: int = 0
+    message: str = ""
+
+
 ToWorker = Routes | GateClose | GateOpen | WakeAnswer | Drain | KillSessions
 ToControl = Hello | RoutesTaken | GateClosed | GateOpened | Stats | WakeRequest | Refused
 
+M = TypeVar("M")
+
 _encoder = msgspec.msgpack.Encoder()
-_from_control: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
-_from_worker: msgspec.msgpack.Decoder[ToControl] = msgspec.msgpack.Decoder(ToControl)
 
 
 class ChannelError(Exception):
     """What came over the channel is not one of its messages; the connection is of no further use."""
 
 
-def encode(message: ToWorker | ToControl) -> bytes:
+def encode(message: ToWorker | ToControl | KillOrder | KillAnswer) -> bytes:
     """Return a message as it goes over the socket."""
     body = _encoder.encode(message)
     return len(body).to_bytes(4, "little") + body
@@ -239,29 +263,35 @@ class _Bodies:
         return bodies
 
 
-class WorkerSide:
-    """Decodes what a worker receives."""
+class _Side(Generic[M]):
+    """Messages of one direction out of chunks that end anywhere."""
+
+    decoder: ClassVar[msgspec.msgpack.Decoder[Any]]
 
     def __init__(self) -> None:
         self._bodies = _Bodies()
 
-    def feed(self, data: bytes) -> list[ToWorker]:
+    def feed(self, data: bytes) -> list[M]:
         """Take a chunk and return the messages that are complete now. Raises ChannelError."""
         try:
-            return [_from_control.decode(body) for body in self._bodies.feed(data)]
+            return [self.decoder.decode(body) for body in self._bodies.feed(data)]
         except msgspec.MsgspecError as error:
             raise ChannelError(str(error)) from error
 
 
-class ControlSide:
+class WorkerSide(_Side[ToWorker]):
+    """Decodes what a worker receives from control."""
+
+    decoder = msgspec.msgpack.Decoder(ToWorker)
+
+
+class ControlSide(_Side[ToControl]):
     """Decodes what control receives from one worker."""
 
-    def __init__(self) -> None:
-        self._bodies = _Bodies()
+    decoder = msgspec.msgpack.Decoder(ToControl)
 
-    def feed(self, data: bytes) -> list[ToControl]:
-        """Take a chunk and return the messages that are complete now. Raises ChannelError."""
-        try:
-            return [_from_worker.decode(body) for body in self._bodies.feed(data)]
-        except msgspec.MsgspecError as error:
-            raise ChannelError(str(error)) from error
+
+class PeerSide(_Side[KillOrder | KillAnswer]):
+    """Decodes what a worker receives from another."""
+
+    decoder = msgspec.msgpack.Decoder(KillOrder | KillAnswer)

@@ -36,7 +36,7 @@ class Worker:
     def __init__(self, settings: Settings, number: int) -> None:
         proxy = settings.proxy
         self._proxy = proxy
-        self._branches = Branches()
+        self._branches = Branches(proxy)
         hello = Hello(number, os.getpid(), secrets.token_hex(8))
         self._agent = Agent(
             settings.run_dir / CONTROL_SOCKET,
