@@ -26,7 +26,8 @@ class Role(StrEnum):
     WRITER = "writer"
     READWRITER = "readwriter"
     ADMIN = "admin"
-    """As readwriter; also may end others' statements, and gets in when all connections are used."""
+    """As readwriter; also may change the schema of branches without safe migrations, may end others'
+    statements, and gets in when all connections are used."""
     REPLICATION = "replication"
     """Reads the binary log, and nothing else."""
 
@@ -106,17 +107,19 @@ class User:
     `native_verifier` is SHA1(SHA1(secret)), for users who may use mysql_native_password. A user bound to a
     `branch` reaches that branch only; one with None reaches every branch of `database` by a suffix to its
     name. `networks` are the CIDR blocks it may come from (none: from anywhere), `expires_at_s` a time.time().
+    A `replica` user always reads from a replica.
     """
 
     name: str
     verifier: bytes = field(repr=False)
     database: str
     branch: str | None = None
-    role: Role = Role.READWRITER
+    role: Role = Role.ADMIN
     slow_hash: str = field(default="", repr=False)
     native_verifier: bytes = field(default=b"", repr=False)
     networks: tuple[str, ...] = ()
     expires_at_s: float | None = None
+    replica: bool = False
 
 
 @dataclass(frozen=True, slots=True)

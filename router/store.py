@@ -13,12 +13,25 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from router.errors import RouteError, UnknownBranch
-from router.model import User
+from router.model import Role, User
 
 metadata = sa.MetaData()
 
-FORMAT = 1
-"""What the tables of the state database look like; counts up whenever a released one changes."""
+FORMAT = 2
+"""What the tables of the state database look like; counts up whenever one changes."""
+
+UPGRADES: dict[int, tuple[str, ...]] = {
+    1: (
+        "ALTER TABLE passwords ADD COLUMN role VARCHAR(20) NOT NULL DEFAULT 'admin'",
+        "ALTER TABLE passwords ADD COLUMN slow_hash VARCHAR(255) NOT NULL DEFAULT ''",
+        "ALTER TABLE passwords ADD COLUMN native_verifier BLOB NOT NULL DEFAULT x''",
+        "ALTER TABLE passwords ADD COLUMN networks TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE passwords ADD COLUMN ttl_s INTEGER",
+        "ALTER TABLE passwords ADD COLUMN expires_at VARCHAR(40)",
+        "ALTER TABLE passwords ADD COLUMN replica BOOLEAN NOT NULL DEFAULT 0",
+    ),
+}
+"""What turns the tables of one format into those of the next."""
 
 
 class Moment(sa.types.TypeDecorator[datetime]):
@@ -34,6 +47,21 @@ class Moment(sa.types.TypeDecorator[datetime]):
     def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
         """Turn text into a time."""
         return datetime.fromisoformat(value) if value else None
+
+
+class Networks(sa.types.TypeDecorator[tuple[str, ...]]):
+    """CIDR blocks, stored as text with commas between them."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: sa.Dialect) -> str:
+        """Turn networks into text."""
+        return ",".join(value or ())
+
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> tuple[str, ...]:
+        """Turn text into networks."""
+        return tuple(value.split(",")) if value else ()
 
 
 branches = sa.Table(
@@ -64,6 +92,13 @@ passwords = sa.Table(
     sa.Column("username", sa.String(255), nullable=False, unique=True),
     sa.Column("verifier", sa.LargeBinary(32), nullable=False),
     sa.Column("created_at", Moment, nullable=False),
+    sa.Column("role", sa.String(20), nullable=False),
+    sa.Column("slow_hash", sa.String(255), nullable=False),
+    sa.Column("native_verifier", sa.LargeBinary(20), nullable=False),
+    sa.Column("networks", Networks, nullable=False),
+    sa.Column("ttl_s", sa.Integer),
+    sa.Column("expires_at", Moment),
+    sa.Column("replica", sa.Boolean, nullable=False),
 )
 
 
@@ -92,7 +127,10 @@ class BranchRecord:
 
 @dataclass(frozen=True, slots=True)
 class PasswordRecord:
-    """A password as stored; `branch` None lets it reach every branch of the database."""
+    """A password as stored; `branch` None lets it reach every branch of the database.
+
+    With a `ttl_s` it lets nobody in after `expires_at`, unless it is renewed; other fields as in User.
+    """
 
     id: str
     database: str
@@ -101,11 +139,33 @@ class PasswordRecord:
     username: str
     verifier: bytes = field(repr=False)
     created_at: datetime
+    role: Role = Role.ADMIN
+    slow_hash: str = field(default="", repr=False)
+    native_verifier: bytes = field(default=b"", repr=False)
+    networks: tuple[str, ...] = ()
+    ttl_s: int | None = None
+    expires_at: datetime | None = None
+    replica: bool = False
 
     @property
     def user(self) -> User:
         """The user that this password lets in."""
-        return User(self.username, self.verifier, self.database, self.branch)
+        return User(
+            name=self.username,
+            verifier=self.verifier,
+            database=self.database,
+            branch=self.branch,
+            role=self.role,
+            slow_hash=self.slow_hash,
+            native_verifier=self.native_verifier,
+            networks=self.networks,
+            expires_at_s=self.expires_at.timestamp() if self.expires_at else None,
+            replica=self.replica,
+        )
+
+    def expired(self, moment: datetime) -> bool:
+        """Whether the password lets nobody in any more."""
+        return self.expires_at is not None and self.expires_at <= moment
 
 
 def now() -> datetime:
@@ -136,14 +196,24 @@ class BranchStore:
         self._engine = engine
 
     async def prepare(self) -> None:
-        """Create the tables that are missing. Raises OSError when the database cannot be used."""
+        """Create the tables that are missing, and bring those of an earlier format up to date.
+
+        Raises OSError when the database cannot be used.
+        """
         try:
             async with self._engine.begin() as connection:
+                # SQLite's driver begins no transaction for definitions: half an upgrade must not stay.
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
                 new = not await connection.run_sync(lambda sync: sa.inspect(sync).has_table(branches.name))
                 await connection.run_sync(metadata.create_all)
                 if new:
                     await connection.execute(formats.insert().values(format=FORMAT))
                 found = await connection.scalar(sa.select(formats.c.format))
+                while found in UPGRADES:
+                    for statement in UPGRADES[found]:
+                        await connection.execute(sa.text(statement))
+                    found += 1
+                    await connection.execute(formats.update().values(format=found))
         except sa.exc.DatabaseError as error:
             raise OSError(
                 f"the state database {self._engine.url.database} cannot be used ({error.orig}): restore it "
@@ -205,7 +275,7 @@ class BranchStore:
         """Return the passwords of a database, oldest first."""
         query = sa.select(passwords).where(passwords.c.database == database).order_by(passwords.c.created_at)
         async with self._engine.connect() as connection:
-            return [PasswordRecord(**row) for row in (await connection.execute(query)).mappings()]
+            return [_password(row) for row in (await connection.execute(query)).mappings()]
 
     async def put_password(self, record: PasswordRecord) -> None:
         """Store a password, in place of an earlier one with the same user name."""
@@ -224,6 +294,10 @@ class BranchStore:
 
 def _branch(row: sa.RowMapping) -> BranchRecord:
     return BranchRecord(**{**row, "state": BranchState(row["state"])})
+
+
+def _password(row: sa.RowMapping) -> PasswordRecord:
+    return PasswordRecord(**{**row, "role": Role(row["role"])})
 
 
 def _values(record: BranchRecord | PasswordRecord) -> dict[str, Any]:

@@ -11,9 +11,17 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from router.errors import RouteError, UnknownBranch
-from router.model import User
+from router.model import Role, User
 from router.secrets import new_id
-from router.store import BranchRecord, BranchState, BranchStore, PasswordRecord, now, open_state
+from router.store import (
+    BranchRecord,
+    BranchState,
+    BranchStore,
+    PasswordRecord,
+    branches,
+    now,
+    open_state,
+)
 
 
 @pytest.fixture
@@ -162,3 +170,46 @@ async def test_a_state_database_of_another_format_is_refused_with_what_to_do(tmp
     with pytest.raises(OSError, match=r"has format 99.*HEADGATE_STATE"):
         await BranchStore(engine).prepare()
     await engine.dispose()
+
+
+FORMAT_1_PASSWORDS = """
+CREATE TABLE passwords (
+    id VARCHAR(12) NOT NULL PRIMARY KEY, "database" VARCHAR(63) NOT NULL, branch VARCHAR(63),
+    name VARCHAR(255) NOT NULL, username VARCHAR(255) NOT NULL UNIQUE, verifier BLOB NOT NULL,
+    created_at VARCHAR(40) NOT NULL
+)
+"""
+
+
+async def test_a_state_database_of_the_first_format_is_brought_up_to_date(engine: AsyncEngine) -> None:
+    old = password("app", on="main")
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("CREATE TABLE state_format (format INTEGER PRIMARY KEY)")
+        await connection.exec_driver_sql("INSERT INTO state_format VALUES (1)")
+        await connection.run_sync(branches.create)
+        await connection.exec_driver_sql(FORMAT_1_PASSWORDS)
+        await connection.exec_driver_sql(
+            "INSERT INTO passwords VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (old.id, old.database, "main", old.name, "app", old.verifier, old.created_at.isoformat()),
+        )
+    store = BranchStore(engine)
+    for _ in range(2):
+        await store.prepare()
+        assert await store.passwords("shop") == [old]
+
+
+async def test_a_password_comes_back_with_its_limits(store: BranchStore) -> None:
+    record = replace(
+        password("reader"),
+        role=Role.READER,
+        slow_hash="scrypt$1$salt$hash",
+        native_verifier=bytes(range(20)),
+        networks=("10.0.0.0/8", "::1/128"),
+        ttl_s=300,
+        expires_at=now(),
+        replica=True,
+    )
+    await store.put_password(record)
+    assert await store.passwords("shop") == [record]
+    assert record.expired(now())
+    assert not replace(record, expires_at=None).expired(now())
