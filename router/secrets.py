@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -31,6 +33,34 @@ def new_password(prefix: str = PASSWORD_PREFIX) -> str:
 def verifier(password: str) -> bytes:
     """Return SHA256(SHA256(password)): what checks a caching_sha2_password fast login, and no more."""
     return hashlib.sha256(hashlib.sha256(password.encode()).digest()).digest()
+
+
+def slow_hash(password: str) -> str:
+    """Return what checks a password that somebody chose, and takes long to guess from.
+
+    `scrypt$N$r$p$salt$hash` with N as its logarithm and the rest in base64 (RFC 7914; OWASP's parameters take
+    some 60 ms and 32 MiB). Run it in a thread.
+    """
+    salt = os.urandom(16)
+    return f"scrypt$15$8$1${_text(salt)}${_text(_scrypt(password, salt, 15, 8, 1))}"
+
+
+def slow_hash_holds(password: str, stored: str) -> bool:
+    """Whether a password is the one behind a slow hash. Run it in a thread."""
+    scheme, log_n, r, p, salt, expected = stored.split("$")
+    if scheme != "scrypt":
+        raise ValueError(f"unknown password hash {scheme!r}")
+    given = _scrypt(password, base64.b64decode(salt), int(log_n), int(r), int(p))
+    return hmac.compare_digest(given, base64.b64decode(expected))
+
+
+def _scrypt(password: str, salt: bytes, log_n: int, r: int, p: int) -> bytes:
+    n = 1 << log_n
+    return hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=256 * n * r, dklen=32)
+
+
+def _text(value: bytes) -> str:
+    return base64.b64encode(value).decode()
 
 
 class SecretsFile:

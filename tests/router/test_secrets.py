@@ -10,7 +10,7 @@ import pytest
 
 from proxy.wire.auth import sha2_verifier
 from router import secrets
-from router.secrets import SecretsFile, new_id, new_password, verifier
+from router.secrets import SecretsFile, new_id, new_password, slow_hash, slow_hash_holds, verifier
 
 
 def test_a_secret_is_made_once_and_survives(tmp_path: Path) -> None:
@@ -70,3 +70,15 @@ def test_a_file_that_is_not_ours_is_one_clear_sentence(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=r"secrets\.json.*restore it"):
             SecretsFile(path).get("admin")
         assert path.read_text() == text
+
+
+def test_a_chosen_password_is_known_again_and_no_other() -> None:
+    stored = slow_hash("correct horse battery staple")
+    assert slow_hash_holds("correct horse battery staple", stored)
+    assert not slow_hash_holds("correct horse battery stable", stored)
+    assert slow_hash("correct horse battery staple") != stored
+
+
+def test_a_hash_of_an_unknown_kind_is_an_error() -> None:
+    with pytest.raises(ValueError, match="unknown password hash"):
+        slow_hash_holds("x", "md5$1$1$1$$")
