@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Final
 
@@ -25,7 +26,7 @@ from proxy.channel import Refused
 from proxy.errors import BackendLost, Malformed, NotPassedOn, ProxyError
 from proxy.stream import INBOX_IS_FULL, Stream
 from proxy.wire.commands import command_name
-from proxy.wire.constants import MAX_FRAME, Command
+from proxy.wire.constants import MAX_FRAME, Capability, Command
 from proxy.wire.errors import RemoteError
 from proxy.wire.framing import HEADER_BYTES, PacketTail
 from proxy.wire.response import FAILED, Response
@@ -66,17 +67,31 @@ _PASSED_ON: Final = frozenset(
 _DDL_COMMANDS: Final = frozenset({Command.CREATE_DB, Command.DROP_DB})
 
 
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the worker does for a client.
+
+    `report` tells control of a refusal. `change_user` takes the transport and the packet of a COM_CHANGE_USER
+    and makes a new client of them. `kill` ends the client with a connection id, or only its statement, in
+    whatever worker it is, and calls back with None or the error.
+    """
+
+    report: Callable[[Refused], None]
+    change_user: Callable[[Client, bytes], None] | None = None
+    kill: Callable[[Client, int, bool, Callable[[ProxyError | None], None]], None] | None = None
+
+
 class Client(Stream):
     """A client that has logged in, and the backend it has to itself."""
 
     __slots__ = (
         "_backend",
         "_command",
+        "_doors",
         "_in_transaction",
         "_inbox",
         "_preparing",
         "_refusal",
-        "_report",
         "_response",
         "_served",
         "_started_ns",
@@ -87,6 +102,8 @@ class Client(Stream):
         "_to_backend",
         "_upload",
         "_waiting",
+        "capabilities",
+        "connection_id",
         "kind",
         "peer",
         "user",
@@ -95,20 +112,26 @@ class Client(Stream):
     def __init__(
         self,
         served: ServedBranch,
-        backend: Backend,
-        response: Response,
         *,
         user: User,
         peer: str,
-        report: Callable[[Refused], None],
+        connection_id: int,
+        capabilities: Capability,
+        doors: Doors,
+        backend: Backend,
     ) -> None:
         super().__init__()
+        response = Response(
+            deprecate_eof=bool(backend.capabilities & Capability.DEPRECATE_EOF), status=backend.status
+        )
         self.user = user
         self.peer = peer
+        self.connection_id = connection_id
+        self.capabilities = capabilities
         self._served = served
         self._backend = backend
         self._response = response
-        self._report = report
+        self._doors = doors
         self._state = _IDLE
         self._command = 0
         self._status = response.status
@@ -272,7 +295,9 @@ class Client(Stream):
         served.refused_count += 1
         self._preparing = None
         self._refuse(ProxyError(refusal(branch, kind, words)), tail)
-        self._report(Refused(self.user.name, self.peer, branch.database, branch.name, words, digest(text)))
+        self._doors.report(
+            Refused(self.user.name, self.peer, branch.database, branch.name, words, digest(text))
+        )
 
     def _refuse(self, error: ProxyError, tail: PacketTail | None) -> None:
         """Answer a command with an error, once all of it is here; the server does not hear of it."""
@@ -374,6 +399,11 @@ class Client(Stream):
             self._end(None)
 
     # -- the end --------------------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> int:
+        """The server status of the session, as the login ends with."""
+        return self._status
 
     @property
     def waits_for_server(self) -> bool:

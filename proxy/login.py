@@ -16,10 +16,10 @@ from typing import Final
 
 import structlog
 
-from proxy.backend import Backend, open_backend
 from proxy.branches import Branches
 from proxy.channel import Refused
-from proxy.client import Client
+from proxy.client import Client, Doors
+from proxy.entrance import Visitor, enter
 from proxy.errors import AccessDenied, NoSuchBranch, ProxyError
 from proxy.stream import Stream, accept
 from proxy.wire.commands import HandshakeResponse
@@ -27,7 +27,6 @@ from proxy.wire.constants import Capability
 from proxy.wire.errors import RemoteError
 from proxy.wire.framing import HEADER_BYTES
 from proxy.wire.handshake import LOGIN_PACKET_BYTES_MAX, ServerHandshake, ServerState
-from proxy.wire.response import Response
 from router.errors import UnknownBranch, UnknownUser
 from router.model import Branch, Route, Server
 
@@ -59,9 +58,6 @@ OFFERED: Final = (
 )
 """What clients may ask for. Left out on purpose: compression, and what would put bytes before a statement's
 text (query attributes) or a result's column count (optional metadata)."""
-
-_NOT_MIRRORED: Final = Capability.SSL | Capability.MULTI_STATEMENTS
-_ALWAYS: Final = Capability.LONG_PASSWORD | Capability.CONNECT_WITH_DB | Capability.CONNECT_ATTRS
 
 # Stands for the verifier of users that do not exist, so that they take as long to refuse.
 _NOBODY: Final = secrets.token_bytes(32)
@@ -193,33 +189,41 @@ async def _enter(
     """Check the proof, open the backend, let the client in; or say why not and close."""
     response = handshake.response
     assert response is not None
-    backend: Backend | None = None
+    client: Client | None = None
     try:
         route = _route(handshake, response, peer, desk)
         identified()
         server = await desk.locate(route.branch)
-        backend = await _open(route, server, response, peer, desk)
-        if stream.lost:
-            raise ConnectionResetError("the client left")
         served = desk.branches.get(route.branch.database, route.branch.name)
         if served is None:
             raise NoSuchBranch(f"branch {route.branch.name!r} was deleted")
+        visitor = Visitor(
+            route.user,
+            peer,
+            handshake.connection_id,
+            response.capabilities,
+            response.charset,
+            response.database,
+            response.attributes,
+            route.replica,
+        )
+        client = await enter(served, visitor, server, Doors(desk.report), timeout_s=desk.timeout_s)
+        if desk.branches.get(route.branch.database, route.branch.name) is not served:
+            raise NoSuchBranch(f"branch {route.branch.name!r} was deleted")
+        if stream.lost:
+            raise ConnectionResetError("the client left")
     except BaseException as error:
-        if backend is not None:
-            backend.abort()
+        if client is not None:
+            client.connection_lost(None)
         if not isinstance(error, ProxyError):
             raise
         log.info("login.refused", peer=peer, user=response.user, errno=error.errno, reason=error.message)
         stream.write(handshake.refuse(error.errno, error.sqlstate, error.message))
         stream.close()
         return
-    state = Response(
-        deprecate_eof=bool(backend.capabilities & Capability.DEPRECATE_EOF), status=backend.status
-    )
-    client = Client(served, backend, state, user=route.user, peer=peer, report=desk.report)
     client.adopt(stream.transport)
     stream.transport.set_protocol(client)
-    client.write(handshake.accept(backend.status))
+    client.write(handshake.accept(client.status))
     early = stream.take()
     if early:
         client.data_received(early)
@@ -239,28 +243,6 @@ def _route(handshake: ServerHandshake, response: HandshakeResponse, peer: str, d
         return table.route(response.user)
     except UnknownBranch as error:
         raise NoSuchBranch(str(error)) from error
-
-
-async def _open(route: Route, server: Server, response: HandshakeResponse, peer: str, desk: Desk) -> Backend:
-    branch = route.branch
-    capabilities = (response.capabilities & ~_NOT_MIRRORED) | _ALWAYS
-    if not branch.safe_migrations:
-        capabilities |= response.capabilities & Capability.MULTI_STATEMENTS
-    logical = response.database in ("", branch.database, "@primary")
-    return await open_backend(
-        server,
-        database=branch.schema if logical else response.database,
-        capabilities=capabilities,
-        charset=response.charset,
-        attributes={
-            **response.attributes,
-            "_proxy": "headgate",
-            "_proxy_user": route.user.name,
-            "_branch": branch.name,
-            "_client_ip": peer,
-        },
-        timeout_s=desk.timeout_s,
-    )
 
 
 async def _receive_exactly(sock: socket.socket, size: int) -> bytes:

@@ -75,6 +75,7 @@ class ServerHandshake:
         self.capabilities = capabilities
         self.response: HandshakeResponse | None = None
         self.tls = False
+        self.connection_id = connection_id
         self._nonce = nonce or new_nonce()
         self._proof = b""
         self._reader = PacketReader(LOGIN_PACKET_BYTES_MAX)
