@@ -1,14 +1,13 @@
-"""I make, wake, put to sleep and delete branches, and hand out passwords for them."""
+"""I make, wake, put to sleep and delete branches."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -21,18 +20,16 @@ from migrator.schema.serial import from_json, to_json
 from migrator.schema.verify import drop_leftovers
 from router.accounts import make_branch_account
 from router.database import Connection
-from router.errors import RouteError
 from router.hosts import SCRATCH, LocalHost
-from router.model import Account, Branch, Server, User, check_name
-from router.secrets import new_id, new_password, verifier
-from router.store import BranchRecord, BranchState, BranchStore, PasswordRecord, now
+from router.model import Account, Branch, PoolMode, Role, Server, check_name
+from router.secrets import new_id
+from router.store import BranchRecord, BranchState, BranchStore, now
 
 log = structlog.get_logger()
 
 MAIN = "main"
 SLEEP_CHECK_S = 1.0
 SERVER_PREFIX = "branch-"
-USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +41,16 @@ class Production:
     traffic: Server
     migrator: Server
     embedded: bool = False
+    accounts: Mapping[Role, Account] = field(default_factory=dict)
+    pool_mode: PoolMode = PoolMode.TRANSACTION
+    require_tls: bool = False
+    local_infile: bool = False
+    replicas: tuple[Server, ...] = ()
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """The roles that users may have here."""
+        return frozenset({Role.READWRITER, Role.ADMIN, *self.accounts})
 
 
 class Branches:
@@ -209,61 +216,32 @@ class Branches:
             return self.production.traffic
         return replace(await self._wake(record), account=self._account)
 
-    async def create_password(
-        self, branch: str | None, name: str, username: str = ""
-    ) -> tuple[PasswordRecord, str]:
-        """Make a password, for one branch or (None) for all of them; return it with its secret, once."""
-        if branch is not None:
-            await self.get(branch)
-        if username and not USERNAME.fullmatch(username):
-            raise RouteError(
-                f"{username!r} cannot be a user name: use letters, digits, hyphens and underscores; "
-                "dots separate the user from the branch"
-            )
-        secret = new_password()
-        record = PasswordRecord(
-            id=new_id(),
-            database=self.production.database,
-            branch=branch,
-            name=name or username or "unnamed",
-            username=username or new_id(),
-            verifier=verifier(secret),
-            created_at=now(),
+    async def routes(self) -> list[Branch]:
+        """Return the branches as the routing table has them."""
+        return [self._route(record) for record in await self.all() if record.state is not BranchState.PENDING]
+
+    def _route(self, record: BranchRecord) -> Branch:
+        branch = Branch(
+            database=record.database,
+            name=record.name,
+            schema=self.production.schema,
+            production=record.production,
+            safe_migrations=record.safe_migrations,
+            sleepable=not record.production,
+            server=self.production.traffic if record.production else self._address(record),
+            pool_mode=PoolMode(self._settings.pool_mode),
+            local_infile=True,
         )
-        await self._store.put_password(record)
-        await self._changed()
-        return record, secret
-
-    async def passwords(self, branch: str | None = None) -> Sequence[PasswordRecord]:
-        """Return the passwords of one branch, or all."""
-        known = await self._store.passwords(self.production.database)
-        return [record for record in known if branch is None or record.branch in (None, branch)]
-
-    async def delete_password(self, branch: str, password_id: str) -> None:
-        """Delete one of the passwords that reach a branch, or raise NotFound."""
-        await self.get(branch)
-        if password_id not in {record.id for record in await self.passwords(branch)}:
-            raise NotFound(f"branch {branch!r} has no password {password_id!r}")
-        await self._store.delete_password(self.production.database, password_id)
-        await self._changed()
-
-    async def routes(self) -> tuple[list[User], list[Branch]]:
-        """Return what the routing table is made of."""
-        users = [record.user for record in await self._store.passwords(self.production.database)]
-        branches = [
-            Branch(
-                database=record.database,
-                name=record.name,
-                schema=self.production.schema,
-                production=record.production,
-                safe_migrations=record.safe_migrations,
-                sleepable=not record.production,
-                server=self.production.traffic if record.production else self._address(record),
-            )
-            for record in await self.all()
-            if record.state is not BranchState.PENDING
-        ]
-        return users, branches
+        if not record.production:
+            return branch
+        return replace(
+            branch,
+            pool_mode=self.production.pool_mode,
+            require_tls=self.production.require_tls,
+            local_infile=self.production.local_infile,
+            accounts=self.production.accounts,
+            replicas=self.production.replicas,
+        )
 
     async def put_idle_to_sleep(self) -> None:
         """Stop the servers that nobody has used for a while, again and again until cancelled."""

@@ -16,6 +16,7 @@ from conf.settings import ProductionSettings, Settings
 from control.branches import MAIN, Branches, Production
 from control.errors import ControlError, StartRefused
 from control.owner import sole_owner
+from control.passwords import Passwords
 from control.workers import Workers
 from migrator.deploy.actions import Deploys, Findings
 from migrator.deploy.lifecycle import RUNNING
@@ -39,7 +40,7 @@ from router.accounts import AccountTooPowerful, make_migrator_account, make_traf
 from router.database import Connection, quote_name
 from router.errors import DatabaseError, RouteError, ServerFailed, ServerNotFound
 from router.hosts import PRODUCTION, LocalHost
-from router.model import Account, Address, Flavor, Server
+from router.model import Account, Address, Branch, Flavor, PoolMode, Role, Server, ServerTls, TlsMode, User
 from router.secrets import TOKEN_PREFIX, SecretsFile
 from router.servers.programs import default_cache, find_server
 from router.store import BranchStore, now, open_state
@@ -59,6 +60,7 @@ class Service:
         self,
         settings: Settings,
         branches: Branches,
+        passwords: Passwords,
         deploys: Deploys,
         runner: Runner,
         workers: Workers,
@@ -67,6 +69,7 @@ class Service:
     ) -> None:
         self._host = host
         self.branches = branches
+        self.passwords = passwords
         self.deploys = deploys
         self.runner = runner
         self.workers = workers
@@ -198,6 +201,12 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
         connections=workers.connections,
     )
     await branches.prepare()
+    passwords = Passwords(
+        production.database,
+        branch_store,
+        roles=lambda: production.roles,
+        changed=workers.refresh_routes,
+    )
     throttle = Throttle(
         settings.throttle,
         workers.signal(production.database, MAIN),
@@ -231,9 +240,13 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
             )
 
     deploys = Deploys(deploy_store, check, runner.notify)
-    await stack.enter_async_context(workers.serving(branches.routes, branches.wake))
+
+    async def routes() -> tuple[list[User], list[Branch]]:
+        return await passwords.users(), await branches.routes()
+
+    await stack.enter_async_context(workers.serving(routes, branches.wake))
     token = secrets.get("token", TOKEN_PREFIX)
-    return Service(settings, branches, deploys, runner, workers, host, token)
+    return Service(settings, branches, passwords, deploys, runner, workers, host, token)
 
 
 def _operations(
@@ -285,22 +298,7 @@ def _check_flavor(state: Path, flavor: Flavor) -> None:
 async def _production(settings: ProductionSettings, host: LocalHost, secrets: SecretsFile) -> Production:
     schema = settings.schema or settings.database
     if settings.host or settings.socket:
-        address = Address(settings.host, settings.port, settings.socket or None)
-        traffic = Account(settings.proxy_user, settings.proxy_password)
-        migrator = Account(settings.migrator_user, settings.migrator_password)
-        server = await _describe(Server(Flavor.MYSQL, "", address, migrator))
-        if server.flavor is not host.programs.flavor:
-            raise StartRefused(
-                f"production is {server.flavor} {server.version}, but local servers are "
-                f"{host.programs.flavor}: set servers.flavor to {str(server.flavor)!r}"
-            )
-        if _release(host.programs.version) != _release(server.version):
-            log.warning(
-                "production.differs",
-                reason=f"production is {server.version}, branch and scratch servers are "
-                f"{host.programs.version}: what only one of them knows cannot be tried or proved",
-            )
-        return Production(settings.database, schema, replace(server, account=traffic), server, embedded=False)
+        return await _external(settings, schema, host)
     embedded = await host.wake(PRODUCTION)
     traffic = Account(settings.proxy_user, secrets.get(settings.proxy_user))
     migrator = Account(settings.migrator_user, secrets.get(settings.migrator_user))
@@ -308,12 +306,52 @@ async def _production(settings: ProductionSettings, host: LocalHost, secrets: Se
         await admin.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(schema)}")
         await make_traffic_account(admin, traffic, schema)
         await make_migrator_account(admin, migrator)
-    return Production(
+    production = Production(
         settings.database,
         schema,
         replace(embedded, account=traffic),
         replace(embedded, account=migrator),
         embedded=True,
+    )
+    return _with_settings(production, settings)
+
+
+async def _external(settings: ProductionSettings, schema: str, host: LocalHost) -> Production:
+    """Return the production server that the configuration names; it must be one we can work with."""
+    address = Address(settings.host, settings.port, settings.socket or None)
+    traffic = Account(settings.proxy_user, settings.proxy_password)
+    migrator = Account(settings.migrator_user, settings.migrator_password)
+    tls = ServerTls(TlsMode(settings.tls), settings.tls_ca, settings.tls_certificate, settings.tls_key)
+    server = await _describe(Server(Flavor.MYSQL, "", address, migrator, tls, settings.public_key))
+    if server.flavor is not host.programs.flavor:
+        raise StartRefused(
+            f"production is {server.flavor} {server.version}, but local servers are "
+            f"{host.programs.flavor}: set servers.flavor to {str(server.flavor)!r}"
+        )
+    if _release(host.programs.version) != _release(server.version):
+        log.warning(
+            "production.differs",
+            reason=f"production is {server.version}, branch and scratch servers are "
+            f"{host.programs.version}: what only one of them knows cannot be tried or proved",
+        )
+    production = Production(settings.database, schema, replace(server, account=traffic), server)
+    return _with_settings(production, settings)
+
+
+def _with_settings(production: Production, settings: ProductionSettings) -> Production:
+    """Return production as its clients are to find it: what may change while Headgate runs."""
+    named = {
+        Role.READER: Account(settings.reader_user, settings.reader_password),
+        Role.WRITER: Account(settings.writer_user, settings.writer_password),
+        Role.REPLICATION: Account(settings.replication_user, settings.replication_password),
+    }
+    accounts = production.accounts if production.embedded else {}
+    return replace(
+        production,
+        accounts={**accounts, **{role: account for role, account in named.items() if account.user}},
+        pool_mode=PoolMode(settings.pool_mode),
+        require_tls=settings.require_secure_transport,
+        local_infile=settings.local_infile,
     )
 
 

@@ -1,4 +1,4 @@
-"""I am the paths of branches and their passwords."""
+"""I am the paths of branches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from control.api.paths import DATABASE, Here, PageNumber, PageSize
-from control.api.present import Json, branch, diff, page, password
+from control.api.present import Json, branch, diff, page
 from migrator.schema.diff import unified_diff
 from migrator.schema.render import canonical_text
 
@@ -18,17 +18,6 @@ class NewBranch(BaseModel):
 
     name: str
     parent_branch: str = ""
-
-
-class NewPassword(BaseModel):
-    """The body of a request to make a password.
-
-    `username` and `all_branches` are ours: a chosen user name, and a password that reaches every branch.
-    """
-
-    name: str = ""
-    username: str = ""
-    all_branches: bool = False
 
 
 @router.get("/branches")
@@ -72,28 +61,3 @@ async def get_diff(service: Here, name: str) -> Json:
     """Show what has changed on a branch since it was made."""
     before = await service.branches.base(name)
     return diff(unified_diff(before, await service.branches.read(name)))
-
-
-@router.get("/branches/{name}/passwords")
-async def list_passwords(service: Here, name: str, number: PageNumber = 1, size: PageSize = 25) -> Json:
-    """List the passwords that reach a branch."""
-    await service.branches.get(name)
-    records = await service.branches.passwords(name)
-    shown = [password(record, service.proxy_host, service.proxy_port) for record in records]
-    return page(shown, number, size)
-
-
-@router.post("/branches/{name}/passwords", status_code=201)
-async def create_password(service: Here, name: str, body: NewPassword) -> Json:
-    """Make a password; its secret is in this answer and never shown again."""
-    await service.branches.get(name)
-    bound = None if body.all_branches else name
-    record, secret = await service.branches.create_password(bound, body.name, body.username)
-    return password(record, service.proxy_host, service.proxy_port, secret)
-
-
-@router.delete("/branches/{name}/passwords/{password_id}", status_code=204)
-async def delete_password(service: Here, name: str, password_id: str) -> Response:
-    """Delete a password."""
-    await service.branches.delete_password(name, password_id)
-    return Response(status_code=204)

@@ -11,7 +11,7 @@ from control.token import TOKEN_ID
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest, OperationRecord
 from migrator.engine.operation import Phase, Status
-from router.store import BranchRecord, PasswordRecord
+from router.store import BranchRecord, PasswordRecord, now
 
 Json = dict[str, Any]
 
@@ -136,7 +136,7 @@ def password(record: PasswordRecord, host: str, port: int, secret: str | None = 
         "access_host_url": host,
         "port": port,
         "plain_text": secret,
-        "role": "admin",
+        "role": str(record.role),
         "actor": ACTOR,
         "database_branch": {
             "id": record.branch,
@@ -146,10 +146,12 @@ def password(record: PasswordRecord, host: str, port: int, secret: str | None = 
         "region": REGION,
         "created_at": moment(record.created_at),
         "deleted_at": None,
-        "expires_at": None,
-        "ttl_seconds": None,
-        "renewable": False,
-        "replica": False,
+        "expires_at": moment(record.expires_at),
+        "expired": record.expired(now()),
+        "ttl_seconds": record.ttl_s,
+        "renewable": record.ttl_s is not None,
+        "replica": record.replica,
+        "cidrs": list(record.networks) or None,
     }
 
 

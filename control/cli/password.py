@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from typing import Annotated
 
 import typer
 
 from control.cli.branch import mysql_command
 from control.cli.context import Database, checked, context
+from router.model import Role
 
 app = typer.Typer(help="Make, list and delete passwords.", no_args_is_help=True)
 
@@ -20,7 +23,14 @@ def list_passwords(ctx: typer.Context, database: Database, branch: Branch) -> No
     here = context(ctx)
     here.output.table(
         here.client.get(f"databases/{database}/branches/{branch}/passwords")["data"],
-        {"id": "id", "name": "name", "user": "username", "created": "created_at"},
+        {
+            "id": "id",
+            "name": "name",
+            "user": "username",
+            "role": "role",
+            "expires": "expires_at",
+            "created": "created_at",
+        },
     )
 
 
@@ -34,18 +44,54 @@ def create(
     all_branches: Annotated[
         bool, typer.Option("--all-branches", help="Let the user reach every branch, as USER.BRANCH.")
     ] = False,
+    role: Annotated[Role, typer.Option(help="What the user may do.")] = Role.ADMIN,
+    ttl: Annotated[
+        str,
+        typer.Option(help="How long the password works unless it is renewed: 30m, 8h, 7d.", metavar="TIME"),
+    ] = "",
+    cidr: Annotated[
+        list[str] | None, typer.Option(help="A network it may be used from; may be given several times.")
+    ] = None,
+    replica: Annotated[bool, typer.Option("--replica", help="Read from a replica.")] = False,
+    native: Annotated[
+        bool, typer.Option("--native", help="Also let in drivers that know only mysql_native_password.")
+    ] = False,
+    choose: Annotated[
+        bool, typer.Option("--choose", help="Ask for a password of your choice (or read it from a pipe).")
+    ] = False,
 ) -> None:
     """Make a password and print it, once."""
     here = context(ctx)
-    made = here.client.post(
-        f"databases/{database}/branches/{branch}/passwords",
-        {"name": name, "username": username, "all_branches": all_branches},
-    )
+    body = {
+        "name": name,
+        "username": username,
+        "all_branches": all_branches,
+        "role": role,
+        "ttl": seconds(ttl) if ttl else None,
+        "cidrs": cidr or [],
+        "replica": replica,
+        "native": native,
+        "password": _chosen() if choose else "",
+    }
+    made = here.client.post(f"databases/{database}/branches/{branch}/passwords", body)
     here.output.say(
         f"User [bold]{made['username']}[/bold], password (shown only now): {made['plain_text']}\n\n"
         f"  {mysql_command(made, database)}",
         made,
     )
+
+
+@app.command()
+def renew(
+    ctx: typer.Context,
+    database: Database,
+    branch: Branch,
+    password_id: Annotated[str, typer.Argument(help="The password's id, from the list.")],
+) -> None:
+    """Let a password that expires work for its whole time again."""
+    here = context(ctx)
+    renewed = here.client.post(f"databases/{database}/branches/{branch}/passwords/{password_id}/renew", {})
+    here.output.say(f"Password {password_id} works until {renewed['expires_at']}.", renewed)
 
 
 @app.command()
@@ -59,3 +105,18 @@ def delete(
     here = context(ctx)
     here.client.delete(f"databases/{database}/branches/{branch}/passwords/{password_id}")
     here.output.say(f"Password {password_id} is deleted.", {"id": password_id, "deleted": True})
+
+
+def seconds(text: str) -> int:
+    """Return how many seconds a time like `90s`, `30m`, `8h` or `7d` has."""
+    found = re.fullmatch(r"(\d{1,9})([smhd]?)", text)
+    if not found:
+        raise typer.BadParameter(f"{text!r} is not a time: write it as 90s, 30m, 8h or 7d")
+    return int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+
+
+def _chosen() -> str:
+    """Read a password, without showing it where somebody types it."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))

@@ -16,8 +16,7 @@ from control.errors import ControlError, NotFound
 from router.database import Connection
 from router.errors import DatabaseError, RouteError, ServerFailed, UnknownBranch
 from router.hosts import LocalHost
-from router.model import Account, Flavor
-from router.secrets import verifier
+from router.model import Account, Flavor, PoolMode
 from router.servers.process import LocalServer
 from router.servers.programs import default_cache, find_server
 from router.store import BranchState, BranchStore, open_state
@@ -150,7 +149,7 @@ async def test_a_cancelled_creation_leaves_nothing(bench: Bench, monkeypatch: py
     await cloning.wait()
     (main, half) = await bench.branches.all()
     assert (main.name, half.state) == ("main", BranchState.PENDING)
-    assert [branch.name for branch in (await bench.branches.routes())[1]] == ["main"]
+    assert [branch.name for branch in (await bench.branches.routes())] == ["main"]
     with pytest.raises(ControlError, match="still being made"):
         await bench.branches.wake("add-phone")
     with pytest.raises(RouteError, match="already has a branch"):
@@ -238,41 +237,14 @@ async def test_idle_branches_sleep_and_wake_and_used_ones_stay(
         await asyncio.gather(minding, return_exceptions=True)
 
 
-async def test_routes_hold_each_ready_branch_with_its_account_and_each_user(bench: Bench) -> None:
+async def test_routes_hold_each_ready_branch_with_its_account(bench: Bench) -> None:
     await bench.branches.create("add-phone")
-    everywhere, _ = await bench.branches.create_password(None, "the application", "app")
-    bound, secret = await bench.branches.create_password("add-phone", "")
-    assert bound.verifier == verifier(secret)
-    users, branches = await bench.branches.routes()
-    assert {(user.name, user.branch) for user in users} == {("app", None), (bound.username, "add-phone")}
-    main, add_phone = branches
+    main, add_phone = await bench.branches.routes()
     assert (main.sleepable, main.safe_migrations, main.schema) == (False, True, bench.schema)
     assert (add_phone.sleepable, add_phone.safe_migrations) == (True, False)
+    assert (main.pool_mode, add_phone.pool_mode) == (PoolMode.TRANSACTION, PoolMode.SESSION)
     assert add_phone.server is not None
     assert add_phone.server.account == ACCOUNT
-    assert {record.id for record in await bench.branches.passwords("add-phone")} == {everywhere.id, bound.id}
-    assert {record.id for record in await bench.branches.passwords("main")} == {everywhere.id}
-
-
-async def test_a_password_is_deleted_only_where_it_belongs(bench: Bench) -> None:
-    await bench.branches.create("add-phone")
-    bound, _ = await bench.branches.create_password("add-phone", "ci")
-    with pytest.raises(NotFound, match=r"'main' has no password"):
-        await bench.branches.delete_password("main", bound.id)
-    before = bench.changes
-    await bench.branches.delete_password("add-phone", bound.id)
-    assert bench.changes == before + 1
-    assert await bench.branches.passwords("add-phone") == []
-    with pytest.raises(UnknownBranch):
-        await bench.branches.create_password("mian", "ci")
-
-
-@pytest.mark.parametrize("username", ["app.main", "a b", "-app", "x" * 64, "a`b", "é"])
-async def test_a_user_name_with_anything_that_routes_or_quotes_is_refused(
-    bench: Bench, username: str
-) -> None:
-    with pytest.raises(RouteError, match="cannot be a user name"):
-        await bench.branches.create_password("main", "", username)
 
 
 async def test_at_the_end_nothing_is_made_any_more(bench: Bench) -> None:

@@ -1,0 +1,96 @@
+"""I am the paths of passwords."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from control.api.paths import DATABASE, Here, PageNumber, PageSize
+from control.api.present import Json, page, password
+from control.passwords import PasswordWish
+from router.model import Role
+
+router = APIRouter(prefix=DATABASE, tags=["passwords"])
+PASSWORDS = "/branches/{name}/passwords"
+
+
+class NewPassword(BaseModel):
+    """The body of a request to make a password.
+
+    `ttl` is in seconds, `cidrs` are the networks it may be used from. Ours are: `username`, a chosen user
+    name; `all_branches`, for a password that reaches every branch; `native`, to let drivers in that know only
+    mysql_native_password; `password`, a chosen secret, which is kept with a slow hash.
+    """
+
+    name: str = ""
+    role: Role = Role.ADMIN
+    ttl: int | None = None
+    cidrs: list[str] = []
+    replica: bool = False
+    username: str = ""
+    all_branches: bool = False
+    native: bool = False
+    password: str = ""
+
+
+class PasswordChange(BaseModel):
+    """The body of a request to change a password; what is left out stays."""
+
+    name: str | None = None
+    cidrs: list[str] | None = None
+
+
+@router.get(PASSWORDS)
+async def list_passwords(service: Here, name: str, number: PageNumber = 1, size: PageSize = 25) -> Json:
+    """List the passwords that reach a branch."""
+    await service.branches.get(name)
+    records = await service.passwords.all(name)
+    shown = [password(record, service.proxy_host, service.proxy_port) for record in records]
+    return page(shown, number, size)
+
+
+@router.post(PASSWORDS, status_code=201)
+async def create_password(service: Here, name: str, body: NewPassword) -> Json:
+    """Make a password; its secret is in this answer and never shown again."""
+    await service.branches.get(name)
+    wish = PasswordWish(
+        branch=None if body.all_branches else name,
+        name=body.name,
+        username=body.username,
+        role=body.role,
+        ttl_s=body.ttl or None,
+        networks=body.cidrs,
+        replica=body.replica,
+        native=body.native,
+        secret=body.password,
+    )
+    record, secret = await service.passwords.create(wish)
+    return password(record, service.proxy_host, service.proxy_port, secret)
+
+
+@router.get(PASSWORDS + "/{password_id}")
+async def get_password(service: Here, name: str, password_id: str) -> Json:
+    """Show a password, without its secret."""
+    record = await service.passwords.get(name, password_id)
+    return password(record, service.proxy_host, service.proxy_port)
+
+
+@router.patch(PASSWORDS + "/{password_id}")
+async def change_password(service: Here, name: str, password_id: str, body: PasswordChange) -> Json:
+    """Rename a password, or change the networks it may be used from."""
+    record = await service.passwords.change(name, password_id, name=body.name, networks=body.cidrs)
+    return password(record, service.proxy_host, service.proxy_port)
+
+
+@router.post(PASSWORDS + "/{password_id}/renew")
+async def renew_password(service: Here, name: str, password_id: str) -> Json:
+    """Let a password that expires live for its whole time again."""
+    record = await service.passwords.renew(name, password_id)
+    return password(record, service.proxy_host, service.proxy_port)
+
+
+@router.delete(PASSWORDS + "/{password_id}", status_code=204)
+async def delete_password(service: Here, name: str, password_id: str) -> Response:
+    """Delete a password; connections made with it end at once."""
+    await service.passwords.delete(name, password_id)
+    return Response(status_code=204)
