@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
+from router.tokens import COMMENT, NAME, NUMBER, OTHER, STRING, UNSURE, WORD, pieces
+
 HEAD_BYTES: Final = 64 * 1024
 """A statement whose first keyword comes later than this is UNKNOWN."""
 
@@ -39,6 +41,8 @@ class Kind(StrEnum):
     """Not a statement at all: a ping, a cursor's fetch…"""
     DYNAMIC = "dynamic"
     """Runs text that cannot be known beforehand."""
+    KILL = "kill"
+    """Ends a connection or its statement, by a number that is ours and not the server's."""
     ADMIN = "admin"
     """Acts on the whole server, or on accounts."""
     DDL = "ddl"
@@ -50,14 +54,15 @@ _STRICTNESS = {kind: rank for rank, kind in enumerate(Kind)}
 _PLAIN: Final[dict[str, Kind]] = {
     word: kind
     for kind, words in {
-        Kind.READ: "SELECT TABLE VALUES SHOW DESC DESCRIBE EXPLAIN HELP WITH CHECKSUM DO HANDLER",
+        Kind.READ: "SELECT TABLE VALUES SHOW HELP CHECKSUM DO HANDLER",
         Kind.WRITE: "INSERT REPLACE UPDATE DELETE",
         Kind.TRANSACTION: "COMMIT ROLLBACK SAVEPOINT RELEASE XA",
         Kind.SESSION: "USE GET SIGNAL RESIGNAL",
         Kind.PREPARED: "DEALLOCATE",
         Kind.DDL: "ALTER RENAME TRUNCATE",
-        Kind.ADMIN: "GRANT REVOKE ANALYZE OPTIMIZE REPAIR CHECK CACHE FLUSH RESET CHANGE STOP CLONE SHUTDOWN "
-        "RESTART BINLOG KILL PURGE IMPORT INSTALL UNINSTALL BACKUP",
+        Kind.KILL: "KILL",
+        Kind.ADMIN: "GRANT REVOKE OPTIMIZE REPAIR CHECK CACHE FLUSH RESET CHANGE STOP CLONE SHUTDOWN "
+        "RESTART BINLOG PURGE IMPORT INSTALL UNINSTALL BACKUP",
     }.items()
     for word in words.split()
 }
@@ -101,7 +106,7 @@ _REACHES_FURTHER = re.compile(
 )
 
 # A name of plain ASCII, for servers compare names of routines without regard to accents.
-_GAP = rb"(?:[ \t\n\r\v\f]|/\*(?!M?!).*?\*/|(?:#|--(?=[\x00-\x20]))[^\n]*\n)*+"
+_GAP = rb"(?:[ \t\n\r\v\f]|/\*(?!M?!).*?\*/|(?:#|--(?=[\x00-\x20]))[^\n]*(?:\n|\Z))*+"
 _NAME = rb"(?:[\w$]++(?![\x80-\xff])|`[^`\x80-\xff]++`|\"[^\"\x80-\xff]++\")"
 _CALL = re.compile(
     _GAP + rb"CALL(?![\w$])" + _GAP + b"(?:(" + _NAME + b")" + _GAP + rb"\." + _GAP + b")?"
@@ -123,9 +128,41 @@ _SERVERS_ROUTINES: Final = frozenset(
     }
 )
 
+_KILL = re.compile(
+    _GAP + rb"KILL(?![\w$])(?:" + _GAP + rb"(?:HARD|SOFT)(?![\w$]))?+"
+    rb"(?:" + _GAP + rb"(CONNECTION|QUERY)(?![\w$]))?+" + _GAP + rb"(\d{1,20})" + _GAP + rb";*+" + _GAP,
+    re.IGNORECASE | re.DOTALL,
+)
+
+_SIMPLE_NAME = re.compile(rb"`[A-Za-z_][\w$-]*+`")
+_ANALYZED: Final = frozenset({"SELECT", "INSERT", "REPLACE", "UPDATE", "DELETE", "WITH", "FORMAT"})
+_READING: Final = frozenset({b"SELECT", b"TABLE", b"VALUES"})
+_WRITING: Final = frozenset({b"INSERT", b"REPLACE", b"UPDATE", b"DELETE"})
+
+_FIRST_WORDS: Final = {
+    *_PLAIN,
+    *("ANALYZE", "BEGIN", "CALL", "CASE", "CREATE", "DECLARE", "DESC", "DESCRIBE", "DROP", "EXECUTE"),
+    *("EXPLAIN", "FOR", "IF", "LOAD", "LOCK", "LOOP", "PREPARE", "REPEAT", "SET", "START", "UNLOCK"),
+    *("WHILE", "WITH"),
+}
+_SECOND_WORDS: Final = {
+    word
+    for words in (
+        "AGGREGATE ALGORITHM ALL ANALYZE BINARY COMPONENT CONNECTION DATABASE DATA DEFAULT DEFINER EVENT",
+        "FULLTEXT FUNCTION GLOBAL GROUP_REPLICATION IGNORE IMMEDIATE INDEX INSTANCE LOCAL LOGS MASTER NOT",
+        "NO_WRITE_TO_BINLOG ONLINE OR PACKAGE PASSWORD PERSIST PERSIST_ONLY PLUGIN PREPARE PRIVILEGES",
+        "PROCEDURE QUERY REPLICA RESOURCE ROLE SCHEMA SEQUENCE SERVER SESSION SLAVE SOURCE SPATIAL SQL",
+        "STATEMENT STATUS TABLE TABLES TABLESPACE TEMPORARY TRANSACTION TRIGGER UNDO UNIQUE USER VIEW WORK",
+        "XML",
+    )
+    for word in words.split()
+}
+
 # Kinds that what comes later in the text could still change.
 _DECIDED_BY_THE_END: Final = frozenset({Kind.EMPTY, Kind.TRANSACTION, Kind.SET})
 
+_OPEN, _CLOSE = b"()"
+_OPEN, _CLOSE = b"()"
 _EXECUTED, _SKIPPED, _SKIPPED_NESTED = range(3)
 _COMMENTS_MAX = 4
 _WORDS_MAX = 5
@@ -147,18 +184,56 @@ def classify(data: bytes, start: int = 0) -> Kind:
 
 
 def verb(text: bytes) -> str:
-    """Return the first words of a statement, for people: `ALTER TABLE`, `DROP`."""
+    """Return the first words of a statement, for people and as a label: `ALTER TABLE`, `DROP`; else `?`.
+
+    Only words that begin statements of servers are ever returned, so that there are not endlessly many.
+    """
     words, _, _ = _words(text[:HEAD_BYTES], ())
-    return " ".join(words[:2]) or "?"
-
-
-_LITERAL = re.compile(rb"'(?:[^'\\]|\\.|'')*+'?|\"(?:[^\"\\]|\\.|\"\")*+\"?|\b\d[\w.]*", re.DOTALL)
+    if not words or words[0] not in _FIRST_WORDS:
+        return "?"
+    return " ".join(words[:2]) if len(words) > 1 and words[1] in _SECOND_WORDS else words[0]
 
 
 def digest(text: bytes, limit: int = 256) -> str:
-    """Return the beginning of a statement with its literals replaced, fit for logs."""
-    plain = _LITERAL.sub(b"?", text[: limit * 4])
-    return b" ".join(plain.split())[:limit].decode("utf-8", "replace")
+    """Return the beginning of a statement with its literals replaced and without comments, fit for logs.
+
+    It ends with `…` where the statement goes on, or where it could not be told what is a literal.
+    """
+    head = text[: limit * 4]
+    parts: list[bytes] = []
+    before = 0
+    for kind, start, end in pieces(head):
+        if kind == UNSURE:
+            parts.append(b" \xe2\x80\xa6")
+            break
+        if kind == COMMENT:
+            continue
+        if parts and start > before:
+            parts.append(b" ")
+        literal = kind in (STRING, NUMBER) or (kind == NAME and not _SIMPLE_NAME.fullmatch(head, start, end))
+        parts.append(b"?" if literal else head[start:end])
+        before = end
+    else:
+        if len(text) > len(head):
+            parts.append(b" \xe2\x80\xa6")
+    found = b"".join(parts).decode("utf-8", "replace").strip()
+    return found if len(found) <= limit else found[: limit - 1] + "…"
+
+
+def kill_of(text: bytes) -> tuple[int, bool] | None:
+    """Return whom a KILL ends: a connection's number, and whether only its statement.
+
+    None for everything else, also for the KILLs that name a user or a statement's number (MariaDB), or that
+    compute the connection's number.
+    """
+    match = _KILL.fullmatch(text)
+    return (int(match[2]), (match[1] or b"").upper() == b"QUERY") if match else None
+
+
+def is_load_local(text: bytes) -> bool:
+    """Say whether a statement may ask the client for a file: LOAD DATA LOCAL or LOAD XML LOCAL."""
+    words, _, _ = _words(text[:HEAD_BYTES], ())
+    return words[:1] == ["LOAD"] and "LOCAL" in words
 
 
 def _classify_slowly(text: bytes) -> Kind:
@@ -247,6 +322,13 @@ def _kind(words: Sequence[str], text: bytes, clean: bool) -> Kind:
     if plain:
         return plain
     match first:
+        case "WITH":
+            return _kind_of_with(text)
+        case "EXPLAIN" | "DESCRIBE" | "DESC":
+            # With ANALYZE the statement is carried out.
+            return _kind_of_with(text) if second == "ANALYZE" else Kind.READ
+        case "ANALYZE":
+            return _kind_of_with(text) if second in _ANALYZED else Kind.ADMIN
         case "CREATE":
             if rest[:2] == ["OR", "REPLACE"]:
                 rest = rest[2:]
@@ -273,6 +355,25 @@ def _kind(words: Sequence[str], text: bytes, clean: bool) -> Kind:
             return Kind.DYNAMIC if second == "IMMEDIATE" else Kind.PREPARED
         case _:
             return Kind.UNKNOWN
+
+
+def _kind_of_with(text: bytes) -> Kind:
+    """Tell `WITH … SELECT` from `WITH … DELETE`; the first such word outside of brackets decides."""
+    if b"/*!" in text or b"/*M!" in text:
+        return Kind.WRITE
+    depth = 0
+    for kind, start, end in pieces(text):
+        if kind == UNSURE:
+            break
+        if kind == OTHER:
+            depth += (text[start] == _OPEN) - (text[start] == _CLOSE)
+        elif kind == WORD and not depth and end - start <= len("REPLACE"):
+            word = text[start:end].upper()
+            if word in _READING:
+                return Kind.READ
+            if word in _WRITING:
+                break
+    return Kind.WRITE
 
 
 def _is_temporary(rest: Sequence[str]) -> bool:

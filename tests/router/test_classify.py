@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.classify import HEAD_BYTES, Kind, classify, digest, verb
+from router.classify import HEAD_BYTES, Kind, classify, digest, is_load_local, kill_of, verb
 from router.policy import REFUSED_WHEN_SAFE
 
 ALLOWED = {
@@ -22,7 +22,20 @@ ALLOWED = {
     b"SELECT/*!80000 1*/": Kind.READ,
     b"SELECT 1;": Kind.READ,
     b"SELECT 1; DROP TABLE t": Kind.READ,  # the server takes one statement only
-    b"WITH x AS (SELECT 1) DELETE FROM t": Kind.READ,
+    b"WITH x AS (SELECT 1) DELETE FROM t": Kind.WRITE,
+    b"with recursive x (a) as (select 1 union select ')' from x), y as (select 2) select * from x": Kind.READ,
+    b"WITH x AS (SELECT 1) SELECT * FROM t FOR UPDATE": Kind.READ,
+    b"WITH x AS (SELECT ') SELECT') UPDATE t SET a = 1": Kind.WRITE,
+    b"WITH x AS (SELECT 1) /*!99999 SELECT */ DELETE FROM t": Kind.WRITE,
+    b"WITH x AS (SELECT 'unterminated) SELECT 1": Kind.WRITE,
+    b"EXPLAIN ANALYZE SELECT 1": Kind.READ,
+    b"EXPLAIN ANALYZE DELETE t FROM t": Kind.WRITE,
+    b"DESC ANALYZE UPDATE t SET a = 1": Kind.WRITE,
+    b"ANALYZE SELECT 1": Kind.READ,
+    b"ANALYZE FORMAT=JSON SELECT 1": Kind.READ,
+    b"ANALYZE DELETE FROM t": Kind.WRITE,
+    b"ANALYZE FORMAT=JSON INSERT t VALUES (1)": Kind.WRITE,
+    b"ANALYZE WITH x AS (SELECT 1) SELECT 1": Kind.READ,
     b"SHOW TABLES": Kind.READ,
     b"DESC t": Kind.READ,
     b"EXPLAIN DELETE FROM t": Kind.READ,
@@ -190,7 +203,9 @@ REFUSED = {
     b"LOCK INSTANCE FOR BACKUP": Kind.ADMIN,
     b"LOAD INDEX INTO CACHE t": Kind.ADMIN,
     b"START REPLICA": Kind.ADMIN,
-    b"KILL 1": Kind.ADMIN,
+    b"ANALYZE LOCAL TABLE t": Kind.ADMIN,
+    b"ANALYZE/*!50000 TABLE*/ t": Kind.ADMIN,
+    b"KILL 1": Kind.KILL,
     b"INSTALL PLUGIN p SONAME 's'": Kind.ADMIN,
     b"/*" + b"x" * HEAD_BYTES + b"*/ SELECT 1": Kind.UNKNOWN,
     b" " * HEAD_BYTES + b"DROP TABLE t": Kind.UNKNOWN,
@@ -249,10 +264,155 @@ def test_a_tangle_of_comments_does_not_keep_a_worker_busy(tangle: bytes) -> None
 
 def test_the_verb_is_for_people() -> None:
     assert verb(b"/* x */ alter /* y */ table t add b int") == "ALTER TABLE"
+    assert verb(b"DROP things") == "DROP"
     assert verb(b"\xff") == "?"
 
 
-def test_a_digest_has_no_literals() -> None:
-    text = b"ALTER  TABLE t\n ADD a VARCHAR(32) DEFAULT 'it''s \\' secret', ADD b INT DEFAULT 5 -- \"x\""
-    assert digest(text) == "ALTER TABLE t ADD a VARCHAR(?) DEFAULT ?, ADD b INT DEFAULT ? -- ?"
-    assert "secret" not in digest(b"SELECT 'secret")
+@given(st.text("ABCDEFGH ", max_size=30))
+def test_verbs_are_words_of_servers_only(text: str) -> None:
+    assert verb(f"Q{text} {text}".encode()) == "?"
+    assert verb(f"DROP Q{text} {text}".encode()) == "DROP"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"KILL 12", (12, False)),
+        (b"kill query 12;", (12, True)),
+        (b"KILL CONNECTION 12", (12, False)),
+        (b"KILL HARD QUERY 12 ", (12, True)),
+        (b"KILL SOFT 12", (12, False)),
+        (b"/* application */ KILL/**/QUERY -- now\n 12 # that one", (12, True)),
+        (b" KILL 18446744073709551615", (18446744073709551615, False)),
+        (b"KILL QUERY ID 12", None),
+        (b"KILL USER app", None),
+        (b"KILL CONNECTION_ID()", None),
+        (b"KILL 1 + 1", None),
+        (b"KILL 12 34", None),
+        (b"KILL12", None),
+        (b"KILL -1", None),
+        (b"KILL /*!50000 12 */ 13", None),
+        (b"KILL 12; DROP TABLE t", None),
+        (b"SELECT 12", None),
+        (b"KILL", None),
+    ],
+)
+def test_whom_a_kill_ends(text: bytes, found: tuple[int, bool] | None) -> None:
+    assert kill_of(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "local"),
+    [
+        (b"LOAD DATA LOCAL INFILE 'x' INTO TABLE t", True),
+        (b"load /* a */ data low_priority local infile 'x' into table t", True),
+        (b"LOAD DATA CONCURRENT LOCAL INFILE 'x' INTO TABLE t", True),
+        (b"LOAD XML LOCAL INFILE 'x' INTO TABLE t", True),
+        (b"LOAD DATA /*!50000 LOCAL */ INFILE 'x' INTO TABLE t", True),
+        (b"LOAD DATA INFILE 'LOCAL' INTO TABLE t", False),
+        (b"SELECT LOCAL", False),
+        (b"", False),
+    ],
+)
+def test_who_may_ask_the_client_for_a_file(text: bytes, local: bool) -> None:
+    assert is_load_local(text) is local
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("ALTER  TABLE t\n ADD a VARCHAR(32) DEFAULT 'it''s'", "ALTER TABLE t ADD a VARCHAR(?) DEFAULT ?"),
+        ("SELECT 'one' 'two', 0x41, .5, 1e5, -7", "SELECT ? ?, ?, .?, ?, -?"),
+        ("SELECT N'a', _utf8mb4'b', x'41', b'01'", "SELECT N?, _utf8mb4?, x?, b?"),
+        ("ALTER USER u IDENTIFIED BY 'hunter2' /* hunter2 */ -- hunter2", "ALTER USER u IDENTIFIED BY ?"),
+        ("/*!80000 DROP */ TABLE `t one`, `t-2`.x", "DROP TABLE ?, `t-2`.x"),
+        ("DROP TABLE t /* no end", "DROP TABLE t …"),
+        ("SELECT 'a\\' , secret ' , 'x", "SELECT …"),
+        ("SELECT 'no end", "SELECT …"),
+        ("DROP TABLE /*!99999 ' */ secret '", "DROP TABLE …"),
+        ("DROP TABLE `\xbf` , 'x', `", "DROP TABLE …"),
+        ("", ""),
+    ],
+)
+def test_a_digest_shows_what_is_done_and_no_literal(text: str, seen: str) -> None:
+    assert digest(text.encode("latin-1", "replace") if "\xbf" in text else text.encode()) == seen
+
+
+def test_a_digest_is_short() -> None:
+    text = digest(b"ALTER TABLE " + b"x, " * 10_000)
+    assert len(text) == 256
+    assert text.endswith("…")
+
+
+_SECRET = "hunter2secret"
+_LITERALS = ("'{}'", '"{}"', "'it''{}'", "x'{}'", "N'{}'", "_latin1'{}'", "'a' '{}'", "'{}''{}'", '"a""{}"')
+_TANGLES = (
+    "'",
+    '"',
+    "`",
+    "\\",
+    "/*",
+    "*/",
+    "/*!",
+    "/*!40000 ",
+    "-- ",
+    "#",
+    "--",
+    "\n",
+    ";",
+    "$",
+    "\xbf",
+    "\0",
+)
+_WORDS = ("SELECT ", "a", " , ", "DROP TABLE t ", "(", ")", "=", "1", "IDENTIFIED BY ", "`n`")
+
+
+def _string(draw: st.DrawFn, quote: str, modes: tuple[bool, bool]) -> str:
+    """A string with a secret in it as the server would understand it in this mode, however written."""
+    no_backslash, ansi = modes
+    raw = no_backslash or (ansi and quote == '"')
+    inside = draw(
+        st.lists(st.sampled_from(["a", " ", "`", "/*", "*/", "-- ", "#", ";", "\\", quote]), max_size=5)
+    )
+    written = "".join(
+        quote * 2 if c == quote else ("\\" if raw else "\\\\") if c == "\\" else c for c in inside
+    )
+    return f"{quote}{written}{_SECRET}{written}{quote}"
+
+
+@st.composite
+def _with_secrets(draw: st.DrawFn) -> str:
+    """A text that a server in some sql_mode reads as words, names, comments, and strings with secrets."""
+    modes = draw(st.tuples(st.booleans(), st.booleans()))
+    parts = []
+    for _ in range(draw(st.integers(1, 8))):
+        what = draw(st.integers(0, 4))
+        if what == 0:
+            parts.append(draw(st.sampled_from(_WORDS)))
+        elif what == 1:
+            parts.append(f" /* {draw(st.sampled_from(_TANGLES[:4]))}{_SECRET} */ ")
+        elif what == 2:
+            parts.append(f" -- {draw(st.sampled_from(_TANGLES))} {_SECRET}\n")
+        else:
+            parts.append(" " + _string(draw, draw(st.sampled_from("'\"")), modes) + " ")
+    return "".join(parts)
+
+
+@given(_with_secrets())
+def test_no_literal_survives_in_a_digest_whatever_the_sql_mode(text: str) -> None:
+    assert _SECRET not in digest(text.encode(), 4096)
+
+
+@given(st.sampled_from(_LITERALS), st.lists(st.sampled_from(_WORDS), max_size=5), st.integers(0, 40))
+def test_no_literal_survives_in_a_digest_that_is_cut_off(literal: str, words: list[str], limit: int) -> None:
+    text = ("".join(words) + " " + literal.replace("{}", _SECRET)).encode()
+    found = digest(text, limit)
+    assert _SECRET[:3] not in found
+    assert _SECRET[:3] not in digest(text[: len(text) - limit % 20])
+
+
+@given(st.text("0123456789.eExXbB_", min_size=1, max_size=20))
+def test_no_number_survives_in_a_digest(tail: str) -> None:
+    assert not any(
+        character.isdigit() for character in digest(f"SELECT 7{tail}, -7{tail}, .7{tail}".encode())
+    )
