@@ -1,4 +1,4 @@
-"""I make the certificate that the proxy offers to clients when none is configured."""
+"""I make the keys of the proxy: for TLS when none is configured, and for passwords sent without TLS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 VALID_FOR = datetime.timedelta(days=3650)
@@ -56,6 +56,24 @@ def ensure_certificate(folder: Path) -> tuple[Path, Path]:
     # The certificate last: whoever sees it finds its key.
     _write(certificate, built.public_bytes(serialization.Encoding.PEM))
     return certificate, key
+
+
+def ensure_password_key(folder: Path) -> Path:
+    """Return the path of the RSA key in `folder` that clients hide their passwords with; made when not there.
+
+    It has nothing to do with the certificate, which is of another kind.
+    """
+    path = folder / "rsa.pem"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        secret = rsa.generate_private_key(65537, 2048)
+        _write(
+            path,
+            secret.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            ),
+        )
+    return path
 
 
 def _write(path: Path, content: bytes) -> None:

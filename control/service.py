@@ -188,8 +188,7 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
     workers = Workers(
         settings.run_dir / "control.sock",
         greeting=_greeting(production.traffic),
-        hold_ms=settings.proxy.gate_hold_ms,
-        max_held=settings.proxy.gate_max_held,
+        limits=settings.proxy,
     )
     branches = Branches(
         settings.servers,

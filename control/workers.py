@@ -11,6 +11,8 @@ from pathlib import Path
 
 import structlog
 
+from conf.settings import ProxySettings
+from control.metrics import Metrics
 from control.traffic import Traffic
 from migrator.throttle.signals import TrafficSample
 from proxy.channel import (
@@ -67,14 +69,12 @@ class _Worker:
 class Workers:
     """The workers that are connected now.
 
-    `hold_ms` and `max_held` bound what a gate may hold in each worker; workers enforce them by themselves.
+    `limits` are what workers keep to by themselves.
     """
 
-    def __init__(self, path: Path, *, greeting: str, hold_ms: int, max_held: int) -> None:
+    def __init__(self, path: Path, *, greeting: str, limits: ProxySettings) -> None:
         self._path = path
         self._greeting = greeting
-        self._hold_ms = hold_ms
-        self._max_held = max_held
         self._workers: set[_Worker] = set()
         self._gate_ids = itertools.count(1)
         self._answered = asyncio.Event()
@@ -82,6 +82,8 @@ class Workers:
         self._version = 0
         self._latest: Routes | None = None
         self.traffic = Traffic()
+        self.metrics = Metrics()
+        self._limits = limits
 
     @property
     def connected(self) -> int:
@@ -106,9 +108,14 @@ class Workers:
             # Somebody has asked again meanwhile, and will send what is newer.
             version = self._version
         else:
-            self._latest = Routes(version, self._greeting, users, branches)
+            self._latest = Routes(version, self._greeting, users, branches, self._limits)
             self._broadcast(self._latest)
         await self._all_answer(lambda worker: worker.routes >= version, ROUTES_ANSWER_S)
+
+    async def change_limits(self, limits: ProxySettings) -> None:
+        """Have the workers keep to other limits from now on."""
+        self._limits = limits
+        await self.refresh_routes()
 
     def cut_off(self, database: str, branch: str) -> None:
         """Close all client connections of a branch."""
@@ -149,7 +156,11 @@ class Workers:
     async def close_gate(self, database: str, branch: str, tables: Sequence[Table]) -> int | None:
         """Shut a gate in every worker and return its id, or None, with it open, when one did not answer."""
         gate = next(self._gate_ids)
-        self._broadcast(GateClose(gate, database, branch, list(tables), self._hold_ms, self._max_held))
+        self._broadcast(
+            GateClose(
+                gate, database, branch, list(tables), self._limits.gate_hold_ms, self._limits.gate_max_held
+            )
+        )
         if await self._all_answer(lambda worker: gate in worker.closed_gates, GATE_ANSWER_S):
             return gate
         log.warning("gate.unanswered", database=database, branch=branch)
@@ -196,6 +207,7 @@ class Workers:
                 self._workers.discard(worker)
                 self._note_answer()
                 self.traffic.forget(id(worker))
+                self.metrics.forget(id(worker))
                 writer.close()
                 log.info("worker.left", worker=worker.number)
 
@@ -203,6 +215,7 @@ class Workers:
         match message:
             case Hello():
                 worker.number = message.worker
+                self.metrics.joined(message)
                 log.info("worker.joined", worker=message.worker, pid=message.pid)
             case RoutesTaken():
                 worker.routes = message.version
@@ -210,10 +223,12 @@ class Workers:
             case Stats():
                 worker.serves = worker.routes > 0
                 self.traffic.record(id(worker), message.branches)
+                self.metrics.record(id(worker), worker.number, message)
             case GateClosed():
                 worker.closed_gates.add(message.id)
                 self._note_answer()
             case GateOpened():
+                self.metrics.gate_opened(message)
                 log.info(
                     "gate.opened",
                     worker=worker.number,

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from control.api import branches, deploys, health, passwords, places, problems
+from control.api import branches, deploys, health, passwords, places, pools, problems
 from control.service import Service
 from control.token import authorization as expected_from
 
@@ -31,6 +31,7 @@ def make_app(service: Service) -> FastAPI:
     api.include_router(places.router)
     api.include_router(branches.router)
     api.include_router(passwords.router)
+    api.include_router(pools.router)
     api.include_router(deploys.router)
     app.include_router(api)
     app.include_router(health.router)

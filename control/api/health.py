@@ -1,8 +1,9 @@
-"""I am the paths that tell whether Headgate is alive and ready."""
+"""I am the paths for machines that watch Headgate: is it alive, is it ready, what does it measure."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from control.api.present import Json
 from control.service import Service
@@ -25,3 +26,10 @@ async def ready(request: Request, response: Response) -> Json:
         response.status_code = 503
         return {"status": "not ready", "reason": reason}
     return {"status": "ready"}
+
+
+@router.get("/metrics")
+async def metrics(request: Request) -> Response:
+    """Return what was measured, in Prometheus' text format."""
+    service: Service = request.app.state.service
+    return Response(service.workers.metrics.text(), media_type=CONTENT_TYPE_LATEST)

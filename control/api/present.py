@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from control.branches import MAIN
@@ -11,6 +11,7 @@ from control.token import TOKEN_ID
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest, OperationRecord
 from migrator.engine.operation import Phase, Status
+from proxy.channel import PinnedClient, PoolStats
 from router.store import BranchRecord, PasswordRecord, now
 
 Json = dict[str, Any]
@@ -152,6 +153,32 @@ def password(record: PasswordRecord, host: str, port: int, secret: str | None = 
         "renewable": record.ttl_s is not None,
         "replica": record.replica,
         "cidrs": list(record.networks) or None,
+    }
+
+
+def pool(worker: int, stats: PoolStats) -> Json:
+    """Return what one worker's connections to a branch's server are doing now."""
+    return {
+        "worker": worker,
+        "active": stats.active,
+        "linked": stats.linked,
+        "idle": stats.idle,
+        "opening": stats.opening,
+        "pinned": sum(stats.pinned.values()),
+        "pinned_reasons": stats.pinned,
+        "waiting": stats.waiting,
+        "longest_wait_ms": stats.longest_wait_ms,
+    }
+
+
+def pinned(client: PinnedClient) -> Json:
+    """Return a client that keeps its connection to the server."""
+    return {
+        "connection_id": client.connection_id,
+        "username": client.user,
+        "remote_address": client.client,
+        "reasons": client.reasons,
+        "since": moment(datetime.fromtimestamp(client.since_s, UTC)),
     }
 
 

@@ -71,6 +71,33 @@ def schema(ctx: typer.Context, database: Database, name: Name) -> None:
 
 
 @app.command()
+def pools(ctx: typer.Context, database: Database, name: Name) -> None:
+    """Show what each worker's connections to the branch's server are doing."""
+    here = context(ctx)
+    columns = ("worker", "active", "linked", "idle", "opening", "pinned", "waiting", "longest_wait_ms")
+    here.output.table(
+        here.client.get(f"databases/{database}/branches/{name}/pools")["data"],
+        {column.replace("_", " "): column for column in columns},
+    )
+
+
+@app.command()
+def pinned(ctx: typer.Context, database: Database, name: Name) -> None:
+    """List the clients that keep their connection to the server, and why."""
+    here = context(ctx)
+    here.output.table(
+        here.client.get(f"databases/{database}/branches/{name}/pinned")["data"],
+        {
+            "connection": "connection_id",
+            "user": "username",
+            "from": "remote_address",
+            "why": "reasons",
+            "since": "since",
+        },
+    )
+
+
+@app.command()
 def delete(ctx: typer.Context, database: Database, name: Name, force: Yes = False) -> None:
     """Delete a branch, its server and its passwords."""
     here = context(ctx)

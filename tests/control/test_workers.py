@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import pytest
 
+from conf.settings import ProxySettings
 from control import workers as module
 from control.workers import Workers
 from proxy import channel
@@ -19,6 +20,7 @@ from tests.support.servers import until
 M = TypeVar("M", bound=channel.Message)
 SERVER = Server(Flavor.MYSQL, "9.7.4", Address(socket="/nowhere"), Account("branch", "secret"))
 PATIENCE_S = 10.0
+LIMITS = ProxySettings(gate_hold_ms=700, gate_max_held=9)
 
 
 class FakeWorker:
@@ -75,7 +77,7 @@ class Desk:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.workers = Workers(path, greeting="9.7.4-headgate", hold_ms=700, max_held=9)
+        self.workers = Workers(path, greeting="9.7.4-headgate", limits=LIMITS)
         self.users: list[User] = []
         self.reads = 0
         self.wake: Callable[[str], Server] = lambda branch: SERVER
