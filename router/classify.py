@@ -101,8 +101,14 @@ _PASSWORD = re.compile(rb"(?<![A-Za-z_$@.`'\"])password(?![\w$])", re.IGNORECASE
 _REACHES_FURTHER = re.compile(
     rb"(?<![A-Za-z_$@.`'\"])(?:global|persist|persist_only)(?![\w$])"
     rb"|(?<!=)(?<!= )@@[\x00-\x20]*+(?:global|persist|persist_only)(?![\w$])"
-    rb"|(?<![A-Za-z_$])(?:sql_log_bin|binlog_format|binlog_row_image)(?![\w$])",
+    rb"|(?<![A-Za-z_$])(?:sql_log_bin|binlog_format|binlog_row_image|binlog_row_value_options"
+    rb"|skip_replication|wsrep_on)(?![\w$])",
     re.IGNORECASE,
+)
+
+# What may be assigned to: the name, and whether it has the @ of a user's variable.
+_ASSIGNED = re.compile(
+    rb"(?<![\w$\x80-\xff])(@*+)[`\"]?([\w$\x80-\xff]++)[ \t\n\r\v\f`\"]*+(?::?=|/\*|--|#)",
 )
 
 # A name of plain ASCII, for servers compare names of routines without regard to accents.
@@ -389,7 +395,17 @@ def _kind_of_set(second: str, text: bytes) -> Kind:
         return Kind.ADMIN
     if second == "STATEMENT":
         return Kind.DYNAMIC
-    return Kind.ADMIN if _PASSWORD.search(text) or _REACHES_FURTHER.search(text) else Kind.SET
+    if _PASSWORD.search(text) or _REACHES_FURTHER.search(text):
+        return Kind.ADMIN
+    return Kind.SET if text.isascii() or _names_are_ascii(text) else Kind.UNKNOWN
+
+
+def _names_are_ascii(text: bytes) -> bool:
+    """Say whether all system variables that are set have names of plain ASCII.
+
+    MySQL compares their names without regard to accents, so that `sql_log_bín` is one of those we know.
+    """
+    return all(ats == b"@" or name.isascii() for ats, name in _ASSIGNED.findall(text))
 
 
 def _kind_of_call(text: bytes) -> Kind:

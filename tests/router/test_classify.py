@@ -78,6 +78,7 @@ ALLOWED = {
     b"PREPARE s FROM 'CALL p(?)'": Kind.PREPARED,
     b"SET @old = @@global.sql_mode": Kind.SET,
     b"SET @global = 1": Kind.SET,
+    "SET @é = 'é', @`ü` := \"ü\", lc_time_names = 'l\\'été', @a = 1".encode(): Kind.SET,
     b"BEGIN ; \n": Kind.TRANSACTION,
     b"PREPARE s FROM 'SELECT 1'": Kind.PREPARED,
     b'prepare `s` from "update t set a = ?"': Kind.PREPARED,
@@ -182,6 +183,13 @@ REFUSED = {
     b"SET sql_log_bin = 0": Kind.ADMIN,
     b"SET @@session.`sql_log_bin` = 0": Kind.ADMIN,
     b"SET SESSION binlog_format = 'STATEMENT'": Kind.ADMIN,
+    "SET sql_log_bín = 0".encode(): Kind.UNKNOWN,
+    "SET @@session.`sql_log_bín` := 0".encode(): Kind.UNKNOWN,
+    "SET @a = 1, @@`sql_log_bín` = 0".encode(): Kind.UNKNOWN,
+    "SET @a = '\\', \"sql_log_bín\" = 0".encode(): Kind.UNKNOWN,
+    b"SET `sql_log_bin ` = 0": Kind.ADMIN,
+    b"SET binlog_row_value_options = 'PARTIAL_JSON'": Kind.ADMIN,
+    b"SET skip_replication = 1": Kind.ADMIN,
     b"CALL sys.execute_prepared_stmt('DROP TABLE t')": Kind.ADMIN,
     b"CALL execute_prepared_stmt('DROP TABLE t')": Kind.ADMIN,
     b"CALL `SYS`/**/. # x\n`create_synonym_db`('a', 'b')": Kind.ADMIN,
@@ -254,7 +262,7 @@ def test_every_text_has_a_kind(text: bytes) -> None:
     assert classify(text) in Kind
 
 
-@pytest.mark.parametrize("tangle", [b"#\n", b"/**/", b"\n", b"@@\0", b"/*!*/"])
+@pytest.mark.parametrize("tangle", [b"#\n", b"/**/", b"\n", b"@@\0", b"/*!*/", b"\xe9 ", b"\xe9/"])
 def test_a_tangle_of_comments_does_not_keep_a_worker_busy(tangle: bytes) -> None:
     text = b"/*! */" * 4 + b"SET" + tangle * (HEAD_BYTES // len(tangle) - 10)
     began = time.process_time()
