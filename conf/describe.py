@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Iterator
 
 from conf import settings as source
+from conf.reload import is_live
 from conf.settings import Settings
 
 
@@ -75,6 +76,7 @@ def reference() -> str:
         "",
         "One TOML file (`headgate --config headgate.toml serve`), with the environment over it: `port` of",
         "`[proxy]` is `HEADGATE_PROXY_PORT`. `headgate check-config` reports every mistake at once.",
+        "Settings that are `live` are taken by `headgate reload`, or by SIGHUP, and cost no connection.",
         "This page is written by `python -m conf.describe reference`.",
     ]
     about = section_meanings()
@@ -83,8 +85,9 @@ def reference() -> str:
         if setting.section != last:
             last = setting.section
             title = f"`[{last}]` {about[last]}" if last else "Outside any section"
-            lines += ["", f"## {title}", "", "| setting | default | meaning |", "|---|---|---|"]
-        lines.append(f"| `{setting.name}` | `{setting.default}` | {setting.meaning} |")
+            lines += ["", f"## {title}", "", "| setting | default | live | meaning |", "|---|---|---|---|"]
+        live = "yes" if is_live(setting.section, setting.name) else ""
+        lines.append(f"| `{setting.name}` | `{setting.default}` | {live} | {setting.meaning} |")
     return "\n".join(lines) + "\n"
 
 

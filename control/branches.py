@@ -85,6 +85,11 @@ class Branches:
         self._scratch_clean = False
         self._users: Counter[str] = Counter()
 
+    def adjust(self, settings: ServersSettings, production: Production) -> None:
+        """Go on with other settings, and with production as its clients are to find it from now on."""
+        self._settings = settings
+        self.production = production
+
     async def prepare(self) -> None:
         """Make sure that the production branch is known, and clear away branches that were half made."""
         records = {record.name: record for record in await self._store.branches(self.production.database)}

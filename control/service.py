@@ -12,6 +12,8 @@ from pathlib import Path
 
 import structlog
 
+from conf.load import load
+from conf.reload import Reload, reload
 from conf.settings import ProductionSettings, Settings
 from control.branches import MAIN, Branches, Production
 from control.errors import ControlError, StartRefused
@@ -66,8 +68,11 @@ class Service:
         workers: Workers,
         host: LocalHost,
         token: str,
+        config: str = "",
     ) -> None:
         self._host = host
+        self._settings = settings
+        self._config = config
         self.branches = branches
         self.passwords = passwords
         self.deploys = deploys
@@ -112,6 +117,24 @@ class Service:
         self.workers.cut_off(record.database, name)
         await self.branches.delete(name)
 
+    async def reload(self) -> Reload:
+        """Read the configuration again and take what can be taken, at no client's cost.
+
+        Raises ConfError with all mistakes, or StartRefused when an account is too powerful; then nothing is
+        taken.
+        """
+        outcome = reload(self._settings, load(self._config or None))
+        production = _with_settings(self.branches.production, outcome.settings.production)
+        try:
+            await _prove(production)
+        except (AccountTooPowerful, DatabaseError) as error:
+            raise StartRefused(str(error)) from error
+        self._settings = outcome.settings
+        self.branches.adjust(outcome.settings.servers, production)
+        await self.workers.change_limits(outcome.settings.proxy)
+        log.info("configuration.reloaded", taken=outcome.taken, waiting=outcome.waiting)
+        return outcome
+
     async def not_ready(self) -> str | None:
         """Say why clients cannot be served now, or None when they can."""
         if not self.workers.connected:
@@ -144,15 +167,16 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def open_service(settings: Settings) -> AsyncIterator[Service]:
+async def open_service(settings: Settings, config: str = "") -> AsyncIterator[Service]:
     """Bring everything up that control needs, and take it down again at the end.
 
-    Raises StartRefused with what to mend when it cannot be brought up.
+    `config` is the file to read again when asked to. Raises StartRefused with what to mend when it cannot be
+    brought up.
     """
     async with contextlib.AsyncExitStack() as stack:
         try:
             stack.enter_context(sole_owner(settings.state_dir))
-            service = await _assemble(settings, stack)
+            service = await _assemble(settings, config, stack)
         except (
             ServerNotFound,
             ServerFailed,
@@ -165,7 +189,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Service]:
         yield service
 
 
-async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Service:
+async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExitStack) -> Service:
     state = settings.state_dir
     secrets = SecretsFile(state / "secrets.json")
     engine = open_state(state / "state.db")
@@ -179,8 +203,7 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
     stack.push_async_callback(host.stop_all)
     production = await _production(settings.production, host, secrets)
     (state / FLAVOR_FILE).write_text(host.programs.flavor)
-    refusal = await prove_no_ddl(production.traffic, production.schema)
-    log.info("account.proved", account=production.traffic.account.user, refusal=refusal)
+    await _prove(production)
     for warning in await check_server(production.migrator):
         log.warning("production.warned", reason=warning)
     await prepare_state(production.migrator)
@@ -203,7 +226,7 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
     passwords = Passwords(
         production.database,
         branch_store,
-        roles=lambda: production.roles,
+        roles=lambda: branches.production.roles,
         changed=workers.refresh_routes,
     )
     throttle = Throttle(
@@ -245,7 +268,7 @@ async def _assemble(settings: Settings, stack: contextlib.AsyncExitStack) -> Ser
 
     await stack.enter_async_context(workers.serving(routes, branches.wake))
     token = secrets.get("token", TOKEN_PREFIX)
-    return Service(settings, branches, passwords, deploys, runner, workers, host, token)
+    return Service(settings, branches, passwords, deploys, runner, workers, host, token, config)
 
 
 def _operations(
@@ -313,6 +336,13 @@ async def _production(settings: ProductionSettings, host: LocalHost, secrets: Se
         embedded=True,
     )
     return _with_settings(production, settings)
+
+
+async def _prove(production: Production) -> None:
+    """See that no account which clients work with can change the schema."""
+    for account in (production.traffic.account, *production.accounts.values()):
+        refusal = await prove_no_ddl(replace(production.traffic, account=account), production.schema)
+        log.info("account.proved", account=account.user, refusal=refusal)
 
 
 async def _external(settings: ProductionSettings, schema: str, host: LocalHost) -> Production:

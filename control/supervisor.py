@@ -63,6 +63,9 @@ class Supervisor:
                 "or choose another with HEADGATE_STATE"
             ) from error
         loop = asyncio.get_running_loop()
+        if not sys.stderr.isatty():
+            # In a terminal that is closed, it is a reason to end.
+            loop.add_signal_handler(signal.SIGHUP, self._reload)
         control = asyncio.ensure_future(self._keep("control", self._command("control")))
         numbers = range(1, self._settings.proxy.workers + 1)
         workers = [
@@ -81,6 +84,12 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(control, *workers, return_exceptions=True)
             await asyncio.shield(loop.run_in_executor(None, self._end_all))
+
+    def _reload(self) -> None:
+        """Have control read the configuration again, and tell the workers what is theirs."""
+        control = self._children.get("control")
+        if control and control.poll() is None:
+            control.send_signal(signal.SIGHUP)
 
     def _prepare_folders(self) -> None:
         state = self._settings.state_dir

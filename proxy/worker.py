@@ -66,6 +66,8 @@ class Worker:
         """Serve until SIGTERM, SIGINT or an order to drain; then end what is under way and return."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(_log_failure)
+        # A reload comes from control; whoever signals all processes at once must not end this one.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._agent.drain.set)
         async with asyncio.TaskGroup() as tasks:

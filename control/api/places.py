@@ -44,3 +44,11 @@ async def list_databases(request: Request) -> Json:
 async def get_database(service: Here, db: str) -> Json:
     """Show a database."""
     return database(db, service.base_url, await service.branches.all())
+
+
+@router.post("/organizations/{org}/reload", dependencies=[Depends(check_organization)])
+async def reload(request: Request) -> Json:
+    """Read the configuration again: the answer names the settings that were taken, and those that wait."""
+    service: Service = request.app.state.service
+    outcome = await service.reload()
+    return {"taken": outcome.taken, "waiting": outcome.waiting}

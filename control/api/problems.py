@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from conf.errors import ConfError
 from control.errors import ControlError, NotFound, reason
 from migrator.deploy.errors import DeployError, UnknownRequest
 from migrator.errors import MigratorError
@@ -26,6 +27,7 @@ ANSWERS: tuple[tuple[type[Exception], int, str], ...] = (
     (MigratorError, 422, "unprocessable"),
     (SchemaError, 422, "unprocessable"),
     (ControlError, 422, "unprocessable"),
+    (ConfError, 422, "unprocessable"),
     (ServerFailed, 503, "server_failed"),
     (DatabaseError, 503, "server_failed"),
 )

@@ -31,6 +31,7 @@ app.add_typer(password.app, name="password")
 app.command()(run.serve)
 app.command()(run.demo)
 app.command("check-config")(run.check_config)
+app.command()(run.reload)
 
 
 @app.callback()

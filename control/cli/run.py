@@ -50,3 +50,13 @@ def check_config(ctx: typer.Context) -> None:
     people.print("The configuration is good.")
     if changed:
         here.output.table(changed, {"setting": "setting", "value": "value"})
+
+
+def reload(ctx: typer.Context) -> None:
+    """Have the running Headgate read its configuration again, at no client's cost."""
+    here = context(ctx)
+    outcome = here.client.post("reload")
+    lines = [f"taken: {', '.join(outcome['taken']) or 'nothing has changed that could be'}"]
+    if outcome["waiting"]:
+        lines.append(f"waiting for the next start: {', '.join(outcome['waiting'])}")
+    here.output.say("\n".join(lines), outcome)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import pymysql
 import pytest
 
 from control.service import ADMIN_USER
@@ -274,3 +276,32 @@ def test_no_secret_is_ever_logged(headgate: Headgate) -> None:
     assert ADMIN.password not in headgate.log.read_text()
     secrets = (headgate.state / "secrets.json").read_text()
     assert ADMIN_USER in secrets
+
+
+def test_a_changed_configuration_is_taken_without_a_new_start_and_a_wrong_one_is_not(
+    headgate: Headgate, tmp_path: Path
+) -> None:
+    config = tmp_path / "headgate.toml"
+    config.write_text("[proxy]\nmax_connections = 2000\n")
+    headgate.start("--config", str(config))
+    headgate.until_ready()
+    make_user(headgate)
+    with log_in(headgate) as client:
+        parts = headgate.pids("-m")
+        config.write_text("[proxy]\nmax_connections = 2\nadmin_connections = 0\nworkers = 7\n")
+        done = headgate.run("reload")
+        assert done.returncode == 0, done.stderr
+        assert "taken: proxy.max_connections, proxy.admin_connections" in done.stdout
+        assert "waiting for the next start: proxy.workers" in done.stdout
+        with contextlib.ExitStack() as stack, pytest.raises(pymysql.err.OperationalError, match="1040"):
+            for _ in range(8):
+                stack.enter_context(log_in(headgate))
+        config.write_text("[proxy]\nmax_connections = 0\n")
+        done = headgate.run("reload")
+        assert done.returncode == 1
+        assert "proxy.max_connections" in done.stderr
+        config.write_text("[proxy]\nmax_connections = 2000\n")
+        os.kill(headgate.process.pid, signal.SIGHUP)  # type: ignore[union-attr]
+        wait_until(lambda: '"taken": ["proxy.max_connections", "proxy.admin_connections"]' in headgate.logs())
+        assert rows(client, "SELECT 1") == [(1,)]
+        assert headgate.pids("-m") == parts

@@ -57,11 +57,11 @@ class Headgate:
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("HEADGATE_")}
         return {**inherited, **self._environment, **(changes or {})}
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Start `headgate serve` in a process group of its own, as a shell does."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "serve"],
+                [*COMMAND, *options, "serve"],
                 env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -97,6 +97,10 @@ class Headgate:
                 except SystemExit as end:
                     return Done(int(end.code or 0), out.getvalue(), err.getvalue())
         raise AssertionError("a command ends with an exit status")
+
+    def logs(self) -> str:
+        """What all processes have logged so far."""
+        return self.log.read_text()
 
     def is_ready(self) -> bool:
         """Whether clients can be served."""
