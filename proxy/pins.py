@@ -1,0 +1,264 @@
+"""I say what a statement leaves behind in its session that no tracker of the server tells, by its text.
+
+Whoever has such a thing must keep the backend it is on. Everything here may say too much, never too little:
+words are found inside strings and comments too. What the servers do tell is in `session.py`;
+tests/proxy/test_trackers.py shows which is which.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from enum import StrEnum
+from typing import Final
+
+from router.classify import Kind
+
+
+class PinReason(StrEnum):
+    """Why a session must stay on its backend."""
+
+    USER_VARIABLE = "user variable"
+    TEMPORARY_TABLE = "temporary table"
+    TABLE_LOCK = "table lock"
+    NAMED_LOCK = "named lock"
+    GLOBAL_LOCK = "global lock"
+    """FLUSH TABLES WITH READ LOCK, LOCK INSTANCE, BACKUP STAGE."""
+    HANDLER = "handler"
+    PREPARED = "text prepared"
+    XA = "xa transaction"
+    SAVEPOINT = "savepoint"
+    """One outside of a transaction, with autocommit off."""
+    ONE_SHOT = "next transaction"
+    """SET TRANSACTION without SESSION, not yet used up."""
+    FOUND_ROWS = "found rows"
+    LAST_INSERT_ID = "last insert id"
+    """One that the statement set itself, without an OK packet that tells it."""
+    SEQUENCE = "sequence"
+    """MariaDB's PREVIOUS VALUE FOR."""
+    ROLE = "role"
+    VARIABLE = "variable"
+    """A system variable that must not be set on another backend."""
+    CHARSET = "character set"
+    """A collation that the server did not tell."""
+    STATE = "unknown state"
+    """The server said that something changed, but not what."""
+    STATEMENT = "unknown statement"
+    CURSOR = "cursor"
+    LONG_DATA = "long data"
+
+
+LEAVES_NOTHING: Final = frozenset(
+    {
+        PinReason.TABLE_LOCK,
+        PinReason.SAVEPOINT,
+        PinReason.ONE_SHOT,
+        PinReason.FOUND_ROWS,
+        PinReason.CURSOR,
+        PinReason.LONG_DATA,
+    }
+)
+"""Reasons after whose end the backend is as clean as before; after any other it must be reset."""
+
+_SOILING: Final = frozenset({Kind.CALL, Kind.DYNAMIC, Kind.UNKNOWN, Kind.ADMIN})
+
+_WORDS: Final = (
+    (b"get_lock", PinReason.NAMED_LOCK),
+    (b"service_get_", PinReason.NAMED_LOCK),
+    (b"version_tokens_lock", PinReason.NAMED_LOCK),
+    (b"calc_found_rows", PinReason.FOUND_ROWS),
+    (b"nextval", PinReason.SEQUENCE),
+    (b"setval", PinReason.SEQUENCE),
+)
+_FUNCTIONS: Final = tuple(word for word, _ in _WORDS if word != b"calc_found_rows")
+_ASKING_WORDS: Final = (
+    b"last_insert_id",
+    b"row_count",
+    b"found_rows",
+    b"warning_count",
+    b"error_count",
+    b"identity",
+    b"diagnostics",
+    b"lastval",
+    b"currval",
+)
+
+_SPACES: Final = b" \t\n\r\v\f\xa0\x00"
+_START: Final = re.compile(rb"[ \t\n\r\v\f(]*+([A-Za-z]++)")
+_INTO_VARIABLE: Final = re.compile(rb"into[\s\xa0\x00]*+(?:@(?!@)|/\*|#|--)")
+_ENDS_IN_INTO: Final = re.compile(rb"into[\s\xa0\x00]*+\Z")
+_USER_VARIABLE: Final = re.compile(rb"(?<!@)@(?!@)")
+_NEXT_VALUE: Final = re.compile(rb"next[\s\xa0\x00]++value")
+_SETS_INSERT_ID: Final = re.compile(rb"last_insert_id`?[\s\xa0\x00]*+\((?![\s\xa0\x00]*+\))")
+_ODD_NAME: Final = re.compile(rb"[\w$]*[\x80-\xff][\w$\x80-\xff]*")
+# The word may follow a comment, or the digits of a version comment.
+_SET_ROLE: Final = re.compile(rb"set[^=@]*?(?:role|resource)(?![\w$])")
+_PLAIN_SET: Final = re.compile(rb"[\s(]*+(?:set|use)(?![\w$])")
+_CALL_IN_SET: Final = re.compile(rb"([\w$.`\x80-\xff]*)[\s\xa0\x00]*+\(")
+_HARMLESS: Final = frozenset(
+    {b"", b"concat", b"concat_ws", b"replace", b"if", b"ifnull", b"nullif", b"coalesce", b"lower", b"upper"}
+)
+"""Functions that applications use in SET, called as the server reads them: no space in front of `(`."""
+
+LONGEST_WORD_BYTES: Final = 64
+"""No word looked for is longer; pieces of a long statement overlap by this much."""
+
+
+def is_plain(text: bytes) -> bool:
+    """Say that an ordinary SELECT, INSERT, UPDATE or DELETE neither leaves nor asks for anything.
+
+    The cheap question for the hot path: without brackets and `@` hardly anything is left. (VAL is for the
+    sequences of MariaDB.)
+    """
+    if b"(" in text or b"@" in text:
+        return False
+    upper = text.upper()
+    return b"CALC_FOUND" not in upper and b"VAL" not in upper
+
+
+def leaves_behind(kind: Kind, text: bytes, start: int = 0) -> PinReason | None:
+    """Say what a statement leaves behind besides what trackers tell; `start` is where its text begins."""
+    if kind is Kind.COMMAND:
+        return None
+    low = text[start:].lower() if start else text.lower()
+    return _by_verb(kind, low) or _by_words(low)
+
+
+def soils(kind: Kind) -> bool:
+    """Say whether a backend must be reset before another client gets it.
+
+    A routine can do anything, and its traces may show in no tracker.
+    """
+    return kind in _SOILING
+
+
+def asks_about_last(text: bytes, start: int = 0) -> bool:
+    """Say whether a statement asks about the statement before it: its warnings, rows, or generated key."""
+    low = text[start:].lower() if start else text.lower()
+    if any(word in low for word in _ASKING_WORDS):
+        return True
+    if (b"insert_id" in low and b"@" in low) or (b"previous" in low and b"value" in low):
+        return True
+    return b"show" in low and (b"warnings" in low or b"errors" in low)
+
+
+def explains(text: bytes) -> bool:
+    """Say whether all that a statement changed is in the trackers: a SET or USE that runs no routine."""
+    low = text.lower()
+    if not _PLAIN_SET.match(low) or b"select" in low or _USER_VARIABLE.search(low):
+        return False
+    return all(
+        call[1] in _HARMLESS and (not call[1] or call[0].endswith(call[1] + b"("))
+        for call in _CALL_IN_SET.finditer(low)
+    )
+
+
+def _by_verb(kind: Kind, low: bytes) -> PinReason | None:
+    """Look at what the statement begins with; one that begins with a comment may be any of them."""
+    if kind in (Kind.DYNAMIC, Kind.UNKNOWN):
+        return PinReason.STATEMENT
+    match = _START.match(low)
+    verbs = (match[1],) if match else [verb for verb in _VERBS if verb in low]
+    return next((reason for verb in verbs if (reason := _reason(verb, low))), None)
+
+
+_VERBS: Final = (
+    b"handler",
+    b"prepare",
+    b"execute",
+    b"xa",
+    b"savepoint",
+    b"create",
+    b"set",
+    b"call",
+    b"load",
+    b"get",
+    b"flush",
+    b"lock",
+    b"backup",
+    b"binlog",
+)
+
+
+def _reason(verb: bytes, low: bytes) -> PinReason | None:
+    """Say what a statement with this verb leaves behind."""
+    if verb in _ALWAYS:
+        return _ALWAYS[verb]
+    if verb in (b"set", b"call", b"load", b"get") and _USER_VARIABLE.search(low):
+        return PinReason.USER_VARIABLE
+    if verb == b"set" and _SET_ROLE.search(low):
+        return PinReason.ROLE
+    if verb == b"handler" and b"open" in low:
+        return PinReason.HANDLER
+    if verb == b"create" and b"temporary" in low:
+        return PinReason.TEMPORARY_TABLE
+    if verb in (b"flush", b"lock") and any(word in low for word in (b"read", b"export", b"instance")):
+        return PinReason.GLOBAL_LOCK
+    return None
+
+
+_ALWAYS: Final = {
+    b"prepare": PinReason.PREPARED,
+    b"execute": PinReason.STATEMENT,
+    b"xa": PinReason.XA,
+    b"savepoint": PinReason.SAVEPOINT,
+    b"backup": PinReason.GLOBAL_LOCK,
+    b"binlog": PinReason.STATEMENT,
+}
+
+
+def _by_words(low: bytes) -> PinReason | None:
+    """Look for functions and clauses that may stand anywhere."""
+    if b"@" in low and (b":=" in low or _INTO_VARIABLE.search(low)):
+        return PinReason.USER_VARIABLE
+    for word, reason in _WORDS:
+        if word in low:
+            return reason
+    if b"last_insert_id" in low and not low.startswith(b"update") and _SETS_INSERT_ID.search(low):
+        return PinReason.LAST_INSERT_ID
+    if b"value" in low and _NEXT_VALUE.search(low):
+        return PinReason.SEQUENCE
+    return None if low.isascii() else _by_odd_names(low)
+
+
+def _by_odd_names(low: bytes) -> PinReason | None:
+    """Look for functions written with accents, which MariaDB may find all the same."""
+    if b"(" not in low:
+        return None
+    for match in _ODD_NAME.finditer(low):
+        name = unicodedata.normalize("NFKD", match[0].decode("utf-8", "ignore"))
+        plain = "".join(letter for letter in name if not unicodedata.combining(letter)).casefold().encode()
+        if any(word in plain for word in _FUNCTIONS):
+            return PinReason.NAMED_LOCK
+    return None
+
+
+class LongText:
+    """The same questions about a statement that comes in pieces and is never kept whole."""
+
+    __slots__ = ("_kind", "_tail", "_waits_for_variable", "asks", "reason")
+
+    def __init__(self, kind: Kind) -> None:
+        self.reason: PinReason | None = None
+        self.asks = False
+        self._kind = kind
+        self._tail = b""
+        self._waits_for_variable = False
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece; the first one begins with the statement."""
+        if not self._tail and not self.reason and self._kind is not Kind.COMMAND:
+            self.reason = _by_verb(self._kind, piece.lower())
+        low = self._tail + piece.lower()
+        if self._waits_for_variable:
+            rest = piece.lstrip(_SPACES)
+            if rest:
+                self._waits_for_variable = False
+                if rest[:1] in b"@/#-":
+                    self.reason = self.reason or PinReason.USER_VARIABLE
+        if self.reason is None:
+            # A sign of a user variable that comes far behind what it belongs to.
+            self.reason = PinReason.USER_VARIABLE if b":=" in low else _by_words(low)
+        self.asks = self.asks or asks_about_last(low)
+        self._waits_for_variable = self._waits_for_variable or _ENDS_IN_INTO.search(low) is not None
+        self._tail = low[-LONGEST_WORD_BYTES:]

@@ -1,0 +1,452 @@
+"""I am what one client's session has that must be carried to another backend, or pins it to the one it is on.
+
+The servers' trackers tell what a statement changed (`apply`); what they do not tell is found in the text of
+the statement (`pin`, `release`). tests/proxy/test_trackers.py shows what each server tells.
+
+A pool learns once per server what a fresh session has there: it logs in, runs LEARN, and gives the rows to
+`Canonical`. Then it runs `Canonical.setup` on every new or reset connection, which is `Canonical.fresh` from
+then on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Final
+
+from proxy.pins import LEAVES_NOTHING, PinReason, explains
+from proxy.wire.charsets import CharsetNames as CharsetNames
+from proxy.wire.commands import command
+from proxy.wire.constants import Command
+from proxy.wire.session_state import StateChange, StateKind
+from router.model import Flavor
+
+LEARN: Final = command(Command.QUERY, b"SHOW SESSION VARIABLES")
+"""Asks a fresh connection for `Canonical`'s values: rows of name and value."""
+
+SETTLE: Final = command(Command.QUERY, b"SET @@SESSION.session_track_schema=ON")
+"""Has the server tell what it could not tell yet: changes by a statement that ended with ERR or EOF.
+
+MySQL would tell with the answer to any command, MariaDB only when something is set.
+"""
+
+_CHARSETS: Final = ("character_set_client", "character_set_results", "character_set_connection")
+_COLLATION: Final = "collation_connection"
+_CHARSET_VARIABLES: Final = (*_CHARSETS, _COLLATION)
+_UTF8: Final = frozenset({"utf8mb4", "utf8mb3", "utf8"})
+
+_NOT_STATE: Final = frozenset(
+    {
+        "statement_id",
+        "last_gtid",
+        "last_insert_id",
+        "identity",
+        "error_count",
+        "warning_count",
+        "gtid_executed",
+    }
+)
+"""What servers report though nobody set it to stay; the last insert id is kept apart."""
+
+_NEVER_CARRIED: Final = frozenset(
+    {
+        "timestamp",
+        "insert_id",
+        "rand_seed1",
+        "rand_seed2",
+        "gtid_next",
+        "gtid_seq_no",
+        "gtid_domain_id",
+        "server_id",
+        "sql_log_bin",
+        "sql_log_off",
+        "original_commit_timestamp",
+        "immediate_server_version",
+        "original_server_version",
+        "require_row_format",
+        "skip_replication",
+        "skip_parallel_replication",
+        "transaction_allow_batching",
+        "character_set_database",
+        "collation_database",
+        "default_collation_for_utf8mb4",
+        "debug",
+        "debug_sync",
+    }
+)
+_NEVER_CARRIED_PREFIXES: Final = (
+    "pseudo_",
+    "profiling",
+    "optimizer_trace",
+    "session_track_",
+    "binlog_",
+    "wsrep_",
+)
+_STICKY: Final = frozenset({"timestamp", "insert_id", "rand_seed1", "rand_seed2"})
+"""Never-carried variables whose reported value does not tell whether they are back to normal."""
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class BackendState:
+    """What a session has: its schema and the variables that differ from a fresh one's, the charsets always.
+
+    Two states of one pool are equal exactly when their `signature` is.
+    """
+
+    signature: int
+    schema: str
+    variables: Mapping[str, str]
+
+
+class Canonical:
+    """What a fresh session has on one server, as `LEARN` told."""
+
+    __slots__ = ("_numbers", "_signatures", "flavor", "setup", "values")
+
+    STATES_MAX: Final = 10_000
+
+    def __init__(self, flavor: Flavor, rows: Iterable[tuple[str, str]]) -> None:
+        self.flavor = flavor
+        self.values: dict[str, str] = {name.lower(): value for name, value in rows}
+        self.setup = [command(Command.QUERY, _setup(flavor, self.values))]
+        """Commands that make a new or reset connection a backend: trackers, and utf8mb4."""
+        self._signatures: dict[tuple[object, ...], int] = {}
+        self._numbers = count(1)
+
+    def fresh(self, schema: str) -> BackendState:
+        """Return the state of a connection to this schema after `setup`."""
+        return self.state(schema, {name: self.values.get(name, "") for name in _CHARSET_VARIABLES})
+
+    def state(self, schema: str, variables: Mapping[str, str]) -> BackendState:
+        """Return a state that can be compared with all others by its signature."""
+        key = (schema, *sorted(variables.items()))
+        signature = self._signatures.get(key)
+        if signature is None:
+            if len(self._signatures) >= self.STATES_MAX:
+                # Numbers are never used again: forgetting costs a comparison, never a mistake.
+                self._signatures.clear()
+            signature = self._signatures[key] = next(self._numbers)
+        return BackendState(signature, schema, dict(variables))
+
+
+class Session:
+    """One client's session, wherever it runs.
+
+    `last_insert_id` is set by whoever reads it from OK packets, and by `apply` for a client that sets it.
+    `changed_schema` and the like need no calls: everything comes by `apply`.
+    """
+
+    __slots__ = (
+        "_canonical",
+        "_names",
+        "_odd",
+        "_state",
+        "last_insert_id",
+        "pins",
+        "schema",
+        "soiled",
+        "variables",
+    )
+
+    def __init__(self, canonical: Canonical, schema: str, charset: CharsetNames | None = None) -> None:
+        self._canonical = canonical
+        self.last_insert_id = 0
+        self.pins: set[PinReason] = set()
+        self.soiled = False
+        """Whether the backend must be reset before another session gets it; set back with a new backend."""
+        self.schema = schema
+        self.variables: dict[str, str] = {}
+        self._odd: set[str] = set()
+        self._names: dict[PinReason, set[bytes]] = {}
+        self._state: BackendState | None = None
+        self.reset(charset)
+
+    def reset(self, charset: CharsetNames | None = None) -> None:
+        """Forget everything but the schema, as COM_RESET_CONNECTION does; then `charset` is None."""
+        values = self._canonical.values
+        self.variables = {name: values.get(name, "") for name in _CHARSET_VARIABLES}
+        if charset:
+            self.variables = dict.fromkeys(_CHARSETS, charset.charset)
+            self.variables[_COLLATION] = charset.collation
+        self.pins.clear()
+        self._odd.clear()
+        self._names.clear()
+        self.last_insert_id = 0
+        self._state = None
+
+    @property
+    def state(self) -> BackendState:
+        """What a backend has that this session just left, unless it is pinned or soiled."""
+        if self._state is None:
+            self._state = self._canonical.state(self.schema, self.variables)
+        return self._state
+
+    @property
+    def signature(self) -> int:
+        """A number that is the same for equal states."""
+        return self.state.signature
+
+    # -- what the server tells ------------------------------------------------------------------------------
+
+    def apply(self, changes: Iterable[StateChange], statement: bytes = b"") -> None:
+        """Take what a response told.
+
+        `statement` is the text that was run, `USE` for COM_INIT_DB, nothing when it is not known.
+        """
+        marked = named = False
+        for kind, name, value in changes:
+            if kind == StateKind.VARIABLE:
+                named = True
+                self._variable(name.lower(), value, statement)
+            elif kind == StateKind.SCHEMA:
+                named = True
+                self.schema = value
+                self._state = None
+            elif kind == StateKind.STATE_CHANGED:
+                marked = True
+            elif kind == StateKind.CHARACTERISTICS:
+                self._keep(PinReason.ONE_SHOT, bool(value))
+            elif kind == StateKind.TRANSACTION_STATE:
+                self._keep(PinReason.TABLE_LOCK, value[7:8] == "L")
+        if marked and not (named and explains(statement)) and not _told_by_text(statement):
+            self._add(PinReason.STATE)
+
+    def _variable(self, name: str, value: str, statement: bytes) -> None:
+        if name == "last_insert_id":
+            self.last_insert_id = int(value) if value.isdecimal() else 0
+        if name in _NOT_STATE:
+            return
+        normal = self._canonical.values.get(name)
+        if name in _NEVER_CARRIED or name.startswith(_NEVER_CARRIED_PREFIXES):
+            self._set_odd(name, odd=name in _STICKY or value != normal)
+        elif not _NAME.match(name) or "\\" in value or "\0" in value:
+            self._set_odd(name, odd=True)
+        elif name in _CHARSET_VARIABLES:
+            self._charset(name, value, statement)
+        else:
+            self._set_odd(name, odd=False)
+            if value == normal:
+                self.variables.pop(name, None)
+            else:
+                self.variables[name] = value
+            self._state = None
+
+    def _charset(self, name: str, value: str, statement: bytes) -> None:
+        """Take a charset variable; setting the connection's resets its collation, which is not told."""
+        self.variables[name] = value
+        self._state = None
+        if name != "character_set_connection":
+            return
+        collation = _collation_of_names(statement)
+        if collation is None:
+            self._add(PinReason.CHARSET)
+        else:
+            self.variables[_COLLATION] = collation
+
+    def _set_odd(self, name: str, *, odd: bool) -> None:
+        if odd:
+            self._odd.add(name)
+            self._add(PinReason.VARIABLE)
+        elif name in self._odd:
+            self._odd.discard(name)
+            self._keep(PinReason.VARIABLE, bool(self._odd))
+
+    # -- what the text tells --------------------------------------------------------------------------------
+
+    def pin(self, reason: PinReason, statement: bytes = b"") -> None:
+        """Remember what a statement leaves behind, by `pins.leaves_behind`."""
+        if reason is PinReason.SAVEPOINT and "autocommit" not in self.variables:
+            # Within a transaction the status says enough; outside of one there is no savepoint.
+            return
+        if reason in _NAMED:
+            names = _names(statement, _NAMED[reason])
+            self._names.setdefault(reason, set()).update(names or {b""})
+        self._add(reason)
+
+    def release(self, statement: bytes) -> None:
+        """Take what a statement that went well ended; needed only while there are pins."""
+        low = statement.lower()
+        for reason, pattern in _ENDS:
+            if reason in self.pins and pattern.match(low):
+                self.pins.discard(reason)
+        for reason, pattern in _ENDS_NAMED:
+            if reason in self.pins and pattern.match(low):
+                names = self._names.get(reason, set())
+                names -= _names(statement, pattern)
+                self._keep(reason, bool(names))
+        if PinReason.FOUND_ROWS in self.pins and b"calc_found_rows" not in low:
+            self.pins.discard(PinReason.FOUND_ROWS)
+
+    def unpin(self, reason: PinReason) -> None:
+        """Take back a reason whose end only the caller knows: a cursor, long data."""
+        self.pins.discard(reason)
+
+    def _keep(self, reason: PinReason, there: bool) -> None:
+        if there:
+            self._add(reason)
+        else:
+            self.pins.discard(reason)
+
+    def _add(self, reason: PinReason) -> None:
+        self.pins.add(reason)
+        if reason not in LEAVES_NOTHING:
+            self.soiled = True
+
+    # -- on to another backend ------------------------------------------------------------------------------
+
+    def can_follow(self, backend: BackendState) -> bool:
+        """Say whether `steps_from` leads to this session: nothing takes a schema away from a connection."""
+        return bool(self.schema) or not backend.schema
+
+    def steps_from(self, backend: BackendState) -> list[bytes]:
+        """Return the commands that turn a backend with this state into this session.
+
+        Each must be answered with an OK before the client's statement may run.
+        """
+        if backend.signature == self.signature:
+            return []
+        steps: list[bytes] = []
+        assignments = self._assignments(backend.variables)
+        moves = self.schema != backend.schema
+        plain = assignments.isascii() and (not moves or self.schema.isascii())
+        if not plain and backend.variables["character_set_client"] not in _UTF8:
+            steps.append(command(Command.QUERY, b"SET NAMES utf8mb4"))
+            assignments = self._assignments({**backend.variables, "character_set_client": "utf8mb4"})
+        if moves and self.schema:
+            steps.append(command(Command.INIT_DB, _encoded(self.schema)))
+        if assignments:
+            steps.append(command(Command.QUERY, b"SET " + assignments))
+        return steps
+
+    def _assignments(self, had: Mapping[str, str]) -> bytes:
+        wanted, normal = self.variables, self._canonical.values
+        parts: list[str] = []
+        for name, value in wanted.items():
+            if name not in _CHARSET_VARIABLES and had.get(name) != value:
+                parts.append(f"@@SESSION.{name}={_literal(value, normal.get(name))}")
+        for name in had:
+            if name not in wanted:
+                usual = normal.get(name)
+                parts.append(f"@@SESSION.{name}={'DEFAULT' if usual is None else _literal(usual, usual)}")
+        if any(had.get(name) != wanted.get(name) for name in _CHARSET_VARIABLES):
+            for name in _CHARSET_VARIABLES:
+                # The collation comes last: setting the character set has chosen the default one.
+                value = wanted.get(name, "")
+                if value or name == "character_set_results":
+                    parts.append(f"@@SESSION.{name}={_quoted(value) if value else 'NULL'}")
+        return _encoded(",".join(parts))
+
+
+def _setup(flavor: Flavor, values: Mapping[str, str]) -> bytes:
+    """Turn the trackers on, for all variables but those that would be in every answer.
+
+    MariaDB refuses names of variables that are not there, and MySQL warns.
+    """
+    names = sorted(name for name in values if name not in _NOT_STATE or name == "last_insert_id")
+    listed = ",".join(names)
+    statement = (
+        f"SET @@SESSION.session_track_system_variables='{listed}',@@SESSION.session_track_schema=ON,"
+        "@@SESSION.session_track_state_change=ON,@@SESSION.session_track_transaction_info='CHARACTERISTICS'"
+    )
+    return statement.encode()
+
+
+def _literal(value: str, normal: str | None) -> str:
+    """Write a value as the server takes it back: numbers bare where the fresh value is one too."""
+    if _NUMBER.match(value) and (normal is None or _NUMBER.match(normal)):
+        return value
+    return _quoted(value)
+
+
+def _quoted(value: str) -> str:
+    """Quote for every sql_mode; values with a backslash are never carried."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+_SET: Final = re.compile(rb"[\s(]*+set(?![\w$])", re.IGNORECASE)
+_SET_NAMES: Final = re.compile(
+    rb"(?<![\w$@.`])names[\s=]+(?:'(\w+)'|\"(\w+)\"|(\w+))(?:\s+collate\s+(?:'(\w+)'|\"(\w+)\"|(\w+)))?",
+    re.IGNORECASE,
+)
+_SET_CONNECTION: Final = re.compile(rb"character_set_connection", re.IGNORECASE)
+
+
+def _collation_of_names(statement: bytes) -> str | None:
+    """Return which collation a SET left for the connection: "" the default one, None when it is unclear.
+
+    `SET CHARACTER SET` takes that of the schema, which nobody tells.
+    """
+    if not _SET.match(statement):
+        return None
+    low = statement.lower()
+    named = _SET_NAMES.findall(statement)
+    if len(named) + len(_SET_CONNECTION.findall(low)) != 1 or low.count(b"collat") > (1 if named else 0):
+        return None
+    if not named:
+        return ""
+    collation = b"".join(named[0][3:])
+    if b"collat" in low and not collation:
+        return None
+    return collation.decode().lower()
+
+
+_TELLING_TEXT: Final = re.compile(
+    rb"[\s(]*+(?:prepare|deallocate|drop\s+prepare|create\s+temporary\s+table|drop\s+temporary\s+table)(?![\w$])",
+    re.IGNORECASE,
+)
+
+
+def _told_by_text(statement: bytes) -> bool:
+    """Say whether the text of a statement says what changed when the server does not."""
+    return _TELLING_TEXT.match(statement) is not None
+
+
+_NAME_AT_END: Final = rb"\s+(`[^`]+`|[\w$\x80-\xff]+)"
+_NAMES_AT_END: Final = rb"\s+([\w$`.,\s\x80-\xff]+)"
+_NAMED: Final = {
+    PinReason.PREPARED: re.compile(rb"\s*prepare" + _NAME_AT_END + rb"\s+from", re.IGNORECASE),
+    PinReason.HANDLER: re.compile(rb"\s*handler" + _NAME_AT_END + rb"\s+open\s*;?\s*\Z", re.IGNORECASE),
+    PinReason.TEMPORARY_TABLE: re.compile(
+        rb"\s*create\s+temporary\s+table(?:\s+if\s+not\s+exists)?" + _NAME_AT_END + rb"(?![\s]*\.)",
+        re.IGNORECASE,
+    ),
+}
+_ENDS: Final = (
+    (PinReason.SAVEPOINT, re.compile(rb"\s*(?:commit|rollback(?!\s+(?:work\s+)?to(?![\w$])))(?![\w$])")),
+    (PinReason.GLOBAL_LOCK, re.compile(rb"\s*unlock\s+(?:tables?|instance)\s*;?\s*\Z")),
+    (PinReason.NAMED_LOCK, re.compile(rb"\s*(?:do|select)\s+release_all_locks\s*\(\s*\)\s*;?\s*\Z")),
+    (PinReason.XA, re.compile(rb"\s*xa\s+(?:commit|rollback)(?![\w$])")),
+)
+_ENDS_NAMED: Final = (
+    (
+        PinReason.PREPARED,
+        re.compile(rb"\s*(?:deallocate|drop)\s+prepare" + _NAME_AT_END + rb"\s*;?\s*\Z", re.IGNORECASE),
+    ),
+    (
+        PinReason.HANDLER,
+        re.compile(rb"\s*handler" + _NAME_AT_END + rb"\s+close\s*;?\s*\Z", re.IGNORECASE),
+    ),
+    (
+        PinReason.TEMPORARY_TABLE,
+        re.compile(
+            rb"\s*drop\s+temporary\s+table(?:\s+if\s+exists)?" + _NAMES_AT_END + rb";?\s*\Z", re.IGNORECASE
+        ),
+    ),
+)
+
+
+def _names(statement: bytes, pattern: re.Pattern[bytes]) -> set[bytes]:
+    """Return the names a statement is about, in one spelling."""
+    match = pattern.match(statement)
+    if not match:
+        return set()
+    return {name.strip().strip(b"`").lower() for name in match[1].split(b",")}
