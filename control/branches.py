@@ -46,6 +46,7 @@ class Production:
     require_tls: bool = False
     local_infile: bool = False
     replicas: tuple[Server, ...] = ()
+    replica_fallback: bool = True
 
     @property
     def roles(self) -> frozenset[Role]:
@@ -246,6 +247,7 @@ class Branches:
             local_infile=self.production.local_infile,
             accounts=self.production.accounts,
             replicas=self.production.replicas,
+            replica_fallback=self.production.replica_fallback,
         )
 
     async def put_idle_to_sleep(self) -> None:

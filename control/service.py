@@ -19,6 +19,7 @@ from control.branches import MAIN, Branches, Production
 from control.errors import ControlError, StartRefused
 from control.owner import sole_owner
 from control.passwords import Passwords
+from control.replicas import usable_replicas
 from control.workers import Workers
 from migrator.deploy.actions import Deploys, Findings
 from migrator.deploy.lifecycle import RUNNING
@@ -151,8 +152,23 @@ class Service:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.runner.run(self.deploys))
             group.create_task(self.branches.put_idle_to_sleep())
+            group.create_task(self._watch_replicas())
             if self.branches.production.embedded:
                 group.create_task(self._keep_production_running())
+
+    async def _watch_replicas(self) -> None:
+        """Have clients read from those replicas only that are close enough behind."""
+        while True:
+            production, settings = self.branches.production, self._settings.production
+            usable = await usable_replicas(
+                production.migrator, settings.replicas, lag_max_s=settings.replica_lag_max_s
+            )
+            usable = tuple(replace(server, account=production.traffic.account) for server in usable)
+            if usable != production.replicas and production is self.branches.production:
+                log.warning("replicas.changed", usable=[str(server.address) for server in usable])
+                self.branches.adjust(self._settings.servers, replace(production, replicas=usable))
+                await self.workers.refresh_routes()
+            await asyncio.sleep(WATCH_S)
 
     async def _keep_production_running(self) -> None:
         """Start the embedded production server again when it has died."""
@@ -381,6 +397,7 @@ def _with_settings(production: Production, settings: ProductionSettings) -> Prod
         pool_mode=PoolMode(settings.pool_mode),
         require_tls=settings.require_secure_transport,
         local_infile=settings.local_infile,
+        replica_fallback=settings.replica_fallback,
     )
 
 

@@ -16,7 +16,7 @@ import structlog
 
 from conf.lifeline import SUPERVISOR
 from conf.settings import Settings
-from control.certificate import ensure_certificate
+from control.certificate import ensure_certificate, ensure_password_key
 from control.errors import LAST_WORDS, REFUSED, StartRefused, reason
 from control.owner import sole_owner
 
@@ -96,6 +96,7 @@ class Supervisor:
         # Refused before any worker starts: it would join the other Headgate's control.
         with sole_owner(state):
             ensure_certificate(state / "tls")
+            ensure_password_key(state / "tls")
         if self._log_to:
             self._log_to.mkdir(parents=True, exist_ok=True)
 

@@ -96,13 +96,18 @@ class Connection:
 
     async def execute(self, sql: str, *args: object) -> int:
         """Run a statement and return how many rows it affected."""
-        affected, _ = await self._run(sql, args, rows=False)
+        affected, _, _ = await self._run(sql, args, rows=False)
         return affected
 
     async def fetch_all(self, sql: str, *args: object) -> list[Row]:
         """Run a statement and return its rows."""
-        _, rows = await self._run(sql, args, rows=True)
+        _, rows, _ = await self._run(sql, args, rows=True)
         return rows
+
+    async def fetch_dicts(self, sql: str, *args: object) -> list[dict[str, Any]]:
+        """Run a statement and return its rows by column name, for answers whose columns differ by server."""
+        _, rows, names = await self._run(sql, args, rows=True)
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     async def fetch_one(self, sql: str, *args: object) -> Row | None:
         """Run a statement and return its first row, or None when there is none."""
@@ -151,7 +156,7 @@ class Connection:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    async def _run(self, sql: str, args: Sequence[object], *, rows: bool) -> tuple[int, list[Row]]:
+    async def _run(self, sql: str, args: Sequence[object], *, rows: bool) -> tuple[int, list[Row], list[str]]:
         if self.closed:
             raise ConnectionLost(2006, "the connection is closed")
         try:
@@ -159,7 +164,8 @@ class Connection:
                 # Without arguments the text must not go through %-formatting.
                 affected = await cursor.execute(sql, args or None)
                 self.last_insert_id = int(cursor.lastrowid or 0)
-                return int(affected or 0), list(await cursor.fetchall()) if rows else []
+                names = [str(column[0]) for column in cursor.description or ()]
+                return int(affected or 0), list(await cursor.fetchall()) if rows else [], names
         except asyncio.CancelledError:
             # The answer is still on its way: nobody may use this connection again.
             self.abort()

@@ -129,7 +129,8 @@ class Branch:
     `schema` is the name of the database on the server, the same on every branch. `server` is None while the
     branch has none that is awake; `sleepable` says that control must be asked to wake it at each login.
     `accounts` has the roles whose rights on the server differ from those of the server's own account.
-    `replicas` are those that are close enough behind to be read from.
+    `replicas` are those that are close enough behind to be read from; while there are none, who asks for one
+    reads from the server itself if `replica_fallback` says so.
     """
 
     database: str
@@ -144,6 +145,7 @@ class Branch:
     local_infile: bool = False
     accounts: Mapping[Role, Account] = field(default_factory=dict)
     replicas: tuple[Server, ...] = ()
+    replica_fallback: bool = True
 
     def account(self, role: Role) -> Account | None:
         """Return the server account for a role; None while the branch has no server."""

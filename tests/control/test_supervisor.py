@@ -278,6 +278,12 @@ def test_no_secret_is_ever_logged(headgate: Headgate) -> None:
     assert ADMIN_USER in secrets
 
 
+def log_in_often(headgate: Headgate) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(log_in(headgate))
+
+
 def test_a_changed_configuration_is_taken_without_a_new_start_and_a_wrong_one_is_not(
     headgate: Headgate, tmp_path: Path
 ) -> None:
@@ -293,9 +299,8 @@ def test_a_changed_configuration_is_taken_without_a_new_start_and_a_wrong_one_is
         assert done.returncode == 0, done.stderr
         assert "taken: proxy.max_connections, proxy.admin_connections" in done.stdout
         assert "waiting for the next start: proxy.workers" in done.stdout
-        with contextlib.ExitStack() as stack, pytest.raises(pymysql.err.OperationalError, match="1040"):
-            for _ in range(8):
-                stack.enter_context(log_in(headgate))
+        with pytest.raises(pymysql.err.OperationalError, match="1040"):
+            log_in_often(headgate)
         config.write_text("[proxy]\nmax_connections = 0\n")
         done = headgate.run("reload")
         assert done.returncode == 1
