@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from pymysql.constants import CLIENT
 
-from router.classify import HEAD_BYTES
+from router.classify import HEAD_BYTES, Kind, classify
 from router.servers.process import LocalServer
 from router.split import SPLIT_BYTES_MAX, split
 
@@ -199,7 +199,9 @@ def test_servers_run_the_same_statements_together_and_one_by_one(
     session.run(f"SET @a = NULL, sql_mode = '{mode}'".encode())
     one_by_one = list[Answer]()
     for part in parts:
-        one_by_one += session.run(part)
+        # Nothing but a comment is a statement only at the end.
+        empty = part is not parts[-1] and classify(part) is Kind.EMPTY
+        one_by_one += [1064] if empty else session.run(part)
         if isinstance(one_by_one[-1], int):
             break
     assert together == one_by_one
