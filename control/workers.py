@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from conf.settings import ProxySettings
+from control.audit import Audit
 from control.metrics import Metrics
 from control.traffic import Traffic
 from migrator.throttle.signals import TrafficSample
@@ -83,6 +84,7 @@ class Workers:
         self._latest: Routes | None = None
         self.traffic = Traffic()
         self.metrics = Metrics()
+        self._audit = Audit()
         self._limits = limits
 
     @property
@@ -222,6 +224,7 @@ class Workers:
                 self._note_answer()
             case Stats():
                 worker.serves = worker.routes > 0
+                self._audit.write_repeated()
                 self.traffic.record(id(worker), message.branches)
                 self.metrics.record(id(worker), worker.number, message)
             case GateClosed():
@@ -240,14 +243,7 @@ class Workers:
             case WakeRequest():
                 group.create_task(self._wake(worker, message, wake))
             case Refused():
-                log.info(
-                    "statement.refused",
-                    user=message.user,
-                    client=message.client,
-                    branch=message.branch,
-                    verb=message.verb,
-                    digest=message.digest,
-                )
+                self._audit.note(message)
 
     async def _wake(self, worker: _Worker, request: WakeRequest, wake: Wake) -> None:
         try:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
+import msgspec
 import structlog
 
 from proxy import channel
@@ -84,9 +85,11 @@ class Agent:
                     served.counters.fold()
 
     def send(self, message: channel.ToControl) -> None:
-        """Tell control something, if it is there."""
+        """Tell control something, if it is there; what must not be lost is logged here otherwise."""
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(channel.encode(message))
+        elif isinstance(message, channel.Refused):
+            log.info("statement.refused", **msgspec.structs.asdict(message))
 
     async def locate(self, branch: Branch) -> Server:
         """Return where a branch runs now, woken first if it may be asleep. Raises BackendUnreachable."""
