@@ -19,7 +19,7 @@ KNOWN_MAX: Final = 1000
 
 
 class Audit:
-    """The refusals of all workers as log lines: the first of its kind at once, repetitions by their number."""
+    """The refusals of all workers as log lines: the first of its kind at once, repetitions by number."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
