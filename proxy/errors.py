@@ -24,12 +24,23 @@ class ProxyError(Exception):
         """Return the error as a client is sent it."""
         return frame(ErrPacket(self.errno, self.sqlstate, self.message).build(), sequence)
 
+    def unsolicited(self) -> bytes:
+        """Return the error in place of a greeting, when nothing is agreed on yet: it has no SQLSTATE."""
+        return frame(ErrPacket(self.errno, "", self.message).build())
+
 
 class AccessDenied(ProxyError):
-    """The user does not exist or the password is wrong; a client cannot tell which."""
+    """Unknown, wrong password, expired or from elsewhere; a client cannot tell which.
+
+    `reason` is for our log only.
+    """
 
     errno = 1045
     sqlstate = "28000"
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NoSuchBranch(ProxyError):
@@ -44,6 +55,39 @@ class TooManyConnections(ProxyError):
 
     errno = 1040
     sqlstate = "08004"
+
+
+class TooManyUserConnections(ProxyError):
+    """The user has as many connections as one user may have."""
+
+    errno = 1203
+    sqlstate = "42000"
+
+
+class HostBlocked(ProxyError):
+    """Too many logins from this address failed lately."""
+
+    errno = 1129
+
+
+class BadHandshake(ProxyError):
+    """The client's part of the login is not the protocol."""
+
+    errno = 1043
+    sqlstate = "08S01"
+
+
+class ClientUnsupported(ProxyError):
+    """The client does not know authentication plugins."""
+
+    errno = 1251
+    sqlstate = "08004"
+
+
+class InsecureTransport(ProxyError):
+    """The branch wants TLS, and the client came without."""
+
+    errno = 3159
 
 
 class Draining(ProxyError):

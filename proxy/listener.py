@@ -8,17 +8,15 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from conf.settings import ProxySettings
 from proxy.errors import TooManyConnections
 
 log = structlog.get_logger()
 
 BACKLOG = 1024
-STRANGERS_MAX = 256
-"""Connections of one worker that have not proved who they are, at most."""
 STRANGER_PATIENCE_S = 1.0
-"""When there are as many, one that has taken longer makes room: nobody locks others out by saying nothing."""
-LOGINS_MAX = 2 * STRANGERS_MAX
-"""Logins one worker has under way at most, those that wait for their branch among them."""
+"""When there are as many connections that have not proved who they are as may be, one that has taken longer
+than this makes room: nobody locks others out by saying nothing."""
 
 Identified = Callable[[], object]
 
@@ -27,7 +25,7 @@ class Listener:
     """The listening sockets of one worker; the other workers have theirs on the same port.
 
     `admit` serves one fresh connection, and calls what it is given once the client has proved who it is;
-    `clients` says how many are logged in already.
+    `clients` says how many are logged in already. `limits` are looked at for every connection.
     """
 
     def __init__(
@@ -35,13 +33,13 @@ class Listener:
         host: str,
         port: int,
         *,
-        max_connections: int,
+        limits: Callable[[], ProxySettings],
         clients: Callable[[], int],
         admit: Callable[[socket.socket, str, Identified], Awaitable[None]],
     ) -> None:
         self._host = host
         self._port = port
-        self._max_connections = max_connections
+        self._limits = limits
         self._clients = clients
         self._admit = admit
         self._logins = 0
@@ -85,9 +83,8 @@ class Listener:
                 await asyncio.sleep(0.1)
                 continue
             sock.setblocking(False)
-            full = self._logins >= LOGINS_MAX or self._clients() >= self._max_connections
-            if full or not self._makes_room(loop.time()):
-                self._turn_away(sock)
+            if self._full() or not self._makes_room(loop.time()):
+                turn_away(sock, TooManyConnections("Too many connections").unsolicited())
                 continue
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._logins += 1
@@ -103,10 +100,20 @@ class Listener:
         except Exception:
             log.exception("login.failed", peer=peer)
 
+    def _full(self) -> bool:
+        """Say whether not even an administrator gets in, or too many wait for their branch."""
+        limits = self._limits()
+        reserved = share(limits.admin_connections, limits.workers)
+        if self._clients() >= share(limits.max_connections, limits.workers) + reserved:
+            return True
+        return self._logins >= 2 * limits.max_unauthenticated
+
     def _makes_room(self, now_s: float) -> bool:
         """Say whether there is room for one more stranger; the oldest goes if need be."""
-        if len(self._strangers) < STRANGERS_MAX:
+        if len(self._strangers) < self._limits().max_unauthenticated:
             return True
+        if not self._strangers:
+            return False
         oldest, since_s = next(iter(self._strangers.items()))
         if now_s - since_s < STRANGER_PATIENCE_S:
             return False
@@ -118,10 +125,16 @@ class Listener:
         self._logins -= 1
         self._strangers.pop(task, None)
 
-    def _turn_away(self, sock: socket.socket) -> None:
-        """Send the error that takes the greeting's place, without waiting for anything."""
-        with sock:
-            try:
-                sock.send(TooManyConnections("Too many connections").packet(0))
-            except OSError:
-                log.debug("listener.client_left")
+
+def share(limit: int, workers: int) -> int:
+    """Return one worker's part of a limit for all of them."""
+    return max(1, -(-limit // workers)) if limit else 0
+
+
+def turn_away(sock: socket.socket, answer: bytes) -> None:
+    """Send a last answer without waiting for anything, and close."""
+    with sock:
+        try:
+            sock.send(answer)
+        except OSError:
+            log.debug("listener.client_left")

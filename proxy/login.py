@@ -1,34 +1,51 @@
 """I read exact bytes from a fresh socket until the client is who it says, then hand the socket to client.py.
 
 A client may send its request for TLS and the first bytes of TLS in one segment. So nothing is read ahead:
-first exactly one packet, then the socket goes to the event loop, with TLS or without.
+first what such a request is long at most, then the socket goes to the event loop, with TLS or without.
 """
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import socket
-import ssl
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 import structlog
 
-from proxy.branches import Branches
-from proxy.channel import Refused
+from proxy.branches import Branches, ServedBranch
 from proxy.client import Client, Doors
+from proxy.compression import CompressedTransport, switch_on
+from proxy.credentials import Candidate, Credentials
 from proxy.entrance import Visitor, enter
-from proxy.errors import AccessDenied, NoSuchBranch, ProxyError
+from proxy.errors import (
+    AccessDenied,
+    BadHandshake,
+    ClientUnsupported,
+    Draining,
+    HostBlocked,
+    InsecureTransport,
+    NoSuchBranch,
+    ProxyError,
+    TooManyConnections,
+    TooManyUserConnections,
+)
+from proxy.failures import Failures
+from proxy.listener import Identified, share, turn_away
 from proxy.stream import Stream, accept
-from proxy.wire.commands import HandshakeResponse
-from proxy.wire.constants import Capability
+from proxy.tls import TlsDoor
+from proxy.wire.commands import SSL_REQUEST_BYTES, ClientTooOld
+from proxy.wire.compression import COMPRESSION
+from proxy.wire.constants import CHARSET_UTF8MB4, NATIVE_PASSWORD, Capability
 from proxy.wire.errors import RemoteError
 from proxy.wire.framing import HEADER_BYTES
 from proxy.wire.handshake import LOGIN_PACKET_BYTES_MAX, ServerHandshake, ServerState
-from router.errors import UnknownBranch, UnknownUser
-from router.model import Branch, Route, Server
+from proxy.wire.proxy_header import ProxyHeaderReader
+from router.errors import RouteError
+from router.model import Branch, Role, Route, Server, User
+from router.networks import contains
 
 log = structlog.get_logger()
 
@@ -39,6 +56,7 @@ OFFERED: Final = (
     | Capability.CONNECT_WITH_DB
     | Capability.NO_SCHEMA
     | Capability.ODBC
+    | Capability.LOCAL_FILES
     | Capability.IGNORE_SPACE
     | Capability.PROTOCOL_41
     | Capability.INTERACTIVE
@@ -55,12 +73,14 @@ OFFERED: Final = (
     | Capability.EXPIRED_PASSWORDS
     | Capability.SESSION_TRACK
     | Capability.DEPRECATE_EOF
+    | COMPRESSION
 )
-"""What clients may ask for. Left out on purpose: compression, and what would put bytes before a statement's
-text (query attributes) or a result's column count (optional metadata)."""
+"""What clients may ask for. Left out on purpose is what would put bytes before a statement's text (query
+attributes) or a result's column count (optional metadata), and proofs of several factors."""
 
-# Stands for the verifier of users that do not exist, so that they take as long to refuse.
-_NOBODY: Final = secrets.token_bytes(32)
+_BEGINNING_BYTES: Final = HEADER_BYTES + SSL_REQUEST_BYTES
+_OWN_ACCOUNT: Final = frozenset({Role.READER, Role.WRITER, Role.REPLICATION})
+"""Roles that must not use another one's server account on production."""
 
 
 class LoginStream(Stream):
@@ -102,6 +122,11 @@ class LoginStream(Stream):
         return data
 
     @property
+    def started(self) -> bool:
+        """Whether the socket was given to this stream."""
+        return hasattr(self, "transport")
+
+    @property
     def lost(self) -> bool:
         """Whether the client has left."""
         return self._lost
@@ -111,35 +136,255 @@ class LoginStream(Stream):
             self._waiter.set_result(None)
 
 
-@dataclass(frozen=True, slots=True)
 class Desk:
-    """What a login needs to know; one for the whole worker."""
+    """What logins need to know and do; one for the whole worker."""
 
-    branches: Branches
-    tls: ssl.SSLContext | None
-    timeout_s: float
-    next_connection_id: Callable[[], int]
-    locate: Callable[[Branch], Awaitable[Server]]
-    report: Callable[[Refused], None]
+    def __init__(
+        self,
+        branches: Branches,
+        *,
+        tls: TlsDoor,
+        credentials: Credentials,
+        doors: Doors,
+        next_connection_id: Callable[[], int],
+        locate: Callable[[Branch], Awaitable[Server]],
+    ) -> None:
+        self.branches = branches
+        self.tls = tls
+        self.credentials = credentials
+        self.doors = replace(doors, change_user=self.change_user)
+        self.failures = Failures()
+        self.next_connection_id = next_connection_id
+        self.locate = locate
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def change_user(self, client: Client, packet: bytes) -> None:
+        """Make another client of the one that sent this COM_CHANGE_USER (a payload), or close it."""
+        task = asyncio.get_running_loop().create_task(change_user(client, packet, self))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("login.failed", exc_info=error)
 
 
-async def log_in(sock: socket.socket, peer: str, desk: Desk, identified: Callable[[], object]) -> None:
+class _Visit:
+    """One client's way from its first byte, or its COM_CHANGE_USER, to its Client.
+
+    `source` is the address that failures are counted for; empty when it is a load balancer's.
+    """
+
+    __slots__ = ("desk", "handshake", "peer", "source", "stream")
+
+    def __init__(
+        self, desk: Desk, handshake: ServerHandshake, stream: LoginStream, peer: str, source: str
+    ) -> None:
+        self.desk = desk
+        self.handshake = handshake
+        self.stream = stream
+        self.peer = peer
+        self.source = source
+
+    async def begin(self, sock: socket.socket) -> None:
+        """Greet, and give the socket to the stream, inside TLS if the client wants that."""
+        handshake, stream = self.handshake, self.stream
+        sock.send(handshake.greeting())
+        handshake.receive(await _beginning(sock))
+        if handshake.state is not ServerState.TLS_WANTED:
+            await accept(stream, sock, None, 0.0)
+            return
+        counts, began_s = self.desk.branches.counts, time.monotonic()
+        await accept(stream, sock, self.desk.tls.context, self.desk.branches.limits.connect_timeout_s)
+        counts.add("tls_handshake_seconds_sum", time.monotonic() - began_s)
+        counts.add("tls_handshake_seconds_count")
+        handshake.tls_started()
+
+    async def prove(self) -> User:
+        """Have the client prove who it is. Raises AccessDenied, RemoteError or OSError."""
+        desk, handshake = self.desk, self.handshake
+        await self._exchange(b"", ServerState.NAMED)
+        response = handshake.response
+        assert response is not None
+        candidate = desk.credentials.candidate(desk.branches.table, response.user)
+        await self._exchange(handshake.choose(candidate.plugin(response.plugin)), ServerState.IDENTIFIED)
+        holds = handshake.proof_holds(candidate.verifier_of(handshake.plugin))
+        if not holds and candidate.slow_hash and handshake.used_password:
+            holds = handshake.plugin != NATIVE_PASSWORD and await self._password_holds(candidate)
+        objection = candidate.objection(self.peer, time.time(), proved=holds)
+        if candidate.user is None or objection:
+            desk.failures.add(self.source, time.monotonic())
+            used = "YES" if handshake.used_password else "NO"
+            raise AccessDenied(
+                f"Access denied for user '{response.user}'@'{self.peer}' (using password: {used})",
+                reason=objection,
+            )
+        return candidate.user
+
+    async def _password_holds(self, candidate: Candidate) -> bool:
+        await self._exchange(self.handshake.ask_password(), ServerState.PASSWORD_GIVEN)
+        return await self.desk.credentials.password_holds(candidate, self.handshake.password)
+
+    async def _exchange(self, reply: bytes, wanted: ServerState) -> None:
+        """Send and receive until the handshake is in the wanted state."""
+        while True:
+            if reply:
+                self.stream.write(reply)
+            if self.handshake.state is wanted:
+                return
+            reply = self.handshake.receive(await self.stream.read())
+
+    async def enter(self, user: User) -> None:
+        """Let the client in. Raises ProxyError, or ConnectionResetError when it has left meanwhile."""
+        desk, handshake, stream = self.desk, self.handshake, self.stream
+        response = handshake.response
+        assert response is not None
+        route = self._route(user)
+        server = await desk.locate(route.branch)
+        served = self._served(route)
+        visitor = Visitor(
+            user,
+            self.peer,
+            handshake.connection_id,
+            response.capabilities,
+            response.charset,
+            response.database,
+            response.attributes,
+            route.replica,
+        )
+        timeout_s = desk.branches.limits.connect_timeout_s
+        client = await enter(served, visitor, server, desk.doors, timeout_s=timeout_s)
+        try:
+            if self._served(route) is not served:
+                raise NoSuchBranch(f"branch {route.branch.name!r} was deleted")
+            if stream.lost:
+                raise ConnectionResetError("the client left")
+        except BaseException:
+            client.connection_lost(None)
+            raise
+        transport = stream.transport
+        client.adopt(transport)
+        transport.set_protocol(client)
+        client.write(handshake.accept(client.status))
+        entrance: asyncio.Protocol = client
+        if response.capabilities & COMPRESSION and not isinstance(transport, CompressedTransport):
+            entrance = switch_on(transport, client, response.capabilities, response.zstd_level)
+        early = stream.take()
+        if early:
+            entrance.data_received(early)
+
+    def _route(self, user: User) -> Route:
+        """Return where a client goes that has proved who it is, if it may and there is room for it."""
+        desk, response = self.desk, self.handshake.response
+        assert response is not None
+        table, limits = desk.branches.table, desk.branches.limits
+        try:
+            route = table.route(response.user, response.database)
+        except RouteError as error:
+            raise NoSuchBranch(str(error)) from error
+        branch = route.branch
+        if not self.handshake.tls and (branch.require_tls or limits.tls_client_ca):
+            raise InsecureTransport(
+                "Connections using insecure transport are prohibited on branch "
+                f"{branch.name!r}: connect with TLS (for the mysql shell: --ssl-mode=REQUIRED)"
+            )
+        if branch.production and user.role in _OWN_ACCOUNT and user.role not in branch.accounts:
+            raise ProxyError(
+                f"branch {branch.name!r} has no server account for the role {user.role}: name one with the "
+                f"settings production.{user.role}_user and production.{user.role}_password"
+            )
+        everyone = desk.branches.clients
+        if everyone >= share(limits.max_connections, limits.workers) and user.role is not Role.ADMIN:
+            raise TooManyConnections("Too many connections")
+        own = share(limits.max_user_connections, limits.workers)
+        if everyone >= own and _connections(desk.branches, user) >= own:
+            raise TooManyUserConnections(
+                f"User {user.name} already has more than 'max_user_connections' active connections"
+            )
+        return route
+
+    def _served(self, route: Route) -> ServedBranch:
+        """Return the branch as it is now, if it is still there and the user is still who it was."""
+        branches, user = self.desk.branches, route.user
+        if branches.draining:
+            raise Draining("Server shutdown in progress")
+        if branches.table.users.get(user.name) != user:
+            raise AccessDenied(
+                f"Access denied for user '{user.name}'@'{self.peer}' (using password: YES)",
+                reason="the user was changed or deleted meanwhile",
+            )
+        served = branches.get(route.branch.database, route.branch.name)
+        if served is None:
+            raise NoSuchBranch(f"branch {route.branch.name!r} was deleted")
+        return served
+
+    def refuse(self, error: ProxyError, sock: socket.socket | None) -> None:
+        """Say why not, and close."""
+        self._count("denied" if isinstance(error, AccessDenied) else "refused")
+        response = self.handshake.response
+        reason = error.reason if isinstance(error, AccessDenied) else error.message
+        log.info(
+            "login.refused",
+            peer=self.peer,
+            user=response.user if response else "",
+            errno=error.errno,
+            reason=reason,
+        )
+        data = self.handshake.refuse(error.errno, error.sqlstate, error.message)
+        if self.stream.started:
+            self.stream.write(data)
+            self.stream.close()
+        elif sock is not None:
+            turn_away(sock, data)
+
+    def _count(self, result: str) -> None:
+        handshake = self.handshake
+        proof = "native" if handshake.plugin == NATIVE_PASSWORD else "full" if handshake.full else "fast"
+        tls = "yes" if handshake.tls else "no"
+        self.desk.branches.counts.add("auth_total", result=result, plugin=proof, tls=tls)
+
+    async def run(self, sock: socket.socket | None, identified: Identified) -> None:
+        """Go all the way; every other end than a Client is the end of the connection."""
+        try:
+            async with asyncio.timeout(self.desk.branches.limits.connect_timeout_s):
+                if sock is not None:
+                    await self.begin(sock)
+                user = await self.prove()
+            identified()
+            await self.enter(user)
+            self._count("ok")
+        except ProxyError as error:
+            self.refuse(error, sock)
+        except RemoteError as error:
+            kind = "too_old" if isinstance(error, ClientTooOld) else "malformed"
+            self.desk.branches.counts.add("protocol_errors_total", where="login", kind=kind)
+            self.desk.failures.add(self.source, time.monotonic())
+            self.refuse(_bad_handshake(error), sock)
+
+
+async def log_in(sock: socket.socket, peer: str, desk: Desk, identified: Identified) -> None:
     """Serve a fresh connection up to the point where a Client takes over; the socket is closed otherwise.
 
     `identified` is called when the client has proved who it is.
     """
-    stream: LoginStream | None = None
+    stream = LoginStream()
     try:
-        async with asyncio.timeout(desk.timeout_s):
-            capabilities = OFFERED | (Capability.SSL if desk.tls else Capability(0))
-            handshake = ServerHandshake(
-                connection_id=desk.next_connection_id(),
-                version=desk.branches.table.greeting,
-                capabilities=capabilities,
-            )
-            stream = LoginStream()
-            await _identify(sock, stream, handshake, desk)
-        await _enter(stream, handshake, peer, desk, identified)
+        limits, source = desk.branches.limits, peer
+        if limits.proxy_protocol_networks and contains(limits.proxy_protocol_networks, peer):
+            async with asyncio.timeout(limits.connect_timeout_s):
+                source = await _announced(sock)
+            peer = source or peer
+        if desk.failures.blocked(source, time.monotonic(), limits.max_connect_errors):
+            turn_away(sock, _blocked(peer))
+            return
+        handshake = ServerHandshake(
+            connection_id=desk.next_connection_id(),
+            version=desk.branches.table.greeting,
+            capabilities=OFFERED | (Capability.SSL if desk.tls.context else Capability(0)),
+            key=desk.credentials.key,
+        )
+        await _Visit(desk, handshake, stream, peer, source).run(sock, identified)
     except (RemoteError, OSError, TimeoutError) as error:
         # Port scanners and health checks come and go like this.
         log.debug("login.abandoned", peer=peer, reason=str(error) or type(error).__name__)
@@ -149,115 +394,92 @@ async def log_in(sock: socket.socket, peer: str, desk: Desk, identified: Callabl
         raise
 
 
-async def _identify(sock: socket.socket, stream: LoginStream, handshake: ServerHandshake, desk: Desk) -> None:
-    """Greet, and go on until the client has given its name and proof."""
-    loop = asyncio.get_running_loop()
-    await loop.sock_sendall(sock, handshake.greeting())
-    header = await _receive_exactly(sock, HEADER_BYTES)
-    length = int.from_bytes(header[:3], "little")
-    if length > LOGIN_PACKET_BYTES_MAX:
-        raise RemoteError(f"a login packet of {length} bytes was announced")
-    body = await _receive_exactly(sock, length)
-    reply, refusal = b"", b""
-    try:
-        reply = handshake.receive(header + body)
-    except RemoteError as error:
-        refusal = handshake.refuse(1043, "08S01", f"Bad handshake: {error}")
-    wants_tls = handshake.state is ServerState.TLS_WANTED
-    await accept(stream, sock, desk.tls if wants_tls else None, desk.timeout_s)
-    if refusal:
-        stream.write(refusal)
-        stream.close()
-        raise RemoteError("bad handshake")
-    if wants_tls:
-        handshake.tls_started()
-    while True:
-        if reply:
-            stream.write(reply)
-        if handshake.state is ServerState.IDENTIFIED:
-            return
-        reply = handshake.receive(await stream.read())
+async def change_user(client: Client, packet: bytes, desk: Desk) -> None:
+    """Take the transport of a client that sent this COM_CHANGE_USER, and make another client of it.
 
-
-async def _enter(
-    stream: LoginStream,
-    handshake: ServerHandshake,
-    peer: str,
-    desk: Desk,
-    identified: Callable[[], object],
-) -> None:
-    """Check the proof, open the backend, let the client in; or say why not and close."""
-    response = handshake.response
-    assert response is not None
-    client: Client | None = None
+    The client as it was is over at once, with all its session had; a login that fails ends the connection.
+    """
+    stream = LoginStream()
+    transport = client.transport
+    client.connection_lost(None)
+    stream.adopt(transport)
+    transport.set_protocol(stream)
+    client.release_reading(~0)
     try:
-        route = _route(handshake, response, peer, desk)
-        identified()
-        server = await desk.locate(route.branch)
-        served = desk.branches.get(route.branch.database, route.branch.name)
-        if served is None:
-            raise NoSuchBranch(f"branch {route.branch.name!r} was deleted")
-        visitor = Visitor(
-            route.user,
-            peer,
-            handshake.connection_id,
-            response.capabilities,
-            response.charset,
-            response.database,
-            response.attributes,
-            route.replica,
+        handshake = ServerHandshake.of_change_user(
+            packet,
+            client.capabilities,
+            connection_id=client.connection_id,
+            charset=CHARSET_UTF8MB4,
+            tls=transport.get_extra_info("sslcontext") is not None,
+            key=desk.credentials.key,
         )
-        client = await enter(served, visitor, server, Doors(desk.report), timeout_s=desk.timeout_s)
-        if desk.branches.get(route.branch.database, route.branch.name) is not served:
-            raise NoSuchBranch(f"branch {route.branch.name!r} was deleted")
-        if stream.lost:
-            raise ConnectionResetError("the client left")
-    except BaseException as error:
-        if client is not None:
-            client.connection_lost(None)
-        if not isinstance(error, ProxyError):
-            raise
-        log.info("login.refused", peer=peer, user=response.user, errno=error.errno, reason=error.message)
-        stream.write(handshake.refuse(error.errno, error.sqlstate, error.message))
+        await _Visit(desk, handshake, stream, client.peer, client.peer).run(None, lambda: None)
+    except (RemoteError, OSError, TimeoutError) as error:
+        log.debug("login.abandoned", peer=client.peer, reason=str(error) or type(error).__name__)
         stream.close()
-        return
-    client.adopt(stream.transport)
-    stream.transport.set_protocol(client)
-    client.write(handshake.accept(client.status))
-    early = stream.take()
-    if early:
-        client.data_received(early)
+    except BaseException:
+        stream.abort()
+        raise
 
 
-def _route(handshake: ServerHandshake, response: HandshakeResponse, peer: str, desk: Desk) -> Route:
-    """Return where the client goes, its password proved first."""
-    table = desk.branches.table
-    try:
-        user, _ = table.find(response.user)
-    except UnknownUser:
-        user = None
-    if not handshake.proof_holds(user.verifier if user else _NOBODY) or user is None:
-        used = "YES" if handshake.used_password else "NO"
-        raise AccessDenied(f"Access denied for user '{response.user}'@'{peer}' (using password: {used})")
-    try:
-        return table.route(response.user)
-    except UnknownBranch as error:
-        raise NoSuchBranch(str(error)) from error
+async def _announced(sock: socket.socket) -> str:
+    """Read the header that a load balancer begins with, and return whom it speaks for: empty for itself."""
+    loop, reader = asyncio.get_running_loop(), ProxyHeaderReader()
+    while reader.header is None:
+        data = await loop.sock_recv(sock, reader.missing)
+        if not data:
+            raise ConnectionResetError("the load balancer left")
+        reader.feed(data)
+    return reader.header.source
 
 
-async def _receive_exactly(sock: socket.socket, size: int) -> bytes:
+async def _beginning(sock: socket.socket) -> bytes:
+    """Read the start of the client's answer: all of a request for TLS, and nothing of what may follow one."""
     loop = asyncio.get_running_loop()
-    data = b""
-    while len(data) < size:
-        piece = await loop.sock_recv(sock, size - len(data))
+    data = await loop.sock_recv(sock, _BEGINNING_BYTES)
+    while data:
+        wanted = HEADER_BYTES
+        if len(data) >= HEADER_BYTES:
+            wanted += int.from_bytes(data[:3], "little")
+        if len(data) >= min(wanted, _BEGINNING_BYTES) and len(data) >= HEADER_BYTES:
+            return data + _available(sock) if wanted > _BEGINNING_BYTES else data
+        piece = await loop.sock_recv(sock, _BEGINNING_BYTES - len(data))
         if not piece:
-            raise ConnectionResetError("the client left")
+            break
         data += piece
-    return data
+    raise ConnectionResetError("the client left")
 
 
-def _drop(sock: socket.socket, stream: LoginStream | None) -> None:
-    if stream is not None and hasattr(stream, "transport"):
+def _available(sock: socket.socket) -> bytes:
+    """Return what has come already of a packet that is no request for TLS."""
+    try:
+        return sock.recv(LOGIN_PACKET_BYTES_MAX)
+    except BlockingIOError:
+        return b""
+
+
+def _connections(branches: Branches, user: User) -> int:
+    return sum(client.user.name == user.name for served in branches for client in served.clients)
+
+
+def _bad_handshake(error: RemoteError) -> ProxyError:
+    if isinstance(error, ClientTooOld):
+        return ClientUnsupported(
+            "Client does not support authentication protocol requested by server; consider upgrading it"
+        )
+    return BadHandshake(f"Bad handshake: {error}")
+
+
+def _blocked(peer: str) -> bytes:
+    error = HostBlocked(
+        f"Host '{peer}' is blocked because of many connection errors; try again in some minutes"
+    )
+    return error.unsolicited()
+
+
+def _drop(sock: socket.socket, stream: LoginStream) -> None:
+    if stream.started:
         # What was written, an error perhaps, still goes out.
         stream.close()
     else:

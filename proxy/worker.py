@@ -18,9 +18,11 @@ from conf.settings import Settings
 from proxy.agent import Agent
 from proxy.branches import Branches
 from proxy.channel import Hello
+from proxy.client import Doors
+from proxy.credentials import Credentials
 from proxy.listener import Identified, Listener
 from proxy.login import Desk, log_in
-from proxy.tls import server_context
+from proxy.tls import TlsDoor
 
 log = structlog.get_logger()
 
@@ -46,18 +48,19 @@ class Worker:
         )
         # Far above the ids that servers give, so that a KILL with one of ours hits nobody.
         connection_ids = itertools.cycle(range((number & 0xFF) + 1 << 23, (number & 0xFF) + 2 << 23))
+        self._tls = TlsDoor(proxy, settings.state_dir)
         self._desk = Desk(
             self._branches,
-            server_context(proxy, settings.state_dir),
-            proxy.connect_timeout_s,
-            connection_ids.__next__,
-            self._agent.locate,
-            self._agent.send,
+            tls=self._tls,
+            credentials=Credentials.of(settings.state_dir),
+            doors=Doors(self._agent.send),
+            next_connection_id=connection_ids.__next__,
+            locate=self._agent.locate,
         )
         self._listener = Listener(
             proxy.host,
             proxy.port,
-            max_connections=max(1, -(-proxy.max_connections // proxy.workers)),
+            limits=lambda: self._branches.limits,
             clients=lambda: self._branches.clients,
             admit=self._admit,
         )
@@ -103,6 +106,7 @@ class Worker:
         """Disconnect clients that have been silent for too long."""
         while True:
             await asyncio.sleep(JANITOR_INTERVAL_S)
+            self._tls.refresh(self._branches.limits)
             for served in self._branches:
                 for client in list(served.clients):
                     if client.idle_s() > self._proxy.wait_timeout_s:

@@ -54,6 +54,11 @@ def slow_hash_holds(password: str, stored: str) -> bool:
     return hmac.compare_digest(given, base64.b64decode(expected))
 
 
+def impossible_slow_hash() -> str:
+    """Return a slow hash that takes as long to check as any, and that no password has."""
+    return f"scrypt$15$8$1${_text(os.urandom(16))}${_text(os.urandom(32))}"
+
+
 def _scrypt(password: str, salt: bytes, log_n: int, r: int, p: int) -> bytes:
     n = 1 << log_n
     return hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=256 * n * r, dklen=32)

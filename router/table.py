@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from router.errors import UnknownBranch, UnknownUser
 from router.model import Branch, Route, User
+
+REPLICA_SUFFIX: Final = "|replica"
+"""What a user adds to the login name to read from a replica."""
+REPLICA_DATABASE: Final = "@replica"
+"""The name of the default database that means the same."""
+
+
+def expired(user: User, now_s: float) -> bool:
+    """Say whether a user's time is over, at this time.time()."""
+    return user.expires_at_s is not None and now_s >= user.expires_at_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +44,10 @@ class RoutingTable:
         """Return the user a login name means, and the branch it asks for by a suffix.
 
         An exact user name comes first; then `name.branch`, then `name.database.branch`, split at the last
-        dots.
-        Raises UnknownUser.
+        dots; each may end with `|replica`. Raises UnknownUser.
         """
+        if login not in self.users:
+            login = login.removesuffix(REPLICA_SUFFIX)
         user = self.users.get(login)
         if user:
             return user, None
@@ -49,9 +61,14 @@ class RoutingTable:
             return user, branch
         raise UnknownUser(f"no user is called {login!r}")
 
-    def route(self, login: str) -> Route:
-        """Return where a login goes. Raises UnknownUser or UnknownBranch."""
+    def route(self, login: str, database: str = "") -> Route:
+        """Return where a login that asks for a database goes. Raises UnknownUser or UnknownBranch.
+
+        It reads from a replica when the user always does, or the login or the database ask for it.
+        """
         user, wanted = self.find(login)
+        by_name = login not in self.users and login.endswith(REPLICA_SUFFIX)
+        replica = user.replica or by_name or database == REPLICA_DATABASE
         name = user.branch if wanted is None else wanted
         if wanted is not None and user.branch and wanted != user.branch:
             raise UnknownBranch(
@@ -60,14 +77,14 @@ class RoutingTable:
                 f"'headgate password create {user.database} {wanted}'"
             )
         if name is None:
-            return Route(user, self._production(user.database))
+            return Route(user, self._production(user.database), replica)
         branch = self.branches.get((user.database, name))
         if branch is None:
             raise UnknownBranch(
                 f"database {user.database!r} has no branch {name!r}: "
                 f"'headgate branch list {user.database}' shows those there are"
             )
-        return Route(user, branch)
+        return Route(user, branch, replica)
 
     def _production(self, database: str) -> Branch:
         for branch in self.branches.values():

@@ -18,6 +18,9 @@ from proxy.wire.errors import RemoteError
 
 NONCE_BYTES = 20
 
+_SHA1 = hashes.SHA1()  # noqa: S303 the protocol's choice
+_OAEP = padding.OAEP(padding.MGF1(_SHA1), _SHA1, None)
+
 
 def new_nonce() -> bytes:
     """Make the random bytes a login's proof depends on.
@@ -47,10 +50,10 @@ def sha2_proof(password: str, nonce: bytes) -> bytes:
 
 def sha2_proof_holds(proof: bytes, verifier: bytes, nonce: bytes) -> bool:
     """Say whether a proof was made with the password behind `verifier`; takes the same time either way."""
-    right_size = len(proof) == 32
-    candidate = proof if right_size else bytes(32)
-    once = _xor(candidate, hashlib.sha256(verifier + nonce).digest())
-    return hmac.compare_digest(hashlib.sha256(once).digest(), verifier) and right_size
+    right_size = len(proof) == len(verifier) == 32
+    candidate, known = (proof, verifier) if right_size else (bytes(32), bytes(32))
+    once = _xor(candidate, hashlib.sha256(known + nonce).digest())
+    return hmac.compare_digest(hashlib.sha256(once).digest(), known) and right_size
 
 
 def native_proof(password: str, nonce: bytes) -> bytes:
@@ -62,6 +65,19 @@ def native_proof(password: str, nonce: bytes) -> bytes:
     return _xor(once, hashlib.sha1(nonce + twice).digest())  # noqa: S324
 
 
+def native_verifier(password: str) -> bytes:
+    """Return what a mysql_native_password proof is checked against: SHA1(SHA1(password))."""
+    return hashlib.sha1(hashlib.sha1(password.encode()).digest()).digest()  # noqa: S324
+
+
+def native_proof_holds(proof: bytes, verifier: bytes, nonce: bytes) -> bool:
+    """Do as `sha2_proof_holds` for mysql_native_password; here the nonce is hashed first."""
+    right_size = len(proof) == len(verifier) == 20
+    candidate, known = (proof, verifier) if right_size else (bytes(20), bytes(20))
+    once = _xor(candidate, hashlib.sha1(nonce + known).digest())  # noqa: S324
+    return hmac.compare_digest(hashlib.sha1(once).digest(), known) and right_size  # noqa: S324
+
+
 def rsa_encrypt_password(password: str, nonce: bytes, public_key_pem: bytes) -> bytes:
     """Encrypt a password, hidden by the nonce, for a server that asked for it over an open channel."""
     try:
@@ -70,10 +86,38 @@ def rsa_encrypt_password(password: str, nonce: bytes, public_key_pem: bytes) -> 
         raise RemoteError("the server's public key cannot be read") from None
     if not isinstance(key, rsa.RSAPublicKey):
         raise RemoteError("the server's public key is not an RSA key")
-    clear = password.encode() + b"\0"
-    mask = (nonce * (len(clear) // len(nonce) + 1))[: len(clear)]
-    sha1 = hashes.SHA1()  # noqa: S303 the protocol's choice
-    return key.encrypt(_xor(clear, mask), padding.OAEP(padding.MGF1(sha1), sha1, None))
+    return key.encrypt(_masked(password.encode() + b"\0", nonce), _OAEP)
+
+
+class PasswordKey:
+    """The RSA key with which clients hide their password from us where there is no TLS.
+
+    Raises ValueError when the PEM text holds no such key.
+    """
+
+    def __init__(self, private_pem: bytes) -> None:
+        try:
+            key = serialization.load_pem_private_key(private_pem, password=None)
+        except (TypeError, UnsupportedAlgorithm) as error:
+            raise ValueError(str(error)) from None
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise ValueError("not an RSA key")
+        self._key = key
+        self.public_pem = key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    def open(self, sealed: bytes, nonce: bytes) -> bytes:
+        """Return the password that was sealed for this login, or nothing when it was not sealed for us."""
+        try:
+            clear = _masked(self._key.decrypt(sealed, _OAEP), nonce)
+        except ValueError:
+            return b""
+        return clear[:-1] if clear.endswith(b"\0") else b""
+
+
+def _masked(clear: bytes, nonce: bytes) -> bytes:
+    return _xor(clear, (nonce * (len(clear) // len(nonce) + 1))[: len(clear)])
 
 
 def _xor(left: bytes, right: bytes) -> bytes:

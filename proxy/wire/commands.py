@@ -12,7 +12,14 @@ from proxy.wire.primitives import Reader, lenenc_bytes, lenenc_map, null_termina
 SSL_REQUEST_BYTES = 32
 """An answer to the greeting of this length asks for TLS and will be repeated inside it."""
 
+NAME_BYTES_MAX = 256
+"""Names of users and databases that are longer are none of ours."""
+
 _NEEDED = Capability.PROTOCOL_41 | Capability.SECURE_CONNECTION | Capability.PLUGIN_AUTH
+
+
+class ClientTooOld(RemoteError):
+    """The client cannot name an authentication plugin (it is of before MySQL 5.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class HandshakeResponse:
     database: str = ""
     plugin: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    zstd_level: int = 0
 
     def build(self) -> bytes:
         """Return the packet's payload, its optional parts as the capabilities say."""
@@ -61,19 +69,23 @@ class HandshakeResponse:
         if self.capabilities & Capability.CONNECT_ATTRS:
             pairs = ((key.encode(), value.encode()) for key, value in self.attributes.items())
             parts.append(lenenc_map(pairs))
+        if self.capabilities & Capability.ZSTD:
+            parts.append(bytes((self.zstd_level,)))
         return b"".join(parts)
 
     @classmethod
     def parse(cls, payload: bytes, offered: Capability) -> HandshakeResponse:
         """Read the answer as a client would write it that was offered these capabilities.
 
-        Raises RemoteError when it contradicts itself, and for clients of before MySQL 5.5, which cannot name
-        an authentication plugin.
+        Raises RemoteError when it contradicts itself, ClientTooOld for clients of before MySQL 5.5. The last
+        four of the reserved bytes are MariaDB's further capabilities, which we do not offer.
         """
         reader = Reader(payload)
         claimed = Capability(reader.uint(4)) if len(payload) >= SSL_REQUEST_BYTES else Capability(0)
+        if not claimed & Capability.PROTOCOL_41:
+            raise RemoteError("the client does not speak the protocol of MySQL 4.1")
         if claimed & _NEEDED != _NEEDED:
-            raise RemoteError("the client is too old: it must know authentication plugins (MySQL 5.5)")
+            raise ClientTooOld("the client is too old: it must know authentication plugins (MySQL 5.5)")
         capabilities = claimed & offered
         max_packet, charset = reader.uint(4), reader.uint(1)
         reader.take(23)
@@ -86,13 +98,54 @@ class HandshakeResponse:
         if reader.remaining:
             # Some clients leave out the NUL when nothing follows.
             plugin = _text(_until_null_or_end(reader), "plugin name")
-        attributes: dict[str, str] = {}
-        if capabilities & Capability.CONNECT_ATTRS and reader.remaining:
-            pairs = Reader(reader.lenenc_bytes())
-            while pairs.remaining:
-                key = pairs.lenenc_bytes().decode("utf-8", "replace")
-                attributes[key] = pairs.lenenc_bytes().decode("utf-8", "replace")
-        return cls(capabilities, max_packet, charset, user, auth, database, plugin, attributes)
+        attributes = _attributes(reader) if capabilities & Capability.CONNECT_ATTRS else {}
+        level = reader.uint(1) if capabilities & Capability.ZSTD and reader.remaining else 0
+        return cls(capabilities, max_packet, charset, user, auth, database, plugin, attributes, level)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeUser:
+    """A client wants to be somebody else on the same connection (page_protocol_com_change_user.html).
+
+    `charset` is 0 and `plugin` empty when the client left them out; then what it said at login holds.
+    """
+
+    user: str
+    auth: bytes = field(repr=False)
+    database: str = ""
+    charset: int = 0
+    plugin: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def build(self, capabilities: Capability) -> bytes:
+        """Return the packet's payload as a client with these capabilities writes it."""
+        parts = [
+            bytes((Command.CHANGE_USER,)),
+            null_terminated(self.user.encode()),
+            bytes((len(self.auth),)) + self.auth,
+            null_terminated(self.database.encode()),
+            self.charset.to_bytes(2, "little"),
+        ]
+        if capabilities & Capability.PLUGIN_AUTH:
+            parts.append(null_terminated(self.plugin.encode()))
+        if capabilities & Capability.CONNECT_ATTRS:
+            pairs = ((key.encode(), value.encode()) for key, value in self.attributes.items())
+            parts.append(lenenc_map(pairs))
+        return b"".join(parts)
+
+    @classmethod
+    def parse(cls, payload: bytes, capabilities: Capability) -> ChangeUser:
+        """Read the command, its first byte included, of a client with these capabilities."""
+        reader = Reader(payload, 1)
+        user = _text(reader.null_terminated(), "user name")
+        auth = reader.take(reader.uint(1))
+        database = _text(_until_null_or_end(reader), "database name")
+        charset = reader.uint(2) if reader.remaining else 0
+        plugin = ""
+        if capabilities & Capability.PLUGIN_AUTH and reader.remaining:
+            plugin = _text(_until_null_or_end(reader), "plugin name")
+        attributes = _attributes(reader) if capabilities & Capability.CONNECT_ATTRS else {}
+        return cls(user, auth, database, charset, plugin, attributes)
 
 
 def command(number: Command, argument: bytes = b"") -> bytes:
@@ -113,6 +166,16 @@ def _head(capabilities: Capability, max_packet: int, charset: int) -> bytes:
     return head + bytes((charset & 0xFF,)) + bytes(23)
 
 
+def _attributes(reader: Reader) -> dict[str, str]:
+    attributes: dict[str, str] = {}
+    if reader.remaining:
+        pairs = Reader(reader.lenenc_bytes())
+        while pairs.remaining:
+            key = pairs.lenenc_bytes().decode("utf-8", "replace")
+            attributes[key] = pairs.lenenc_bytes().decode("utf-8", "replace")
+    return attributes
+
+
 def _until_null_or_end(reader: Reader) -> bytes:
     try:
         return reader.null_terminated()
@@ -121,8 +184,8 @@ def _until_null_or_end(reader: Reader) -> bytes:
 
 
 def _text(raw: bytes, what: str) -> str:
-    if len(raw) > 256:
-        raise RemoteError(f"the client's {what} is longer than 256 bytes")
+    if len(raw) > NAME_BYTES_MAX:
+        raise RemoteError(f"the client's {what} is longer than {NAME_BYTES_MAX} bytes")
     try:
         return raw.decode()
     except UnicodeDecodeError:

@@ -11,13 +11,15 @@ from enum import Enum, auto
 from typing import Final
 
 from proxy.wire.auth import (
+    PasswordKey,
     native_proof,
+    native_proof_holds,
     new_nonce,
     rsa_encrypt_password,
     sha2_proof,
     sha2_proof_holds,
 )
-from proxy.wire.commands import SSL_REQUEST_BYTES, HandshakeResponse, SslRequest
+from proxy.wire.commands import SSL_REQUEST_BYTES, ChangeUser, HandshakeResponse, SslRequest
 from proxy.wire.constants import (
     AUTH_MORE_DATA,
     AUTH_SWITCH,
@@ -46,10 +48,15 @@ class ServerState(Enum):
     """The greeting is out; the client's answer is awaited."""
     TLS_WANTED = auto()
     """The client asked for TLS: start it, and feed what comes out of it."""
+    NAMED = auto()
+    """The client has said who it is: choose how it must prove that."""
     SWITCHING = auto()
-    """The client was asked to use our plugin; its proof is awaited."""
+    """The client was asked to use another plugin; its proof is awaited."""
     IDENTIFIED = auto()
-    """Name and proof are here: check them, then accept or refuse."""
+    """Name and proof are here: check them, then accept, refuse or ask for the password itself."""
+    PASSWORD_AWAITED = auto()
+    PASSWORD_GIVEN = auto()
+    """The password itself is here: check it, then accept or refuse."""
     ACCEPTED = auto()
     REFUSED = auto()
 
@@ -58,8 +65,10 @@ class ServerHandshake:
     """The server's side: greets, learns who the client is, accepts or refuses.
 
     The caller sends `greeting()`, feeds what arrives to `receive` and sends what that returns, until `state`
-    is IDENTIFIED; then it asks `proof_holds` and ends with `accept` or `refuse`. RemoteError means that the
-    client broke the protocol.
+    is NAMED; then it calls `choose` and goes on until IDENTIFIED, and asks whether the proof holds. It may
+    then ask for the password itself and go on until PASSWORD_GIVEN. It ends with `accept` or `refuse`.
+    With a `key` clients can hide the password where there is no TLS. RemoteError means that the client broke
+    the protocol.
     """
 
     def __init__(
@@ -70,41 +79,81 @@ class ServerHandshake:
         capabilities: Capability,
         charset: int = CHARSET_UTF8MB4,
         nonce: bytes | None = None,
+        key: PasswordKey | None = None,
     ) -> None:
         self.state = ServerState.GREETED
         self.capabilities = capabilities
-        self.response: HandshakeResponse | None = None
-        self.tls = False
         self.connection_id = connection_id
+        self.response: HandshakeResponse | None = None
+        self.plugin = CACHING_SHA2_PASSWORD
+        self.tls = False
+        self.full = False
+        self._version = version
+        self._charset = charset
         self._nonce = nonce or new_nonce()
+        self._key = key
+        self._key_sent = False
         self._proof = b""
         self._reader = PacketReader(LOGIN_PACKET_BYTES_MAX)
         self._sequence = 0
         self._tls_head: SslRequest | None = None
-        self._greeting = Greeting(
-            version,
-            connection_id,
-            self._nonce,
+
+    @classmethod
+    def of_change_user(
+        cls,
+        payload: bytes,
+        capabilities: Capability,
+        *,
+        connection_id: int,
+        charset: int,
+        tls: bool,
+        key: PasswordKey | None = None,
+    ) -> ServerHandshake:
+        """Begin with the COM_CHANGE_USER of a client that has logged in with these capabilities, at NAMED.
+
+        The proof in it was made with a nonce that was used before, so it is thrown away and `choose` asks for
+        another. `charset` holds when the packet names none.
+        """
+        asked = ChangeUser.parse(payload, capabilities)
+        handshake = cls(connection_id=connection_id, version="", capabilities=capabilities, key=key)
+        handshake.response = HandshakeResponse(
             capabilities,
-            charset,
-            Status.AUTOCOMMIT,
-            CACHING_SHA2_PASSWORD,
+            0,
+            asked.charset or charset,
+            asked.user,
+            b"",
+            asked.database,
+            asked.plugin,
+            asked.attributes,
         )
+        handshake.tls = tls
+        handshake.state = ServerState.NAMED
+        handshake._sequence = 1
+        return handshake
 
     def greeting(self) -> bytes:
         """Return the first bytes of the connection."""
-        return self._send(self._greeting.build())
+        greeting = Greeting(
+            self._version,
+            self.connection_id,
+            self._nonce,
+            self.capabilities,
+            self._charset,
+            Status.AUTOCOMMIT,
+            CACHING_SHA2_PASSWORD,
+        )
+        return self._send(greeting.build())
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes from the client and return what to send back."""
         reply = b""
         for sequence, payload in self._reader.feed(data):
-            if sequence != self._sequence:
+            if sequence != self._sequence & 0xFF:
                 raise RemoteError("the client's packets are out of order")
             self._sequence += 1
             reply += self._packet(payload)
-        if self.state is not ServerState.SWITCHING and self.state is not ServerState.GREETED:
-            self._refuse_trailing()
+        if self.state not in _LISTENING and self._reader.pending:
+            raise RemoteError("the client sent more than its login")
         return reply
 
     def tls_started(self) -> None:
@@ -114,8 +163,27 @@ class ServerHandshake:
         self.tls = True
         self.state = ServerState.GREETED
 
+    def choose(self, plugin: str) -> bytes:
+        """Say by which plugin the client must prove itself, and return what to send for that.
+
+        What it sent already counts when it was made for this plugin. Otherwise it is asked for a proof with a
+        fresh nonce: none is ever used twice.
+        """
+        if self.state is not ServerState.NAMED or self.response is None:
+            raise LocalError("the client has not said who it is")
+        self.plugin = plugin
+        if plugin == CACHING_SHA2_PASSWORD == self.response.plugin and self.response.auth:
+            self._proof = self.response.auth
+            self.state = ServerState.IDENTIFIED
+            return b""
+        self._nonce = new_nonce()
+        self.state = ServerState.SWITCHING
+        return self._send(AuthSwitch(plugin, self._nonce).build())
+
     def proof_holds(self, verifier: bytes) -> bool:
-        """Say whether the client knows the password behind `verifier`."""
+        """Say whether the client knows the password behind `verifier`, which must be one of `plugin`."""
+        if self.plugin == NATIVE_PASSWORD:
+            return native_proof_holds(self._proof, verifier, self._nonce)
         return sha2_proof_holds(self._proof, verifier, self._nonce)
 
     @property
@@ -123,12 +191,30 @@ class ServerHandshake:
         """Whether the client sent any proof at all, as error 1045 tells."""
         return bool(self._proof)
 
+    def ask_password(self) -> bytes:
+        """Ask for the password itself: inside TLS as it is, otherwise hidden by our key."""
+        if self.state is not ServerState.IDENTIFIED or self.plugin != CACHING_SHA2_PASSWORD:
+            raise LocalError("only caching_sha2_password can be asked for the password")
+        self.full = True
+        self.state = ServerState.PASSWORD_AWAITED
+        return self._send(auth_more_data(bytes((FULL_AUTH_WANTED,))))
+
+    def password(self) -> bytes:
+        """Return the password that was given; empty when it cannot be read. Without TLS it takes 1 ms."""
+        if self.state is not ServerState.PASSWORD_GIVEN:
+            raise LocalError("no password was given")
+        if self.tls:
+            return self._proof[:-1] if self._proof.endswith(b"\0") else b""
+        return self._key.open(self._proof, self._nonce) if self._key else b""
+
     def accept(self, status: int = Status.AUTOCOMMIT) -> bytes:
         """Let the client in."""
         self.state = ServerState.ACCEPTED
-        # Drivers that were switched to the plugin insist on its own word before the OK.
-        fast = self._send(auth_more_data(bytes((FAST_AUTH_OK,))))
-        return fast + self._send(OkPacket(status=status).build())
+        word = b""
+        if self.plugin == CACHING_SHA2_PASSWORD and not self.full:
+            # Drivers that were switched to the plugin insist on its own word before the OK.
+            word = self._send(auth_more_data(bytes((FAST_AUTH_OK,))))
+        return word + self._send(OkPacket(status=status).build())
 
     def refuse(self, errno: int, sqlstate: str, message: str) -> bytes:
         """Turn the client away, at any point; the connection must be closed after these bytes."""
@@ -137,42 +223,45 @@ class ServerHandshake:
 
     def _packet(self, payload: bytes) -> bytes:
         if self.state is ServerState.GREETED:
-            return self._answer(payload)
-        if self.state is ServerState.SWITCHING:
+            self._answer(payload)
+        elif self.state is ServerState.SWITCHING:
             self._proof = payload
             self.state = ServerState.IDENTIFIED
-            return b""
-        raise RemoteError("the client sent more than its login")
+        elif self.state is ServerState.PASSWORD_AWAITED:
+            return self._password_packet(payload)
+        else:
+            raise RemoteError("the client sent more than its login")
+        return b""
 
-    def _answer(self, payload: bytes) -> bytes:
+    def _answer(self, payload: bytes) -> None:
         wants_tls = len(payload) == SSL_REQUEST_BYTES and payload[1] & (Capability.SSL >> 8)
         if wants_tls and not self.tls:
             if not self.capabilities & Capability.SSL:
                 raise RemoteError("the client asked for TLS, which was not offered")
             self._tls_head = SslRequest.parse(payload)
             self.state = ServerState.TLS_WANTED
-            return b""
+            return
         response = HandshakeResponse.parse(payload, self.capabilities)
         if self._tls_head and self._tls_head.capabilities & self.capabilities != response.capabilities:
             raise RemoteError("the client's capabilities changed with TLS")
         self.response = response
-        if response.plugin == CACHING_SHA2_PASSWORD and response.auth:
-            self._proof = response.auth
-            self.state = ServerState.IDENTIFIED
-            return b""
-        # Another plugin, or none yet: ask for ours, and never let a nonce be used twice.
-        self._nonce = new_nonce()
-        self.state = ServerState.SWITCHING
-        return self._send(AuthSwitch(CACHING_SHA2_PASSWORD, self._nonce).build())
+        self.state = ServerState.NAMED
 
-    def _refuse_trailing(self) -> None:
-        if self._reader.pending:
-            raise RemoteError("the client sent more than its login")
+    def _password_packet(self, payload: bytes) -> bytes:
+        if not self.tls and payload == bytes((PUBLIC_KEY_REQUEST,)) and self._key and not self._key_sent:
+            self._key_sent = True
+            return self._send(auth_more_data(self._key.public_pem))
+        self._proof = payload
+        self.state = ServerState.PASSWORD_GIVEN
+        return b""
 
     def _send(self, payload: bytes) -> bytes:
-        data = frame(payload, self._sequence)
+        data = frame(payload, self._sequence & 0xFF)
         self._sequence += 1
         return data
+
+
+_LISTENING: Final = frozenset({ServerState.GREETED, ServerState.SWITCHING, ServerState.PASSWORD_AWAITED})
 
 
 class ClientState(Enum):
@@ -183,8 +272,6 @@ class ClientState(Enum):
     TLS_WANTED = auto()
     """The server agreed to TLS: start it, then call `tls_started`."""
     AUTHENTICATING = auto()
-    KEY_AWAITED = auto()
-    """The server's RSA key was asked for."""
     DONE = auto()
 
 
@@ -195,8 +282,9 @@ class ClientHandshake:
     Feed what arrives to `receive` and send what it returns, until `state` is DONE. `wanted` are the
     capabilities to ask for; those the server has too are in `capabilities` afterwards. `secure` says that
     nobody can listen (a Unix socket, or TLS), so the password itself may be sent; `tls` asks for TLS first.
-    Raises ServerRefused with the server's own error, RemoteError when it breaks the protocol or does not
-    offer the wanted TLS.
+    Where somebody may listen the password is sent only hidden by `public_key`, the server's RSA key (PEM):
+    one that comes by the same network could be anybody's. Raises ServerRefused with the server's own error,
+    RemoteError when it breaks the protocol or does not offer the wanted TLS.
     """
 
     user: str
@@ -207,6 +295,7 @@ class ClientHandshake:
     attributes: Mapping[str, str] = field(default_factory=dict)
     secure: bool = False
     tls: bool = False
+    public_key: bytes = b""
 
     state: ClientState = field(default=ClientState.CONNECTED, init=False)
     capabilities: Capability = field(default=Capability(0), init=False)
@@ -316,17 +405,18 @@ class ClientHandshake:
         return self._send(self._proof())
 
     def _more_data(self, data: bytes) -> bytes:
-        if self.state is ClientState.KEY_AWAITED:
-            self.state = ClientState.AUTHENTICATING
-            return self._send(rsa_encrypt_password(self.password, self._nonce, data))
         if data == bytes((FAST_AUTH_OK,)):
             return b""
         if data != bytes((FULL_AUTH_WANTED,)):
             raise RemoteError("the server's login went on with unknown data")
         if self.secure:
             return self._send(self.password.encode() + b"\0")
-        self.state = ClientState.KEY_AWAITED
-        return self._send(bytes((PUBLIC_KEY_REQUEST,)))
+        if not self.public_key:
+            raise RemoteError(
+                f"the server wants the password of {self.user!r} itself, and somebody could listen: set "
+                "production.tls, or production.public_key to a file with the server's RSA key"
+            )
+        return self._send(rsa_encrypt_password(self.password, self._nonce, self.public_key))
 
     def _send(self, payload: bytes) -> bytes:
         data = frame(payload, self._sequence)

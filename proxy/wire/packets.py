@@ -113,7 +113,8 @@ class ErrPacket:
     def build(self) -> bytes:
         """Return the packet's payload; a long message is cut where clients would cut it."""
         text = self.message.encode()[:MESSAGE_BYTES_MAX].decode("utf-8", "ignore").encode()
-        return b"\xff" + self.errno.to_bytes(2, "little") + b"#" + self.sqlstate.encode("ascii") + text
+        state = b"#" + self.sqlstate.encode("ascii") if self.sqlstate else b""
+        return b"\xff" + self.errno.to_bytes(2, "little") + state + text
 
     @classmethod
     def parse(cls, payload: bytes) -> ErrPacket:

@@ -3,19 +3,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pymysql
 import pytest
 
-from proxy.listener import STRANGER_PATIENCE_S, STRANGERS_MAX
+from conf.settings import ProxySettings
+from proxy.listener import STRANGER_PATIENCE_S
 from proxy.wire.commands import HandshakeResponse, SslRequest
 from proxy.wire.constants import Capability
 from proxy.wire.errors import ServerRefused
 from proxy.wire.framing import frame
 from proxy.wire.handshake import ClientHandshake, ClientState
 from proxy.wire.packets import ErrPacket, Greeting
-from router.model import Account, Address, Branch, Server
+from router.model import Account, Address, Branch, Role, Server
 from router.servers.process import LocalServer
 from tests.support.proxy import PASSWORD, Proxy, production, running_proxy, user
 from tests.support.raw_client import USUAL, RawClient, raw_client
@@ -162,7 +164,8 @@ async def test_each_connection_has_its_own_number_and_nonce(proxy: Proxy) -> Non
         writer.close()
     assert len({greeting.connection_id for greeting in greetings}) == 3
     assert len({greeting.nonce for greeting in greetings}) == 3
-    assert not greetings[0].capabilities & (Capability.COMPRESS | Capability.QUERY_ATTRIBUTES)
+    never = Capability.QUERY_ATTRIBUTES | Capability.OPTIONAL_METADATA | Capability.MULTI_FACTOR
+    assert not greetings[0].capabilities & never
 
 
 async def test_what_cannot_be_served_is_refused_clearly(server: LocalServer, tmp_path: Path) -> None:
@@ -177,8 +180,13 @@ async def test_what_cannot_be_served_is_refused_clearly(server: LocalServer, tmp
         at("stranger", Server(good.flavor, good.version, good.address, Account("nobody", "secret word"))),
         at("asleep", None),
     ]
-    environment = {"HEADGATE_PROXY_MAX_CONNECTIONS": "1", "HEADGATE_PROXY_CONNECT_TIMEOUT_S": "1"}
-    async with running_proxy(tmp_path, branches, [user()], environment=environment) as proxy:
+    environment = {
+        "HEADGATE_PROXY_MAX_CONNECTIONS": "1",
+        "HEADGATE_PROXY_ADMIN_CONNECTIONS": "1",
+        "HEADGATE_PROXY_CONNECT_TIMEOUT_S": "1",
+    }
+    plain = replace(user("plain"), role=Role.READWRITER)
+    async with running_proxy(tmp_path, branches, [user(), plain], environment=environment) as proxy:
         for name, words in (
             ("nowhere", "cannot be reached"),
             ("stranger", "does not let the proxy in"),
@@ -188,9 +196,13 @@ async def test_what_cannot_be_served_is_refused_clearly(server: LocalServer, tmp
             assert error.errno == 1105
             assert words in error.message
             assert "secret word" not in error.message
-        async with raw_client(proxy.port):
-            full = await refused(proxy.port)
-            assert (full.errno, full.message) == (1040, "Too many connections")
+        async with raw_client(proxy.port, user="plain"):
+            full = await refused(proxy.port, user="plain")
+            assert (full.errno, full.sqlstate, full.message) == (1040, "08004", "Too many connections")
+            async with raw_client(proxy.port):
+                # Nobody has said who it is yet, so the error is of the kind that comes before a greeting.
+                full = await refused(proxy.port)
+                assert (full.errno, full.sqlstate, full.message) == (1040, "", "Too many connections")
 
 
 async def test_a_login_that_never_comes_is_cut_off(server: LocalServer, tmp_path: Path) -> None:
@@ -214,7 +226,10 @@ async def test_a_login_that_never_comes_is_cut_off(server: LocalServer, tmp_path
 
 async def test_who_says_nothing_does_not_lock_others_out(server: LocalServer, tmp_path: Path) -> None:
     async with running_proxy(tmp_path, [production(server.server, "mysql")], [user()]) as proxy:
-        silent = [await asyncio.open_connection("127.0.0.1", proxy.port) for _ in range(STRANGERS_MAX)]
+        silent = [
+            await asyncio.open_connection("127.0.0.1", proxy.port)
+            for _ in range(ProxySettings().max_unauthenticated)
+        ]
         try:
             async with asyncio.timeout(STRANGER_PATIENCE_S * 5):
                 while True:

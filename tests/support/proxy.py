@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from conf.settings import run_dir
-from control.certificate import ensure_certificate
+from control.certificate import ensure_certificate, ensure_password_key
 from proxy import channel
-from proxy.wire.auth import sha2_verifier
+from proxy.credentials import PASSWORD_KEY
+from proxy.wire.auth import PasswordKey, sha2_verifier
 from router.model import Branch, Server, User
 from tests.support.channel import Control, listening
 from tests.support.servers import free_port
 
 PASSWORD = "a long random secret of an application"
+
+
+@functools.cache
+def password_key_pem() -> bytes:
+    """The key that passwords are hidden with from every proxy of this session."""
+    with tempfile.TemporaryDirectory() as folder:
+        return ensure_password_key(Path(folder)).read_bytes()
+
+
+@functools.cache
+def public_key_pem() -> bytes:
+    """The half of it that clients have."""
+    return PasswordKey(password_key_pem()).public_pem
 
 
 @dataclass
@@ -65,6 +81,7 @@ async def running_proxy(
     port = free_port()
     state = folder / "state"
     ensure_certificate(state / "tls")
+    (state / PASSWORD_KEY).write_bytes(password_key_pem())
     greeting = next((branch.server.version for branch in branches if branch.server), "9.7.0")
     routes = channel.Routes(1, greeting, [*users], [*branches])
     async with listening(run_dir(state.absolute()) / "control.sock", routes) as control:

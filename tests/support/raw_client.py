@@ -11,7 +11,7 @@ from proxy.wire.framing import Packet, PacketReader, frame
 from proxy.wire.handshake import ClientHandshake, ClientState
 from proxy.wire.packets import ErrPacket, text_row
 from proxy.wire.response import Response
-from tests.support.proxy import PASSWORD
+from tests.support.proxy import PASSWORD, public_key_pem
 
 USUAL = (
     Capability.LONG_PASSWORD
@@ -50,7 +50,12 @@ class RawClient:
         """Log in, or raise what the server said."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         handshake = ClientHandshake(
-            user, password, capabilities, database, attributes={"program_name": "raw"}
+            user,
+            password,
+            capabilities,
+            database,
+            attributes={"program_name": "raw"},
+            public_key=public_key_pem(),
         )
         try:
             while handshake.state is not ClientState.DONE:
