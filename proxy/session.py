@@ -35,6 +35,7 @@ MySQL would tell with the answer to any command, MariaDB only when something is 
 _CHARSETS: Final = ("character_set_client", "character_set_results", "character_set_connection")
 _COLLATION: Final = "collation_connection"
 _CHARSET_VARIABLES: Final = (*_CHARSETS, _COLLATION)
+_UTF8MB4: Final = CharsetNames("utf8mb4")
 _UTF8: Final = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 
 _NOT_STATE: Final = frozenset(
@@ -120,7 +121,19 @@ class Canonical:
 
     def fresh(self, schema: str) -> BackendState:
         """Return the state of a connection to this schema after `setup`."""
-        return self.state(schema, {name: self.values.get(name, "") for name in _CHARSET_VARIABLES})
+        return self.state(schema, self.charset_variables(_UTF8MB4))
+
+    def charset_variables(self, names: CharsetNames | None) -> dict[str, str]:
+        """Return the charset variables of a login with these names; None: what the server takes by itself."""
+        values = self.values
+        if names is None:
+            names = CharsetNames(
+                values.get("character_set_server", "utf8mb4"), values.get("collation_server", "")
+            )
+        collation = names.collation
+        if names.charset == "utf8mb4" and collation == values.get("default_collation_for_utf8mb4"):
+            collation = ""
+        return {**dict.fromkeys(_CHARSETS, names.charset), _COLLATION: collation}
 
     def state(self, schema: str, variables: Mapping[str, str]) -> BackendState:
         """Return a state that can be compared with all others by its signature."""
@@ -138,7 +151,6 @@ class Session:
     """One client's session, wherever it runs.
 
     `last_insert_id` is set by whoever reads it from OK packets, and by `apply` for a client that sets it.
-    `changed_schema` and the like need no calls: everything comes by `apply`.
     """
 
     __slots__ = (
@@ -168,11 +180,7 @@ class Session:
 
     def reset(self, charset: CharsetNames | None = None) -> None:
         """Forget everything but the schema, as COM_RESET_CONNECTION does; then `charset` is None."""
-        values = self._canonical.values
-        self.variables = {name: values.get(name, "") for name in _CHARSET_VARIABLES}
-        if charset:
-            self.variables = dict.fromkeys(_CHARSETS, charset.charset)
-            self.variables[_COLLATION] = charset.collation
+        self.variables = self._canonical.charset_variables(charset)
         self.pins.clear()
         self._odd.clear()
         self._names.clear()
@@ -345,12 +353,13 @@ class Session:
 def _setup(flavor: Flavor, values: Mapping[str, str]) -> bytes:
     """Turn the trackers on, for all variables but those that would be in every answer.
 
-    MariaDB refuses names of variables that are not there, and MySQL warns.
+    The character set is set too, for COM_RESET_CONNECTION forgets the one of the login.
     """
     names = sorted(name for name in values if name not in _NOT_STATE or name == "last_insert_id")
     listed = ",".join(names)
     statement = (
-        f"SET @@SESSION.session_track_system_variables='{listed}',@@SESSION.session_track_schema=ON,"
+        f"SET NAMES utf8mb4,@@SESSION.session_track_system_variables='{listed}',"
+        "@@SESSION.session_track_schema=ON,"
         "@@SESSION.session_track_state_change=ON,@@SESSION.session_track_transaction_info='CHARACTERISTICS'"
     )
     return statement.encode()

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proxy.wire.constants import AUTH_MORE_DATA, AUTH_SWITCH, EOF, ERR, OK, PROTOCOL_VERSION, Capability
+from proxy.wire.constants import (
+    AUTH_MORE_DATA,
+    AUTH_SWITCH,
+    EOF,
+    ERR,
+    OK,
+    PROTOCOL_VERSION,
+    Capability,
+    Status,
+)
 from proxy.wire.errors import RemoteError, ServerRefused
 from proxy.wire.primitives import Reader, lenenc_bytes, lenenc_int, null_terminated
 
@@ -94,6 +103,14 @@ class OkPacket:
                 self.info,
             )
         )
+
+    def tracked(self) -> tuple[bytes, bytes]:
+        """Split `info` as a connection with SESSION_TRACK has it: the message, and the trackers' block."""
+        if not self.info:
+            return b"", b""
+        reader = Reader(self.info)
+        message = reader.lenenc_bytes()
+        return message, reader.lenenc_bytes() if self.status & Status.STATE_CHANGED else b""
 
     @classmethod
     def parse(cls, payload: bytes) -> OkPacket:

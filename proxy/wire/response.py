@@ -1,12 +1,14 @@
-"""I follow a response packet by packet and say when it is over, and the transaction state.
+"""I follow a response packet by packet and say when it is over, and what it says about the session.
 
 I walk headers and look into the few packets that matter; rows are stepped over without being copied. The
 grammar of each command's response is in page_protocol_command_phase.html.
+
+Towards a pooled backend, trackers are on that the client did not ask for: then I rewrite the OK packets, so
+that the client gets what the server would have sent to it directly.
 """
 
 from __future__ import annotations
 
-import struct
 from enum import IntEnum
 from typing import Final
 
@@ -14,7 +16,8 @@ from proxy.wire.constants import EOF, ERR, LOCAL_INFILE, MAX_FRAME, OK, Command,
 from proxy.wire.errors import RemoteError
 from proxy.wire.framing import HEADER_BYTES
 from proxy.wire.packets import OkPacket
-from proxy.wire.primitives import Reader
+from proxy.wire.primitives import Reader, lenenc_bytes
+from proxy.wire.session_state import VARIABLE, StateChange, Wishes, filter_state, parse_state
 
 
 class Part(IntEnum):
@@ -38,7 +41,7 @@ class Part(IntEnum):
     """As RESULT, after another one."""
 
 
-_FIRST_PART: Final = {
+_FIRST_PART: Final[dict[int, int]] = {
     Command.QUERY: Part.RESULT,
     Command.STMT_EXECUTE: Part.RESULT,
     Command.FIELD_LIST: Part.ROWS,
@@ -48,27 +51,41 @@ _FIRST_PART: Final = {
     Command.STMT_SEND_LONG_DATA: Part.OVER,
     Command.STMT_CLOSE: Part.OVER,
     Command.QUIT: Part.OVER,
+    Command.BINLOG_DUMP: Part.ROWS,
+    Command.BINLOG_DUMP_GTID: Part.ROWS,
 }
 
-_FIRST_PACKETS: Final = frozenset({Part.RESULT, Part.SIMPLE, Part.PREPARED, Part.OPAQUE})
-
+# What `feed` says. The last three are added to one of the others.
 UNFINISHED: Final = 0
 FINISHED: Final = 1
 FAILED: Final = 2
+EDITED: Final = 4
+"""`take_output` has what to write instead of the chunk."""
+INFILE: Final = 8
+"""The server waits for a file of the client's; its answer comes after that."""
+NEWS: Final = 16
+"""On a tracked connection: `changes`, `warnings`, `insert_id` or `errno` has something, or not `settled`."""
 
 # Plain numbers: they are compared for every packet.
-_OVER: Final = int(Part.OVER)
-_RESULT: Final = int(Part.RESULT)
-_NEXT_RESULT: Final = int(Part.NEXT_RESULT)
-_COLUMNS: Final = int(Part.COLUMNS)
-_COLUMNS_END: Final = int(Part.COLUMNS_END)
-_ROWS: Final = int(Part.ROWS)
+_OVER: Final = 0
+_RESULT: Final = 1
+_COLUMNS: Final = 2
+_COLUMNS_END: Final = 3
+_ROWS: Final = 4
+_SIMPLE: Final = 5
+_PREPARED: Final = 6
+_DEFINITIONS: Final = 7
+_OPAQUE: Final = 8
+_NEXT_RESULT: Final = 9
+_FIRST_PACKETS: Final = (_RESULT, _SIMPLE, _PREPARED, _OPAQUE)
 _MORE_RESULTS: Final = int(Status.MORE_RESULTS)
 _CURSOR: Final = int(Status.CURSOR_EXISTS)
 _IN_TRANSACTION: Final = int(Status.IN_TRANSACTION | Status.IN_TRANSACTION_READONLY)
-
-# A header and the first byte behind it; the sequence number is the highest byte of the first value.
-_header: Final = struct.Struct("<IB").unpack_from
+_CHANGED: Final = int(Status.STATE_CHANGED)
+_CHANGED_HIGH: Final = _CHANGED >> 8
+_EOF_BYTES: Final = 5
+_OK_BYTES: Final = 7
+_LONG_NUMBER: Final = 0xFB
 _NO_HEAD: Final = b"?" * 5
 
 
@@ -76,35 +93,85 @@ class Response:
     """The responses of one connection, one after another.
 
     `begin` says which command was sent, `feed` takes the server's chunks. `over` is true between responses;
-    `prepared_id` is what the last STMT_PREPARE gave, else None. Raises RemoteError for bytes that cannot be
-    part of this response: the connection is then of no use.
+    `prepared_id` is what the last STMT_PREPARE gave, else None, with `columns` and `parameters`. Raises
+    RemoteError for bytes that cannot be part of this response: the connection is then of no use.
+
+    `tracked` says that the connection has SESSION_TRACK and all trackers on. `wishes` are those of a client
+    that has SESSION_TRACK too; None: it has not. `eof_tells` is for MariaDB: its EOF packets say whether there
+    are changes to tell, and only an OK packet that tells some tells all (MySQL's always do). About the last response: `status`, `warnings`, `errno` of an ERR, `affected`
+    and `insert_id` of its last OK, all `changes`. `settled` is false while the server may have changes that it
+    could not tell yet.
 
     A client repeats its statements, so a result often begins with the very bytes of the last one: number and
     definitions of its columns. This head is remembered, and stepped over at once when it comes again.
     """
 
     __slots__ = (
+        "_asked",
         "_carry",
         "_columns",
         "_continued",
+        "_copied",
         "_deprecate_eof",
+        "_end_bytes",
+        "_eof_tells",
         "_head",
+        "_infile",
+        "_marked",
+        "_output",
         "_part",
+        "_pieces",
         "_skip",
+        "_tracked",
+        "_wishes",
+        "affected",
+        "changes",
+        "columns",
+        "errno",
+        "insert_id",
+        "parameters",
         "prepared_id",
+        "settled",
         "status",
+        "warnings",
     )
 
-    def __init__(self, *, deprecate_eof: bool, status: int = Status.AUTOCOMMIT) -> None:
+    def __init__(
+        self,
+        *,
+        deprecate_eof: bool,
+        status: int = int(Status.AUTOCOMMIT),
+        tracked: bool = False,
+        wishes: Wishes | None = None,
+        eof_tells: bool = False,
+    ) -> None:
         self.status = int(status)
+        self.warnings = 0
+        self.errno = 0
+        self.affected = 0
+        self.insert_id = 0
+        self.changes: list[StateChange] = []
+        self.settled = True
         self.prepared_id: int | None = None
+        self.columns = 0
+        self.parameters = 0
         self._deprecate_eof = deprecate_eof
-        self._part = _OVER
+        self._end_bytes = HEADER_BYTES + (_OK_BYTES if deprecate_eof else _EOF_BYTES)
+        self._tracked = tracked
+        self._wishes = wishes
+        self._eof_tells = eof_tells
+        self._part: int = _OVER
         self._columns = 0
         self._skip = 0
         self._continued = False
+        self._infile = False
+        self._asked = False
         self._carry = b""
         self._head = _NO_HEAD
+        self._marked = False
+        self._pieces: list[bytes] | None = None
+        self._copied = 0
+        self._output = b""
 
     @property
     def over(self) -> bool:
@@ -114,72 +181,130 @@ class Response:
     @property
     def untouched(self) -> bool:
         """Whether nothing has come yet of an expected response, so that an error may take its place."""
-        return self._part in _FIRST_PACKETS and not self._carry
+        return self._part in _FIRST_PACKETS and (self._tracked or not self._carry)
 
     @property
     def in_transaction(self) -> bool:
         """Whether the server said last that a transaction is open."""
         return bool(self.status & _IN_TRANSACTION)
 
-    def begin(self, command: int) -> bool:
-        """Expect the response to a command; false when there will be none."""
-        self._part = int(_FIRST_PART.get(command, Part.SIMPLE))  # type: ignore[call-overload]
+    def begin(self, command: int, *, infile: bool = False) -> bool:
+        """Expect the response to a command; false when there will be none.
+
+        `infile` allows the server to ask for a file of the client's.
+        """
+        if self._marked:
+            self._forget()
+        self._part = int(_FIRST_PART.get(command, _SIMPLE))
+        self._infile = self._marked = infile
         self.prepared_id = None
         return self._part != _OVER
 
     def begin_query(self) -> None:
         """Expect the response to a query: `begin`, for the command that matters."""
+        if self._marked:
+            self._forget()
         self._part = _RESULT
+
+    def begin_endless(self) -> None:
+        """Expect events of the binary log; they end with an ERR or EOF packet, if at all."""
+        self.begin(int(Command.BINLOG_DUMP))
+
+    def take_output(self) -> bytes:
+        """Return what to write instead of the last chunk, when `feed` said EDITED."""
+        output, self._output = self._output, b""
+        return output
 
     def feed(self, data: bytes) -> int:
         """Take a chunk; say UNFINISHED, or that the response ends with it: FINISHED, or FAILED by an ERR.
 
-        Bytes after the end raise RemoteError: a server speaks only when asked.
+        EDITED, INFILE and NEWS may be added. Bytes after the end raise RemoteError: a server speaks only when
+        asked.
         """
         head = self._head
-        if self._part != _RESULT or not data.startswith(head) or self._carry:
+        if self._part != _RESULT or self._carry or not data.startswith(head):
             return self._feed_slowly(data)
-        at, end = len(head), len(data)
-        while end - at > HEADER_BYTES:
-            length, first = _header(data, at)
-            length &= MAX_FRAME
-            if first < EOF and length != MAX_FRAME:
-                at += length + HEADER_BYTES
-            elif length == 5 and first == EOF and end - at == 9 and not data[at + 7] & _MORE_RESULTS:
+        end = len(data)
+        at = step_over_rows(data, len(head), end)
+        if (
+            end - at == self._end_bytes
+            and data[at + 4] == EOF
+            and data[at] == end - at - HEADER_BYTES
+            and not (data[at + 1] | data[at + 2] | data[at + 5] | data[at + 6])
+            and not (data[at + 7] & _MORE_RESULTS or data[at + 8] & _CHANGED_HIGH)
+        ):
+            # An end with nothing to tell: no warnings, no changes.
+            if not self._deprecate_eof:
                 self._part = _OVER
                 self.status = data[at + 7] | data[at + 8] << 8
+                if not self._eof_tells:
+                    self.settled = False
+                return FINISHED | NEWS if self._tracked and not self.settled else FINISHED
+            if not (data[at + 9] or data[at + 10] or (self._eof_tells and not self.settled)):
+                self._part = _OVER
+                self.status = data[at + 7] | data[at + 8] << 8
+                self.settled = True
                 return FINISHED
-            else:
-                break
         self._part = _ROWS
-        return self._walk(data, at)
+        return self._follow(data, at)
 
     def _feed_slowly(self, data: bytes) -> int:
         """Take a chunk that does not begin as the last result did."""
-        if self._part == _OVER:
+        part = self._part
+        if part == _OVER:
             raise RemoteError("the server spoke without being asked")
         if self._carry:
             data = self._carry + data
             self._carry = b""
+            if self._tracked:
+                # The beginning of this was kept back.
+                self._pieces = []
+        elif part == _RESULT and len(data) == HEADER_BYTES + _OK_BYTES and _is_plain_ok(data):
+            self._part = _OVER
+            self.status = data[7] | data[8] << 8
+            self.affected, self.insert_id = data[5], data[6]
+            self._marked = True
+            self.settled = self.settled or not self._eof_tells
+            return FINISHED | NEWS if self._tracked and (self.insert_id or not self.settled) else FINISHED
         at, self._skip = self._skip, 0
         if at > len(data):
             self._skip = at - len(data)
             return UNFINISHED
-        return self._walk(data, at)
+        return self._follow(data, at)
+
+    def _follow(self, data: bytes, at: int) -> int:
+        """Walk through a chunk, and put together what is to be written instead if it is not as it came."""
+        outcome = self._walk(data, at)
+        if not self._tracked:
+            return outcome
+        if outcome & (FINISHED | FAILED) and (
+            self.changes or self.warnings or self.insert_id or self.errno or not self.settled
+        ):
+            outcome |= NEWS
+        pieces, self._pieces = self._pieces, None
+        if pieces is None and not self._carry:
+            return outcome
+        # Nobody may see half of a packet that may still be changed.
+        rest = data[self._copied : len(data) - len(self._carry)]
+        self._copied = 0
+        self._output = b"".join([*pieces, rest]) if pieces else rest
+        return outcome | EDITED
 
     def _walk(self, data: bytes, at: int) -> int:
         """Go from header to header, stepping over what does not matter."""
         part, end = self._part, len(data)
         begins_here = at == 0 and part == _RESULT
+        if at == 0 and not self._infile and part in _FIRST_PACKETS and end >= HEADER_BYTES and not data[3]:
+            raise RemoteError("the server spoke without being asked, before it could answer")
         while end - at > HEADER_BYTES:
-            length, first = _header(data, at)
-            length &= MAX_FRAME
+            first = data[at + HEADER_BYTES]
+            length = data[at] | data[at + 1] << 8 | data[at + 2] << 16
             following = at + HEADER_BYTES + length
-            if part == _ROWS and first < EOF and length != MAX_FRAME and not self._continued:
-                pass
-            elif self._continued or (part == _ROWS and length == MAX_FRAME):
+            if self._continued or (part == _ROWS and length == MAX_FRAME):
                 self._continued = length == MAX_FRAME
-            elif part == _COLUMNS:
+            elif part == _ROWS and first < EOF and length:
+                following = step_over_rows(data, at, end)
+            elif part == _COLUMNS and first != ERR:
                 part = self._column()
             elif length == 0:
                 raise RemoteError("the server sent an empty packet")
@@ -188,13 +313,17 @@ class Response:
                 return UNFINISHED
             else:
                 part = self._look(first, data, at, length)
-                if part == _OVER:
+                if part == _OVER or self._asked:
                     if following < end:
                         raise RemoteError("the server went on after the end of a response")
-                    return FAILED if first == ERR else FINISHED
+                    if part == _OVER:
+                        return FAILED if first == ERR else FINISHED
+                    self._asked = False
+                    return INFILE
             if begins_here and part == _ROWS and following <= end:
-                self._head = data[:following]
                 begins_here = False
+                if self._pieces is None:
+                    self._head = data[:following]
             at = following
         if at > end:
             self._skip = at - end
@@ -204,7 +333,7 @@ class Response:
 
     def _short_tail(self, data: bytes, at: int) -> None:
         """Keep the start of a header; a whole header may stand for an empty frame."""
-        if len(data) - at == HEADER_BYTES and not any(data[at : at + 3]):
+        if len(data) - at == HEADER_BYTES and not (data[at] or data[at + 1] or data[at + 2]):
             # Nothing follows this header: the end of a row that filled its frames exactly.
             if not self._continued:
                 raise RemoteError("the server sent an empty packet")
@@ -221,57 +350,145 @@ class Response:
     def _look(self, first: int, data: bytes, at: int, length: int) -> int:
         """Take one of the packets that decide what comes next, and return which part that is."""
         part = self._part
-        if first == ERR and part != Part.OPAQUE:
-            self._part = _OVER
+        if first == ERR and part != _OPAQUE:
+            self._failed(data, at, length)
         elif part == _ROWS:
-            self._ended(_status(data, at, length))
+            self._ended(first, data, at, length)
         elif part in (_RESULT, _NEXT_RESULT):
             self._result(first, data, at, length)
         elif part == _COLUMNS_END:
-            self.status = _status(data, at, length)
+            self._note_end(first, data, at, length)
             # A cursor's rows come by STMT_FETCH.
             self._part = _OVER if self.status & _CURSOR else _ROWS
-        elif part == Part.PREPARED:
+        elif part == _PREPARED:
             self._prepared(data, at, length)
-        elif part == Part.DEFINITIONS:
+        elif part == _DEFINITIONS:
+            if first == EOF and length == _EOF_BYTES:
+                settled = self.settled
+                self._note_end(first, data, at, length)
+                self.settled = settled
             self._columns -= 1
             if self._columns == 0:
                 self._part = _OVER
-        elif part == Part.SIMPLE:
+        elif part == _SIMPLE:
             if first not in (OK, EOF):
                 raise RemoteError(f"the server answered a command with an unknown packet (0x{first:02X})")
-            self._ended(_status(data, at, length))
+            self._ended(first, data, at, length)
         else:
             self._part = _OVER
         return self._part
 
+    def _failed(self, data: bytes, at: int, length: int) -> None:
+        if length < 3:
+            raise RemoteError("the server sent an error without a number")
+        self.errno = data[at + 5] | data[at + 6] << 8
+        self.settled = False
+        self._marked = True
+        self._part = _OVER
+
     def _result(self, first: int, data: bytes, at: int, length: int) -> None:
         if first == OK:
-            self._ended(_status(data, at, length))
+            self._ended(first, data, at, length)
         elif first == LOCAL_INFILE:
-            raise RemoteError("the server asked for a file of the client's")
+            if not self._infile:
+                raise RemoteError("the server asked for a file of the client's")
+            self._asked = True
+            self._part = _SIMPLE
         else:
-            self._columns = Reader(data[at + HEADER_BYTES : at + HEADER_BYTES + length]).lenenc_int()
+            reader = Reader(data[at + HEADER_BYTES : at + HEADER_BYTES + length])
+            self._columns = reader.lenenc_int()
+            if reader.remaining or not self._columns:
+                raise RemoteError("the server announced a result without saying how many columns it has")
             self._part = _COLUMNS
 
     def _prepared(self, data: bytes, at: int, length: int) -> None:
         reader = Reader(data[at + HEADER_BYTES : at + HEADER_BYTES + length], 1)
         self.prepared_id = reader.uint(4)
-        columns, parameters = reader.uint(2), reader.uint(2)
-        ends = 0 if self._deprecate_eof else bool(columns) + bool(parameters)
-        self._columns = columns + parameters + ends
-        self._part = int(Part.DEFINITIONS) if self._columns else _OVER
+        self.columns, self.parameters = reader.uint(2), reader.uint(2)
+        ends = 0 if self._deprecate_eof else bool(self.columns) + bool(self.parameters)
+        self._columns = self.columns + self.parameters + ends
+        self._part = _DEFINITIONS if self._columns else _OVER
 
-    def _ended(self, status: int) -> None:
-        self.status = status
-        self._part = _NEXT_RESULT if status & _MORE_RESULTS else _OVER
+    def _ended(self, first: int, data: bytes, at: int, length: int) -> None:
+        self._note_end(first, data, at, length)
+        self._part = _NEXT_RESULT if self.status & _MORE_RESULTS else _OVER
+
+    def _note_end(self, first: int, data: bytes, at: int, length: int) -> None:
+        """Take what an OK or EOF packet says."""
+        self._marked = True
+        if length == _EOF_BYTES and first == EOF:
+            self.status = data[at + 7] | data[at + 8] << 8
+            self.warnings = data[at + 5] | data[at + 6] << 8
+            if not self._eof_tells or self.status & _CHANGED:
+                self.settled = False
+            if self._tracked and self.status & _CHANGED:
+                self.status &= ~_CHANGED
+                self._replace(data, at, length, data[at + 4 : at + 8] + bytes((self.status >> 8,)))
+            return
+        packet = OkPacket.parse(data[at + HEADER_BYTES : at + HEADER_BYTES + length])
+        self.status, self.warnings = packet.status, packet.warnings
+        self.affected, self.insert_id = packet.affected_rows, packet.last_insert_id
+        self.settled = self.settled or not self._eof_tells or bool(self.status & _CHANGED)
+        if self._tracked:
+            self.status &= ~_CHANGED
+            if packet.info:
+                self._replace(data, at, length, self._told(packet).build(first))
+
+    def _told(self, packet: OkPacket) -> OkPacket:
+        """Take the changes out of an OK packet and return it as the client wishes to see it."""
+        message, block = packet.tracked()
+        changes = parse_state(block)
+        self.changes += changes
+        status, wishes = packet.status & ~_CHANGED, self._wishes
+        if wishes is None:
+            info = message
+        else:
+            for change in changes:
+                if change.kind == VARIABLE:
+                    wishes.learn(change.name, change.value)
+            wished = filter_state(block, wishes)
+            info = lenenc_bytes(message) if message or wished else b""
+            if wished:
+                status |= _CHANGED
+                info += lenenc_bytes(wished)
+        return OkPacket(packet.affected_rows, packet.last_insert_id, status, packet.warnings, info)
+
+    def _replace(self, data: bytes, at: int, length: int, payload: bytes) -> None:
+        """Have another packet written in place of this one."""
+        following = at + HEADER_BYTES + length
+        if data[at + HEADER_BYTES : following] == payload:
+            return
+        if self._pieces is None:
+            self._pieces = []
+        self._pieces.append(data[self._copied : at])
+        self._pieces.append(len(payload).to_bytes(3, "little") + data[at + 3 : at + 4] + payload)
+        self._copied = following
+
+    def _forget(self) -> None:
+        """Let nothing of the last response stand for the next one's."""
+        self.warnings = self.errno = self.affected = self.insert_id = 0
+        self.changes = []
+        self._infile = self._marked = False
 
 
-def _status(data: bytes, at: int, length: int) -> int:
-    """Return the status of the OK or EOF packet at this place.
+def step_over_rows(data: bytes, at: int, end: int) -> int:
+    """Return where the first packet stands that is not an ordinary row; it may lie beyond the end."""
+    while end - at > HEADER_BYTES and data[at + HEADER_BYTES] < EOF:
+        length = data[at] | data[at + 1] << 8 | data[at + 2] << 16
+        if length == 0 or length == MAX_FRAME:
+            break
+        at += length + HEADER_BYTES
+    return at
 
-    Both have it in the same two bytes as long as the OK packet's two numbers are small.
-    """
-    if length == 5 or (length >= 7 and data[at + 5] < 0xFB and data[at + 6] < 0xFB):
-        return data[at + 7] | data[at + 8] << 8
-    return OkPacket.parse(data[at + HEADER_BYTES : at + HEADER_BYTES + length]).status
+
+def _is_plain_ok(data: bytes) -> bool:
+    """Say whether an OK packet of the shortest length ends a response and has no warnings."""
+    return (
+        data[0] == _OK_BYTES
+        and not (data[1] | data[2] | data[4] | data[9] | data[10])
+        and data[3] != 0
+        and data[5] < _LONG_NUMBER
+        and data[6] < _LONG_NUMBER
+        and not data[7] & _MORE_RESULTS
+        and not data[8] & _CHANGED_HIGH
+    )
