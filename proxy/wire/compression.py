@@ -15,6 +15,7 @@ import zstandard
 
 from proxy.wire.constants import MAX_FRAME, Capability
 from proxy.wire.errors import RemoteError
+from proxy.wire.framing import HEADER_BYTES
 
 COMPRESSION: Final = Capability.COMPRESS | Capability.ZSTD
 """What a server that speaks all this offers."""
@@ -86,6 +87,45 @@ class _Inflater:
             raise RemoteError("a compressed frame holds less than its header says")
 
 
+class _Continuations:
+    """Numbers the frames of packets that take several.
+
+    Inside compression, MariaDB's client library gives each of them the number 0, and servers do not look. One
+    that is passed on to a server without compression is refused then (error 1156).
+    """
+
+    __slots__ = ("_continued", "_header", "_left", "_number")
+
+    def __init__(self) -> None:
+        self._header = b""
+        self._left = 0
+        self._number = 0
+        self._continued = False
+
+    def mend(self, data: bytes) -> bytes:
+        """Take the next bytes of a stream of packets and return them as they should be."""
+        mended: bytearray | None = None
+        at, end = 0, len(data)
+        while at < end:
+            step = min(self._left, end - at)
+            at += step
+            self._left -= step
+            missing = HEADER_BYTES - len(self._header)
+            self._header += data[at : at + missing]
+            at = min(at + missing, end)
+            if len(self._header) < HEADER_BYTES:
+                break
+            number = (self._number + 1) & 0xFF if self._continued else self._header[3]
+            if number != self._header[3]:
+                mended = mended or bytearray(data)
+                mended[at - 1] = number
+            self._number = number
+            self._left = int.from_bytes(self._header[:3], "little")
+            self._continued = self._left == MAX_FRAME
+            self._header = b""
+        return bytes(mended) if mended is not None else data
+
+
 class FrameCodec:
     """Both directions of one compressed connection, seen from the server.
 
@@ -93,10 +133,20 @@ class FrameCodec:
     to be sent. Frames are numbered across both directions from 0, and anew with each command.
     """
 
-    __slots__ = ("_compressor", "_decompressor", "_inflater", "_input", "_left", "_scheme", "_sequence")
+    __slots__ = (
+        "_compressor",
+        "_continuations",
+        "_decompressor",
+        "_inflater",
+        "_input",
+        "_left",
+        "_scheme",
+        "_sequence",
+    )
 
     def __init__(self, scheme: Scheme, level: int = ZSTD_LEVEL_DEFAULT) -> None:
         self._scheme = scheme
+        self._continuations = _Continuations()
         self._input = bytearray()
         self._sequence = 0
         self._left = 0
@@ -125,7 +175,7 @@ class FrameCodec:
                 wanted -= len(piece)
             elif not used:
                 break
-        return b"".join(parts)
+        return self._continuations.mend(b"".join(parts))
 
     def wrap(self, data: bytes) -> bytes:
         """Return frames with this inside."""

@@ -1,19 +1,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import os
+import random
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.compression import ROUND_BYTES, CompressedTransport, switch_on
 from proxy.stream import INBOX_IS_FULL, Stream
-from proxy.wire.compression import FrameCodec, Scheme
-from proxy.wire.constants import MAX_FRAME, Capability
+from proxy.wire.compression import FRAME_HEADER_BYTES, FrameCodec, Scheme
+from proxy.wire.constants import MAX_FRAME, Capability, Command
+from router.database import Connection
+from router.model import Address, Flavor
+from router.servers.process import LocalServer
+from tests.support.chaos import Chaos, Way, chaos
+from tests.support.proxy import PASSWORD, Proxy
+from tests.support.raw_client import USUAL, RawClient, raw_client
 
 
 class Socket(asyncio.Transport):
@@ -158,7 +169,9 @@ async def test_a_client_that_holds_reading_is_given_nothing_until_it_goes_on() -
 async def test_little_that_becomes_much_does_not_keep_others_waiting() -> None:
     reader = Reader()
     socket, compressed = connected(reader)
-    bombs = b"".join(frame(bytes(MAX_FRAME), number) for number in range(3))
+    inside = (b"\xff\xff\xff\0" + bytes(MAX_FRAME)) * 3
+    pieces = [inside[at : at + MAX_FRAME] for at in range(0, 3 * MAX_FRAME, MAX_FRAME)]
+    bombs = b"".join(frame(piece, number) for number, piece in enumerate(pieces))
     assert len(bombs) < 64 * 1024
     compressed.data_received(bombs)
     assert len(reader.data) < 2 * ROUND_BYTES
@@ -167,7 +180,7 @@ async def test_little_that_becomes_much_does_not_keep_others_waiting() -> None:
         before = len(reader.data)
         await rounds(1)
         assert len(reader.data) - before < 2 * ROUND_BYTES
-    assert reader.data == bytes(3 * MAX_FRAME)
+    assert len(reader.data) == 3 * MAX_FRAME
 
 
 async def test_a_client_that_leaves_meanwhile_is_given_no_more() -> None:
@@ -228,3 +241,158 @@ def test_all_is_read_whatever_the_cuts_and_pauses(steps: list[tuple[int, bool, i
 async def test_it_knows_what_the_socket_knows(name: str) -> None:
     socket, compressed = connected(Reader())
     assert compressed.get_extra_info(name) == socket.get_extra_info(name)
+
+
+# -- with real clients ------------------------------------------------------------------------------------
+
+
+SCHEMES = {
+    Flavor.MYSQL: [
+        ["--compression-algorithms=zlib"],
+        ["--compression-algorithms=zstd"],
+        ["--compression-algorithms=zstd", "--zstd-compression-level=22"],
+        ["--compression-algorithms=zstd,zlib"],
+    ],
+    Flavor.MARIADB: [["--compress"]],
+}
+
+
+async def shell(server: LocalServer, port: int, sql: bytes, options: list[str]) -> bytes:
+    """Run statements in the flavour's own shell and return what it printed."""
+    programs = server.programs
+    if programs.flavor is Flavor.MARIADB:
+        plugins = (programs.root or Path("/usr")).rglob("libmariadb3/plugin")
+        options = [*options, *(f"--plugin-dir={folder}" for folder in plugins)]
+    login = ["--host=127.0.0.1", f"--port={port}", "--user=app", f"--password={PASSWORD}"]
+    modes = ["--batch", "--skip-column-names", "--max-allowed-packet=64M", "--unbuffered"]
+    process = await asyncio.create_subprocess_exec(
+        *programs.command(str(programs.flavor), "--no-defaults", *login, *modes, *options, "shop"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate(sql)
+    assert process.returncode == 0, err
+    return out
+
+
+@pytest.fixture
+async def counted(proxy: Proxy, tmp_path: Path) -> AsyncIterator[Chaos]:
+    """A relay in front of the proxy that counts the bytes."""
+    async with chaos(Address(port=proxy.port), tmp_path) as relay:
+        yield relay
+
+
+async def test_the_servers_own_shells_compress_in_every_way_they_know(
+    server: LocalServer, counted: Chaos, shop: str
+) -> None:
+    port = counted.address.port
+    for options in SCHEMES[server.programs.flavor]:
+        for tls in (
+            [],
+            ["--skip-ssl"] if server.programs.flavor is Flavor.MARIADB else ["--ssl-mode=DISABLED"],
+        ):
+            counted.passed.clear()
+            text = b"SELECT REPEAT('much ', 600000); SELECT LENGTH('" + b"little " * 400000 + b"'); SELECT 1"
+            out = await shell(server, port, text, options + tls)
+            assert out == b"much " * 600000 + b"\n2800000\n1\n"
+            assert counted.passed[Way.TO_CLIENT] < 100_000
+            assert counted.passed[Way.TO_SERVER] < 100_000
+    with pytest.raises(AssertionError):
+        await shell(server, port, b"nonsense", SCHEMES[server.programs.flavor][0])
+
+
+async def test_a_blob_of_20_mb_comes_and_goes(server: LocalServer, proxy: Proxy, shop: str) -> None:
+    blob = random.Random(7).randbytes(5_000_000).hex().encode() * 2
+    sql = b"SELECT SHA2('" + blob + b"', 256), CONCAT('" + blob + b"', 'end')"
+    async with await Connection.open(server.server) as connection:
+        await connection.execute("SET GLOBAL max_allowed_packet = 67108864")
+    for options in SCHEMES[server.programs.flavor][:2]:
+        out = (await shell(server, proxy.port, sql, options)).split()
+        assert out == [hashlib.sha256(blob).hexdigest().encode(), blob + b"end"]
+
+
+async def test_a_large_result_is_the_same_in_every_way(server: LocalServer, proxy: Proxy, shop: str) -> None:
+    digits = " CROSS JOIN ".join(
+        f"(SELECT 0 AS n UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5) AS d{i}"
+        for i in range(6)
+    )
+    columns = "d0.n, d1.n, d2.n, SHA2(d3.n + 6 * d4.n, 256), d5.n"
+    sql = f"SELECT {columns} FROM {digits} ORDER BY 1, 2, 3, 4, 5".encode()
+    plain = await shell(server, proxy.port, sql, [])
+    assert plain.count(b"\n") == 6**6
+    for options in SCHEMES[server.programs.flavor]:
+        assert await shell(server, proxy.port, sql, options) == plain
+
+
+class CompressedPipe:
+    """The client's side of a compressed connection: stands for its reader and its writer."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, scheme: Scheme) -> None:
+        self.reader, self.writer, self.scheme = reader, writer, scheme
+        self.number = 0
+
+    def write(self, data: bytes) -> None:
+        """Send one command's packet, as frames that are cut anywhere in it."""
+        codec = FrameCodec(self.scheme)
+        cut = len(data) // 3
+        self.writer.write(codec.wrap(data[:cut]) + codec.wrap(data[cut:]) if cut else codec.wrap(data))
+        self.number = 2 if cut else 1
+
+    async def read(self, _: int) -> bytes:
+        """Wait for one frame and return what is inside."""
+        try:
+            header = await self.reader.readexactly(FRAME_HEADER_BYTES)
+        except asyncio.IncompleteReadError:
+            return b""
+        assert header[3] == self.number & 0xFF
+        self.number += 1
+        payload = await self.reader.readexactly(int.from_bytes(header[:3], "little"))
+        if not any(header[4:]):
+            return payload
+        if self.scheme is Scheme.ZLIB:
+            return zlib.decompress(payload)
+        return zstandard.ZstdDecompressor().decompress(payload)
+
+    def close(self) -> None:
+        """Hang up."""
+        self.writer.close()
+
+
+@contextlib.asynccontextmanager
+async def compressed_client(port: int, scheme: Scheme) -> AsyncIterator[RawClient]:
+    bit = Capability.COMPRESS if scheme is Scheme.ZLIB else Capability.ZSTD
+    async with raw_client(port, capabilities=USUAL | Capability.DEPRECATE_EOF | bit) as client:
+        pipe = CompressedPipe(client.reader, client.writer, scheme)
+        client.reader = client.writer = pipe  # type: ignore[assignment]
+        yield client
+
+
+@pytest.mark.parametrize("scheme", list(Scheme))
+@pytest.mark.parametrize("piece_bytes", [0, 1])
+async def test_prepared_statements_work_at_every_byte_split(
+    counted: Chaos, server: LocalServer, scheme: Scheme, piece_bytes: int
+) -> None:
+    counted.split(piece_bytes)
+    async with compressed_client(counted.address.port, scheme) as client:
+        statement = await client.prepare("SELECT ?, REPEAT('x', 3000)")
+        for text in (b"a", b"bc" * 60):
+            # null bitmap, types follow, VARCHAR
+            parameters = b"\0\x01\xfd\0" + bytes((len(text),)) + text
+            packets = await client.execute(statement, parameters)
+            assert packets[3] == b"\0\0" + bytes((len(text),)) + text + b"\xfc\xb8\x0b" + b"x" * 3000
+        assert await client.query("SELECT 1") == [[b"1"]]
+        error = await client.error(Command.QUERY, b"SELECT nothing, '" + b"x" * 99 + b"'")
+        assert error.errno == 1054
+        client.send(Command.QUIT)
+        assert await client.gone()
+
+
+@pytest.mark.parametrize(
+    "harm", [b"GET / HTTP/1.1\r\n", bytes(7), b"\x05\0\0\0\xff\xff\xffnoise", b"\x01\0\0\x07\0\0\0x"]
+)
+async def test_what_is_no_frame_ends_the_connection_and_no_other(proxy: Proxy, harm: bytes) -> None:
+    async with compressed_client(proxy.port, Scheme.ZLIB) as client, raw_client(proxy.port) as other:
+        client.writer.writer.write(harm)  # type: ignore[attr-defined]
+        assert await client.gone()
+        assert await other.query("SELECT 1") == [[b"1"]]

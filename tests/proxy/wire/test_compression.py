@@ -8,6 +8,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.wire import framing as packets
 from proxy.wire.compression import FRAME_HEADER_BYTES, FrameCodec, Scheme, scheme_of
 from proxy.wire.constants import MAX_FRAME, Capability
 from proxy.wire.errors import RemoteError
@@ -119,7 +120,7 @@ def test_only_what_becomes_shorter_is_compressed(scheme: Scheme) -> None:
 
 @both_schemes
 def test_more_than_a_frame_holds_takes_several(scheme: Scheme) -> None:
-    data = bytes(MAX_FRAME + 60)
+    data = b"\xff\xff\xff\0" + bytes(MAX_FRAME) + packets.frame(b"x" * 90, 1)
     assert unwrap(scheme, FrameCodec(scheme).wrap(data), 0) == data
     codec = FrameCodec(scheme)
     codec.feed(frame(scheme, data[:MAX_FRAME], 0) + frame(scheme, data[MAX_FRAME:], 1))
@@ -143,6 +144,22 @@ def test_numbers_are_counted_modulo_256() -> None:
         codec.feed(framed(b"a", number, 0))
     assert take_all(codec) == b"a" * 300
     assert codec.wrap(b"b") == framed(b"b", 300, 0)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2, 3, 4, 5, 1000])
+def test_the_frames_of_a_long_packet_are_numbered(cut: int) -> None:
+    packet = packets.frame(b"x" * (MAX_FRAME + 5), 0)
+    odd = bytearray(packet)
+    odd[MAX_FRAME + 4 + 3] = 0
+    following = packets.frame(b"\x01", 0)
+    codec, found = FrameCodec(Scheme.ZLIB), b""
+    at = MAX_FRAME + 4 + cut
+    for number, inside in enumerate(
+        (bytes(odd[: 1 << 20]), bytes(odd[1 << 20 : at]), bytes(odd[at:]) + following)
+    ):
+        codec.feed(framed(zlib.compress(inside), number, len(inside)))
+        found += take_all(codec)
+    assert found == packet + following
 
 
 @both_schemes
