@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from conf.lifeline import SUPERVISOR
-from conf.settings import Settings
+from conf.settings import ControlSettings, ProxySettings, Settings
 from control.certificate import ensure_certificate, ensure_password_key
 from control.errors import LAST_WORDS, REFUSED, StartRefused, reason
 from control.owner import sole_owner
@@ -26,6 +26,9 @@ RESTART_PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0)
 STEADY_S = 30.0
 """A process that has run this long has recovered: its next restart is quick again."""
 WORKER_END_S = 10.0
+BACKLOG = 1024
+SHARES = "shares"
+"""File in the folder for sockets in which workers see each other's number of clients."""
 CONTROL_END_S = 60.0
 
 
@@ -42,6 +45,7 @@ class Supervisor:
         self._log_to = log_to
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._ending = False
+        self._listening: list[socket.socket] = []
         self.restarts: dict[str, int] = {}
 
     def pid(self, name: str) -> int | None:
@@ -54,10 +58,13 @@ class Supervisor:
 
         Raises StartRefused when control refuses to start, or a port is taken.
         """
-        check_ports(self._settings)
+        check_port(self._settings.control)
+        self._listening = listen(self._settings.proxy)
         try:
             self._prepare_folders()
         except OSError as error:
+            for sock in self._listening:
+                sock.close()
             raise StartRefused(
                 f"the state folder {self._settings.state_dir} cannot be used ({reason(error)}): mend that, "
                 "or choose another with HEADGATE_STATE"
@@ -69,9 +76,7 @@ class Supervisor:
         control = asyncio.ensure_future(self._keep("control", self._command("control")))
         numbers = range(1, self._settings.proxy.workers + 1)
         workers = [
-            asyncio.ensure_future(
-                self._keep(f"worker {number}", [*self._command("proxy"), "--worker", str(number)])
-            )
+            asyncio.ensure_future(self._keep(f"worker {number}", self._worker_command(number)))
             for number in numbers
         ]
         try:
@@ -80,6 +85,9 @@ class Supervisor:
                 task.result()
         finally:
             self._ending = True
+            # Nobody would serve who connects from now on.
+            for sock in self._listening:
+                sock.close()
             for task in (control, *workers):
                 task.cancel()
             await asyncio.gather(control, *workers, return_exceptions=True)
@@ -96,9 +104,14 @@ class Supervisor:
         # Refused before any worker starts: it would join the other Headgate's control.
         with sole_owner(state):
             ensure_certificate(state / "tls")
+            (self._settings.run_dir / SHARES).unlink(missing_ok=True)
             ensure_password_key(state / "tls")
         if self._log_to:
             self._log_to.mkdir(parents=True, exist_ok=True)
+
+    def _worker_command(self, number: int) -> list[str]:
+        descriptors = [str(sock.fileno()) for sock in self._listening]
+        return [*self._command("proxy"), "--worker", str(number), "--listen", *descriptors]
 
     def _command(self, module: str) -> list[str]:
         return [sys.executable, "-m", module, *(["--config", self._config] if self._config else [])]
@@ -134,6 +147,7 @@ class Supervisor:
                 stdout=stderr,
                 stderr=stderr,
                 process_group=0,
+                pass_fds=[] if name == "control" else [sock.fileno() for sock in self._listening],
                 env={**os.environ, SUPERVISOR: str(os.getpid())},
             )
         self._children[name] = child
@@ -154,23 +168,40 @@ class Supervisor:
         _end({"control": self._children["control"]} if "control" in self._children else {}, CONTROL_END_S)
 
 
-def check_ports(settings: Settings) -> None:
-    """Raise StartRefused when a port we need is taken.
+def check_port(settings: ControlSettings) -> None:
+    """Raise StartRefused when the port of the HTTP API is taken."""
+    host, port = settings.host, settings.port
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise _taken("the HTTP API", host, port, "HEADGATE_CONTROL_PORT", error) from error
 
-    Workers share their port with SO_REUSEPORT, which would let a second Headgate share it too, so this asks
-    without it.
+
+def listen(settings: ProxySettings) -> list[socket.socket]:
+    """Return the sockets that all workers accept clients on. Raises StartRefused when the port is taken.
+
+    They live as long as we do: who connects while a worker is replaced waits for the next one.
     """
-    for what, host, port, variable in (
-        ("MySQL clients", settings.proxy.host, settings.proxy.port, "HEADGATE_PROXY_PORT"),
-        ("the HTTP API", settings.control.host, settings.control.port, "HEADGATE_CONTROL_PORT"),
-    ):
-        try:
-            socket.create_server((host, port)).close()
-        except OSError as error:
-            raise StartRefused(
-                f"cannot listen on {host}:{port} for {what} ({reason(error)}): stop what uses that port, or "
-                f"choose another with {variable}"
-            ) from error
+    host, port = settings.host, settings.port
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, *_, address in found:
+            sock = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+            sockets.append(sock)
+            sock.setblocking(False)
+    except OSError as error:
+        for sock in sockets:
+            sock.close()
+        raise _taken("MySQL clients", host, port, "HEADGATE_PROXY_PORT", error) from error
+    return sockets
+
+
+def _taken(what: str, host: str, port: int, variable: str, error: OSError) -> StartRefused:
+    return StartRefused(
+        f"cannot listen on {host}:{port} for {what} ({reason(error)}): stop what uses that port, or choose "
+        f"another with {variable}"
+    )
 
 
 async def _wait(child: subprocess.Popen[bytes]) -> int:

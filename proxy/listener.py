@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from conf.settings import ProxySettings
 from proxy.errors import TooManyConnections
+from proxy.shares import Shares
 
 log = structlog.get_logger()
 
 BACKLOG = 1024
+YIELD_S = 0.002
+"""How long a worker leaves a connection to those that have fewer clients."""
 STRANGER_PATIENCE_S = 1.0
 """When there are as many connections that have not proved who they are as may be, one that has taken longer
 than this makes room: nobody locks others out by saying nothing."""
@@ -22,10 +25,12 @@ Identified = Callable[[], object]
 
 
 class Listener:
-    """The listening sockets of one worker; the other workers have theirs on the same port.
+    """The listening sockets of one worker.
 
-    `admit` serves one fresh connection, and calls what it is given once the client has proved who it is;
-    `clients` says how many are logged in already. `limits` are looked at for every connection.
+    Those in `inherited` are shared with the other workers, which see by `shares` whose turn it is; without
+    any the worker opens its own on `host` and `port`, where other workers may have theirs. `admit` serves one
+    fresh connection, and calls what it is given once the client has proved who it is; `clients` says how many
+    are logged in already. `limits` are looked at for every connection.
     """
 
     def __init__(
@@ -36,7 +41,10 @@ class Listener:
         limits: Callable[[], ProxySettings],
         clients: Callable[[], int],
         admit: Callable[[socket.socket, str, Identified], Awaitable[None]],
+        shares: Shares,
+        inherited: Sequence[socket.socket] = (),
     ) -> None:
+        self._shares = shares
         self._host = host
         self._port = port
         self._limits = limits
@@ -44,10 +52,14 @@ class Listener:
         self._admit = admit
         self._logins = 0
         self._strangers: dict[asyncio.Task[None], float] = {}
-        self._sockets: list[socket.socket] = []
+        self._sockets: list[socket.socket] = list(inherited)
 
     def open(self) -> None:
         """Listen. Raises OSError when the address cannot be used."""
+        for sock in self._sockets:
+            sock.setblocking(False)
+        if self._sockets:
+            return
         found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in found:
             sock = socket.socket(family, kind, protocol)
@@ -68,29 +80,41 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening."""
+        self._shares.leave()
         for sock in self._sockets:
             sock.close()
         self._sockets.clear()
 
     async def _accept(self, listening: socket.socket, tasks: asyncio.TaskGroup) -> None:
-        loop = asyncio.get_running_loop()
         while True:
+            await _readable(listening)
+            self._shares.tell(self._clients() + self._logins)
+            if self._shares.is_ahead():
+                await asyncio.sleep(YIELD_S)
             try:
-                sock, address = await loop.sock_accept(listening)
+                sock, address = listening.accept()
+            except BlockingIOError:
+                # Another worker was faster.
+                continue
             except OSError as error:
                 # Out of descriptors, most likely: others will close theirs.
                 log.warning("listener.accept_failed", reason=str(error))
                 await asyncio.sleep(0.1)
                 continue
-            sock.setblocking(False)
-            if self._full() or not self._makes_room(loop.time()):
-                turn_away(sock, TooManyConnections("Too many connections").unsolicited())
-                continue
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._logins += 1
-            task = tasks.create_task(self._log_in(sock, str(address[0])))
-            self._strangers[task] = loop.time()
-            task.add_done_callback(self._left)
+            self._welcome(sock, str(address[0]), tasks)
+
+    def _welcome(self, sock: socket.socket, peer: str, tasks: asyncio.TaskGroup) -> None:
+        """Begin the login of a fresh connection, if there is room."""
+        now_s = asyncio.get_running_loop().time()
+        sock.setblocking(False)
+        if self._full() or not self._makes_room(now_s):
+            turn_away(sock, TooManyConnections("Too many connections").unsolicited())
+            return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._logins += 1
+        task = tasks.create_task(self._log_in(sock, peer))
+        self._strangers[task] = now_s
+        task.add_done_callback(self._left)
 
     async def _log_in(self, sock: socket.socket, peer: str) -> None:
         task = asyncio.current_task()
@@ -124,6 +148,22 @@ class Listener:
     def _left(self, task: asyncio.Task[None]) -> None:
         self._logins -= 1
         self._strangers.pop(task, None)
+
+
+async def _readable(listening: socket.socket) -> None:
+    """Wait until somebody wants to connect; other workers may be woken for the same one."""
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(listening, _wake, waiter)
+    try:
+        await waiter
+    finally:
+        loop.remove_reader(listening)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def share(limit: int, workers: int) -> int:

@@ -10,6 +10,7 @@ import secrets
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
@@ -22,20 +23,25 @@ from proxy.client import Doors
 from proxy.credentials import Credentials
 from proxy.listener import Identified, Listener
 from proxy.login import Desk, log_in
+from proxy.shares import Shares
 from proxy.tls import TlsDoor
 
 log = structlog.get_logger()
 
 CONTROL_SOCKET = "control.sock"
+SHARES = "shares"
 DRAIN_TIMEOUT_S = 10.0
 """How long transactions under way may take once the worker is to end."""
 JANITOR_INTERVAL_S = 1.0
 
 
 class Worker:
-    """One process that serves clients: everything it consists of, and its life from start to drain."""
+    """One process that serves clients: everything it consists of, and its life from start to drain.
 
-    def __init__(self, settings: Settings, number: int) -> None:
+    `listening` are the sockets that all workers share; without them this one opens its own.
+    """
+
+    def __init__(self, settings: Settings, number: int, listening: Sequence[socket.socket] = ()) -> None:
         proxy = settings.proxy
         self._proxy = proxy
         self._branches = Branches(proxy)
@@ -63,6 +69,8 @@ class Worker:
             limits=lambda: self._branches.limits,
             clients=lambda: self._branches.clients,
             admit=self._admit,
+            shares=Shares(settings.run_dir / SHARES, number),
+            inherited=listening,
         )
 
     async def run(self) -> None:

@@ -13,7 +13,7 @@ from control.demo import shop
 from control.demo.load import Load
 from control.errors import StartRefused
 from control.service import ADMIN_USER
-from control.supervisor import Supervisor, check_ports
+from control.supervisor import Supervisor, check_port, listen
 from router.accounts import prove_no_ddl
 from router.database import Connection
 from router.hosts import PRODUCTION, LocalHost
@@ -67,7 +67,9 @@ async def staged(settings: Settings, config: str, say: Callable[[str], None]) ->
             "the demo fills its production server with sample rows, so it only runs on the embedded one: "
             "leave production.host and production.socket empty"
         )
-    check_ports(settings)
+    check_port(settings.control)
+    for sock in listen(settings.proxy):
+        sock.close()
     flavor = Flavor(settings.servers.flavor)
     say(f"finding a {flavor} server (a missing one is fetched, which takes a moment)")
     programs = await find_server(flavor, configured=settings.servers.program, fetch=settings.servers.fetch)

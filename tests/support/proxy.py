@@ -7,6 +7,7 @@ import contextlib
 import functools
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from proxy.credentials import PASSWORD_KEY
 from proxy.wire.auth import PasswordKey, sha2_verifier
 from router.model import Branch, Server, User
 from tests.support.channel import Control, listening
-from tests.support.servers import free_port
+from tests.support.servers import until
 
 PASSWORD = "a long random secret of an application"
 
@@ -78,7 +79,8 @@ async def running_proxy(
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Proxy]:
     """Run workers with these routes; at the end they are drained and must exit with 0."""
-    port = free_port()
+    shared = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    port = shared.getsockname()[1]
     state = folder / "state"
     ensure_certificate(state / "tls")
     (state / PASSWORD_KEY).write_bytes(password_key_pem())
@@ -94,12 +96,13 @@ async def running_proxy(
         }
         try:
             for number in range(workers):
-                proxy.processes.append(await start_worker(number, settings))
+                proxy.processes.append(await start_worker(number, settings, shared))
             for number in range(workers):
                 await control.wait_for(channel.Hello, lambda hello, n=number: hello.worker == n)
-            await _listening(port)
+            await until(lambda: len(control.all(channel.RoutesTaken)) >= workers)
             yield proxy
         finally:
+            shared.close()
             for process in proxy.processes:
                 if process.returncode is None:
                     process.send_signal(signal.SIGTERM)
@@ -109,20 +112,13 @@ async def running_proxy(
     assert all(process.returncode in (0, -signal.SIGKILL) for process in proxy.processes)
 
 
-async def start_worker(number: int, settings: Mapping[str, str]) -> asyncio.subprocess.Process:
-    """Start one worker process."""
+async def start_worker(
+    number: int, settings: Mapping[str, str], listening: socket.socket | None = None
+) -> asyncio.subprocess.Process:
+    """Start one worker process, which shares a listening socket with others or opens its own."""
+    descriptors = [listening.fileno()] if listening else []
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "proxy", "--worker", str(number), env={**os.environ, **settings}
+        *(sys.executable, "-m", "proxy", "--worker", str(number), "--listen", *map(str, descriptors)),
+        env={**os.environ, **settings},
+        pass_fds=descriptors,
     )
-
-
-async def _listening(port: int) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.01)
-                continue
-            writer.close()
-            return
