@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from proxy.errors import BackendUnreachable, ProxyError
-from proxy.stream import Stream, connect
+from proxy.stream import Stream, connect, connect_secured
 from proxy.wire.commands import command
 from proxy.wire.constants import Capability, Command
 from proxy.wire.errors import ServerRefused, WireError
 from proxy.wire.framing import frame
 from proxy.wire.handshake import ClientHandshake, ClientState
-from router.model import Server
+from router.model import Server, TlsMode
+from router.tls import client_context, public_key
 
 # Errors of a login that are the client's business: no such database (1049), no right to it (1044), or a
 # server that is full (1040, 1203, 1226).
@@ -42,7 +43,10 @@ class Owner(Protocol):
 class Backend(Stream):
     """A connection to a server: first its login, then the bytes of one client's responses."""
 
-    __slots__ = ("_handshake", "_logged_in", "_owner", "data_received")
+    __slots__ = ("_handshake", "_logged_in", "_owner", "data_received", "kills", "server")
+
+    server: Server
+    """Where it leads, and with which account."""
 
     data_received: Callable[[bytes], None]  # type: ignore[assignment] # one for each phase of life
     """Takes bytes from the server: our login at first, then the owner's responses."""
@@ -51,6 +55,8 @@ class Backend(Stream):
         super().__init__()
         self.data_received = self._log_in
         self._owner: Owner | None = None
+        self.kills = 0
+        """How many connections are about to end what runs here."""
         self._handshake = handshake
         self._logged_in: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -82,6 +88,11 @@ class Backend(Stream):
         """The server status the login ended with."""
         return self._handshake.status
 
+    @property
+    def thread_id(self) -> int:
+        """The server's number for this connection."""
+        return self._handshake.greeting.connection_id
+
     def leave(self) -> None:
         """Say goodbye and close; only between responses."""
         if not self.transport.is_closing():
@@ -105,16 +116,23 @@ class Backend(Stream):
             self._logged_in.set_result(None)
 
 
+_B = TypeVar("_B", bound=Backend)
+
+
 async def open_backend(
     server: Server,
     *,
+    make: Callable[[ClientHandshake], _B] = Backend,  # type: ignore[assignment]
     database: str,
     capabilities: Capability,
     charset: int,
     attributes: Mapping[str, str],
     timeout_s: float,
-) -> Backend:
-    """Open a connection with exactly these capabilities. Raises ProxyError with what the client may know."""
+) -> _B:
+    """Open a connection with exactly these capabilities. Raises ProxyError with what the client may know.
+
+    `make` makes the object that is to be the connection.
+    """
     address, account = server.address, server.account
     handshake = ClientHandshake(
         account.user,
@@ -124,12 +142,21 @@ async def open_backend(
         charset,
         attributes,
         secure=address.socket is not None,
+        tls=server.tls.mode is not TlsMode.DISABLED,
     )
-    backend = Backend(handshake)
+    backend = make(handshake)
+    backend.server = server
     connected = False
     try:
         async with asyncio.timeout(timeout_s):
-            await connect(backend, path=address.socket, host=address.host, port=address.port)
+            handshake.public_key = public_key(server.public_key)
+            context = client_context(server.tls)
+            if context is None:
+                await connect(backend, path=address.socket, host=address.host, port=address.port)
+            else:
+                await connect_secured(
+                    backend, handshake, context, path=address.socket, host=address.host, port=address.port
+                )
             connected = True
             await backend.logged_in()
         _check(backend, capabilities)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Final
 
 from conf.settings import ProxySettings
 from proxy.channel import BranchStats
+from proxy.errands import Errands
 from proxy.stats import Counters, Counts
-from router.model import Branch, User
-from router.policy import refused_kinds
+from proxy.wire.constants import Command
+from router.classify import Kind
+from router.model import Branch, Role, User
+from router.policy import allowed_starts, refused_kinds
 from router.table import RoutingTable
 
 if TYPE_CHECKING:
@@ -18,29 +21,66 @@ if TYPE_CHECKING:
     from proxy.gate import Gate
 
 
+_NEVER_NS: Final = 1 << 62
+
+
+class Rules:
+    """What a role may do on a branch: the kinds refused, and the kinds of queries that begin harmlessly."""
+
+    __slots__ = ("kind_of", "refused")
+
+    def __init__(self, branch: Branch, role: Role) -> None:
+        self.refused = refused_kinds(branch, role)
+        starts = allowed_starts(self.refused)
+        self.kind_of: Callable[[bytes], Kind | None] = {
+            bytes((Command.QUERY,)) + start: kind for start, kind in starts.items()
+        }.get
+
+
 class ServedBranch:
-    """One branch: what clients look at for every statement."""
+    """One branch: what clients look at for every statement.
+
+    `attention` is true while clients should look up between two statements: the worker ends, or somebody
+    waits for a backend. A statement that takes longer than `slow_ns` is logged.
+    """
 
     __slots__ = (
+        "_rules",
+        "attention",
         "branch",
         "clients",
         "counters",
         "draining",
         "gate",
+        "home",
         "in_transaction",
-        "refused",
         "refused_count",
+        "slow_ns",
     )
 
-    def __init__(self, branch: Branch) -> None:
+    def __init__(self, branch: Branch, home: Branches) -> None:
         self.branch = branch
-        self.refused = refused_kinds(branch)
+        self.home = home
+        self._rules: dict[Role, Rules] = {}
         self.gate: Gate | None = None
         self.clients: set[Client] = set()
         self.counters = Counters()
         self.in_transaction = 0
         self.refused_count = 0
-        self.draining = False
+        self.draining = self.attention = home.draining
+        self.slow_ns = _NEVER_NS
+        self.follow_limits()
+
+    def follow_limits(self) -> None:
+        """Take what is looked at for every statement out of the limits."""
+        slow_s = self.home.limits.slow_query_s
+        self.slow_ns = int(slow_s * 1e9) if slow_s > 0 else _NEVER_NS
+
+    def rules(self, role: Role) -> Rules:
+        """Return what a role may do."""
+        if role not in self._rules:
+            self._rules[role] = Rules(self.branch, role)
+        return self._rules[role]
 
     def change(self, branch: Branch) -> None:
         """Follow a change of the branch's settings.
@@ -50,9 +90,23 @@ class ServedBranch:
         """
         guarded_now = branch.safe_migrations and not self.branch.safe_migrations
         self.branch = branch
-        self.refused = refused_kinds(branch)
+        self._rules.clear()
         if guarded_now:
             self.kill()
+        for client in self.clients:
+            client.follow_rules()
+
+    def drain(self) -> None:
+        """End every client as soon as it is between transactions."""
+        self.draining = self.attention = True
+        for client in list(self.clients):
+            client.leave_when_idle()
+
+    def tick(self, now_ns: int) -> None:
+        """Do what is due, once a second; `now_ns` is time.perf_counter_ns()."""
+        self.follow_limits()
+        for client in list(self.clients):
+            client.tick(now_ns)
 
     def kill(self, user: str | None = None) -> None:
         """Close the connections of this branch, or those of one user."""
@@ -88,10 +142,13 @@ class Branches:
     """All branches of the routing table, the table itself, and what holds for all of them.
 
     `limits` are replaced as a whole when the configuration is read again: look at them when they are needed.
+    `worker` is the number of this worker, from 0, which shares in them.
     """
 
-    def __init__(self, limits: ProxySettings | None = None) -> None:
+    def __init__(self, limits: ProxySettings | None = None, worker: int = 0) -> None:
         self.table = RoutingTable()
+        self.worker = worker
+        self.errands = Errands()
         self.limits = limits or ProxySettings()
         self.counts = Counts()
         self.draining = False
@@ -115,15 +172,18 @@ class Branches:
                 served.change(branch)
                 served.kill_strangers(table.users)
             else:
-                self._served[key] = ServedBranch(branch)
+                self._served[key] = ServedBranch(branch, self)
 
     def drain(self) -> None:
         """End every client as soon as it is between transactions."""
         self.draining = True
         for served in self:
-            served.draining = True
-            for client in list(served.clients):
-                client.leave_when_idle()
+            served.drain()
+
+    def tick(self, now_ns: int) -> None:
+        """Do what is due, once a second; `now_ns` is time.perf_counter_ns()."""
+        for served in self:
+            served.tick(now_ns)
 
     @property
     def clients(self) -> int:

@@ -8,10 +8,14 @@ The spine: start reading here. A statement takes this way, all of it in two call
    (`data_received` does both by itself for statements that nobody could want to refuse or hold.)
 4. `answered`: each chunk of the backend's answer is passed on as it is, while `Response` walks its packets.
 5. `_finish`: the answer is over: count it, take the next command.
+
+A Client has a backend to itself; `pooled.py` has those that share. `courtesies.py` serves what is rarely
+asked.
 """
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,51 +24,67 @@ from typing import Final
 
 import structlog
 
+from proxy import courtesies
 from proxy.backend import Backend
 from proxy.branches import ServedBranch
 from proxy.channel import Refused
-from proxy.errors import BackendLost, Malformed, NotPassedOn, ProxyError
+from proxy.errors import BackendLost, Draining, Interrupted, Malformed, PacketTooLarge, ProxyError
+from proxy.preparation import Conversation
 from proxy.stream import INBOX_IS_FULL, Stream
-from proxy.wire.commands import command_name
 from proxy.wire.constants import MAX_FRAME, Capability, Command
 from proxy.wire.errors import RemoteError
 from proxy.wire.framing import HEADER_BYTES, PacketTail
-from proxy.wire.response import FAILED, Response
-from router.classify import HEAD_BYTES, KIND_OF_START, START_BYTES, Kind, classify, digest, verb
-from router.model import User
-from router.policy import refusal
+from proxy.wire.response import FAILED, FINISHED, Response
+from router.classify import HEAD_BYTES, START_BYTES, Kind, classify, digest, verb
+from router.model import Role, User
+from router.policy import is_exempt, refusal, refusal_code
 
 log = structlog.get_logger()
 
 INBOX_BYTES_MAX: Final = HEAD_BYTES + 1024
 """How much of what comes too early is kept before reading stops."""
+FAREWELL_S: Final = 0.02
+"""How long a client that is to leave may still send a command, to be told that the worker ends."""
 
 # Plain numbers: they are compared for every statement. IDLE: a command may come, and nothing of it has yet.
-# COLLECTING: a part of one has. ASKING: a query is being answered. BUSY: another command is.
-_IDLE, _COLLECTING, _ASKING, _BUSY, _UPLOADING, _HELD, _CLOSED = range(7)
+# DETACHED: the same, without a backend. COLLECTING: a part of a command has come. ASKING: a query is being
+# answered. BUSY: another command is. WAITING: a command waits for a backend, or for an answer of ours.
+IDLE: Final = 0
+DETACHED: Final = 1
+COLLECTING: Final = 2
+ASKING: Final = 3
+BUSY: Final = 4
+UPLOADING: Final = 5
+HELD: Final = 6
+WAITING: Final = 7
+SENDING_FILE: Final = 8
+LEAVING: Final = 9
+CLOSED: Final = 10
+_SENDING: Final = (UPLOADING, SENDING_FILE)
+_HELD_BACK: Final = (HELD, WAITING)
 _QUERY: Final = int(Command.QUERY)
+_EXECUTE: Final = int(Command.STMT_EXECUTE)
+_PREPARE: Final = int(Command.STMT_PREPARE)
+SEVERAL: Final = -1
+"""Stands for a query of several statements, where a command's number is kept."""
 _SESSION: Final = Kind.SESSION
 _TEXT: Final = HEADER_BYTES + 1
+_NO_BYTES: Final = b""
+_QUIT: Final = b"\1\0\0\0\1"
+_NO_BACKSLASH: Final = 1 << 9
+"""SERVER_STATUS_NO_BACKSLASH_ESCAPES (mysql__com_8h.html)."""
 
 # Length and sequence number of a packet as one number (which is the length, as the sequence number must be
 # 0), and what it begins with: a query's command byte and first letters.
 _beginning: Final = struct.Struct(f"<I{1 + START_BYTES}s").unpack_from
 _BEGINNING_BYTES: Final = HEADER_BYTES + 1 + START_BYTES
-_kind_of: Final = {bytes((_QUERY,)) + start: kind for start, kind in KIND_OF_START.items()}.get
 
-_SILENT: Final = frozenset({Command.STMT_CLOSE, Command.STMT_SEND_LONG_DATA})
 _PASSED_ON: Final = frozenset(
-    {
-        Command.INIT_DB,
-        Command.FIELD_LIST,
-        Command.STATISTICS,
-        Command.PING,
-        Command.STMT_RESET,
-        Command.STMT_FETCH,
-        Command.RESET_CONNECTION,
-    }
+    {Command.FIELD_LIST, Command.STATISTICS, Command.PING, Command.STMT_RESET, Command.STMT_FETCH}
 )
-_DDL_COMMANDS: Final = frozenset({Command.CREATE_DB, Command.DROP_DB})
+
+Waiting = tuple[int, Kind, bytes, PacketTail | None]
+"""A command that is not sent yet: its number, its kind, its bytes or the first of them, where they end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +107,39 @@ class Client(Stream):
     __slots__ = (
         "_backend",
         "_command",
-        "_doors",
+        "_file",
+        "_first_ns",
         "_in_transaction",
         "_inbox",
+        "_kind_of",
         "_preparing",
+        "_progress_ns",
         "_refusal",
         "_response",
-        "_served",
-        "_started_ns",
+        "_rules",
+        "_sent",
         "_state",
         "_statements",
         "_status",
+        "_stuck_bytes",
+        "_stuck_ns",
         "_tables_locked",
         "_to_backend",
         "_upload",
+        "_uploaded_bytes",
+        "_waited",
         "_waiting",
         "capabilities",
         "connection_id",
+        "doors",
+        "gone",
+        "heard_ns",
         "kind",
+        "may_send_files",
         "peer",
+        "served",
+        "splits",
+        "takes_farewell",
         "user",
     )
 
@@ -118,52 +152,81 @@ class Client(Stream):
         connection_id: int,
         capabilities: Capability,
         doors: Doors,
-        backend: Backend,
+        backend: Backend | None = None,
+        response: Response | None = None,
     ) -> None:
         super().__init__()
-        response = Response(
-            deprecate_eof=bool(backend.capabilities & Capability.DEPRECATE_EOF), status=backend.status
-        )
+        if response is None:
+            response = _response(backend)
         self.user = user
         self.peer = peer
         self.connection_id = connection_id
         self.capabilities = capabilities
-        self._served = served
-        self._backend = backend
+        self.doors = doors
+        self.takes_farewell = False
+        self.gone = False
+        self.served = served
         self._response = response
-        self._doors = doors
-        self._state = _IDLE
+        self._state = IDLE
         self._command = 0
         self._status = response.status
-        self._to_backend = backend.write
-        self._started_ns = perf_counter_ns()
+        self.heard_ns = self._progress_ns = perf_counter_ns()
+        self._first_ns = 0
+        self._stuck_ns = self._stuck_bytes = 0
         self.kind = Kind.COMMAND
         self._in_transaction = False
         self._tables_locked = False
-        self._inbox = bytearray()
+        self._inbox: bytearray | None = None
+        self._sent = _NO_BYTES
         self._upload: PacketTail | None = None
+        self._uploaded_bytes = 0
+        self._file: courtesies.FileEnd | None = None
         self._refusal: ProxyError | None = None
-        self._waiting: tuple[int, Kind, bytes, PacketTail | None] | None = None
-        self._statements: dict[int, tuple[Kind, bytes]] = {}
+        self._waiting: Waiting | None = None
+        self._waited: tuple[int, int, int] | None = None
+        self._statements: dict[int, tuple[Kind, bytes]] | None = None
         self._preparing: tuple[Kind, bytes] | None = None
+        self.splits = bool(capabilities & Capability.MULTI_STATEMENTS)
+        self.may_send_files = bool(capabilities & Capability.LOCAL_FILES)
+        self._backend = backend
+        if backend is not None:
+            self._link(backend)
+        self.follow_rules()
+        served.clients.add(self)
+
+    def _link(self, backend: Backend) -> None:
+        """Use a backend from now on."""
+        self._backend = backend
+        self._to_backend = backend.write
         self.other = backend
         backend.other = self
         backend.serve(self)
-        served.clients.add(self)
+
+    def follow_rules(self) -> None:
+        """Learn from the branch which statements need no second look."""
+        self._rules = self.served.rules(self.user.role)
+        self._kind_of = self._rules.kind_of
 
     # -- from the client ------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Take a chunk from the client."""
         size = len(data)
-        if self._state == _IDLE and size >= _BEGINNING_BYTES:
+        if self._state == IDLE and size >= _BEGINNING_BYTES:
             header, beginning = _beginning(data)
-            kind = _kind_of(beginning)
-            if kind is not None and header == size - HEADER_BYTES and self._served.gate is None:
+            kind = self._kind_of(beginning)
+            if (
+                kind is not None
+                and header == size - HEADER_BYTES
+                and self.served.gate is None
+                and not (self.splits and b";" in data)
+            ):
                 self.kind = kind
-                self._state = _ASKING
+                self._state = ASKING
+                self._command = _QUERY
+                self._sent = data
                 self._response.begin_query()
-                self._started_ns = perf_counter_ns()
+                self.heard_ns = perf_counter_ns()
                 self._to_backend(data)
                 return
         self._queue(data)
@@ -173,78 +236,145 @@ class Client(Stream):
         number = data[HEADER_BYTES]
         text = data
         if number == _QUERY:
+            if self.splits and tail is None and b";" in data and courtesies.serve_several(self, data):
+                return
             kind = classify(data, _TEXT)
-        elif number == Command.STMT_EXECUTE:
-            kind, text = self._statements.get(_statement_id(data), (Kind.COMMAND, b""))
-        elif number == Command.STMT_PREPARE:
+            if kind is Kind.KILL and tail is None and courtesies.serve_kill(self, data):
+                return
+            if kind is _SESSION and tail is None:
+                data = courtesies.translated_use(self.served.branch, data)
+        elif number == _EXECUTE:
+            kind, text = self._prepared_kind(data)
+        elif number == _PREPARE:
             kind = classify(data, _TEXT)
+            if self._too_many_statements(tail):
+                return
             self._preparing = (kind, data[:HEAD_BYTES])
         elif number in _PASSED_ON:
             kind = Kind.COMMAND
         else:
-            self._serve_rarely(number, data, tail)
+            courtesies.serve_rarely(self, number, data, tail)
             return
-        served = self._served
-        if kind in served.refused:
-            self._refuse_statement(kind, data, tail)
-        elif served.gate is None or not self._wait_at_gate(text, (number, kind, data, tail)):
+        self.take(number, kind, data, tail, text)
+
+    def take(self, number: int, kind: Kind, data: bytes, tail: PacketTail | None, text: bytes) -> None:
+        """Send a command that is understood, unless it is refused or held; `text` is what it will run."""
+        if self.refuses(kind, text[_TEXT:]):
+            self.refuse_statement(kind, data, tail)
+        elif self.served.gate is None or not self._wait_at_gate(text, (number, kind, data, tail)):
             self._send(number, kind, data, tail)
 
     def _send(self, number: int, kind: Kind, data: bytes, tail: PacketTail | None) -> None:
+        """Pass a command on as soon as the backend is ready for it."""
+        if number == SEVERAL:
+            self.ask([courtesies.SEVERAL_ON], lambda _: self._send_allowed(kind, data))
+        else:
+            self._pass(number, kind, data, tail)
+
+    def _pass(self, number: int, kind: Kind, data: bytes, tail: PacketTail | None) -> None:
         """Pass a command on to the backend."""
         self.kind = kind
-        self._started_ns = perf_counter_ns()
+        self.heard_ns = perf_counter_ns()
         self._command = number
+        self._sent = data
         if number == _QUERY:
-            self._state = _ASKING
-            self._response.begin_query()
+            self._state = ASKING
+            if self.may_send_files and kind is Kind.WRITE and courtesies.is_load_local(data[_TEXT:]):
+                self._response.begin(number, infile=True)
+            else:
+                self._response.begin_query()
         else:
-            self._state = _BUSY
-            self._response.begin(number)
+            self._state = BUSY
+            if number == Command.BINLOG_DUMP or number == Command.BINLOG_DUMP_GTID:
+                self._response.begin_endless()
+            elif not self._response.begin(number):
+                self._state = self._rest_state()
         self._to_backend(data)
-        if kind is _SESSION:
+        if kind is _SESSION and number == _QUERY:
             self._notice_lock(data)
         if tail is not None:
             self._follow(tail)
 
-    def _serve_rarely(self, number: int, data: bytes, tail: PacketTail | None) -> None:
-        """Take a command that has no answer, ends the connection, or is not for the server."""
-        if number == Command.QUIT:
-            self.close()
-        elif number in _SILENT:
-            if number == Command.STMT_CLOSE:
-                self._statements.pop(_statement_id(data), None)
-            self._to_backend(data)
-            if tail is not None:
-                self._follow(tail)
-        elif number in _DDL_COMMANDS and Kind.DDL in self._served.refused:
-            self._refuse(ProxyError(refusal(self._served.branch, Kind.DDL, command_name(number))), tail)
-        else:
-            self._refuse(NotPassedOn(f"{command_name(number)} is not passed on to the server"), tail)
+    def _prepared_kind(self, data: bytes) -> tuple[Kind, bytes]:
+        """Return the kind and text of the statement that an EXECUTE runs; the server refuses unknown ones."""
+        statements = self._statements or {}
+        return statements.get(_statement_id(data), (Kind.COMMAND, b""))
+
+    def _too_many_statements(self, tail: PacketTail | None) -> bool:
+        limit = self.served.home.limits.max_prepared_statements
+        if self._statements is None or len(self._statements) < limit:
+            return False
+        self.refuse(
+            ProxyError(
+                f"Can't create more than max_prepared_stmt_count statements (current value: {limit})",
+                errno=1461,
+                sqlstate="42000",
+            ),
+            tail,
+        )
+        return True
+
+    def closes_statement(self, data: bytes, tail: PacketTail | None) -> None:
+        """Take a COM_STMT_CLOSE, which has no answer."""
+        if self._statements is not None:
+            self._statements.pop(_statement_id(data), None)
+        self._send(int(Command.STMT_CLOSE), Kind.COMMAND, data, tail)
+
+    def sends_long_data(self, data: bytes, tail: PacketTail | None) -> None:
+        """Take a COM_STMT_SEND_LONG_DATA, which has no answer."""
+        self._send(int(Command.STMT_SEND_LONG_DATA), Kind.COMMAND, data, tail)
+
+    def resets(self, data: bytes) -> None:
+        """Take a COM_RESET_CONNECTION."""
+        self._send(int(Command.RESET_CONNECTION), Kind.COMMAND, data, None)
 
     def _queue(self, data: bytes) -> None:
         """Take bytes that are not one whole command at the right time."""
+        self._progress_ns = perf_counter_ns()
         if self._upload is not None:
             used = self._upload.feed(data)
             self._pass_upload(data[:used], self._upload)
             data = data[used:]
-        if self._state == _IDLE and len(data) > HEADER_BYTES and _length(data) == len(data) - HEADER_BYTES:
-            self._serve(data, None)
-        elif data and self._state != _CLOSED:
-            self._inbox += data
-            if self._state in (_IDLE, _COLLECTING):
-                self._take_from_inbox()
-            elif len(self._inbox) > INBOX_BYTES_MAX:
-                self.hold_reading(INBOX_IS_FULL)
+        elif self._file is not None:
+            data = self._pass_file(data, self._file)
+        state = self._state
+        if state <= DETACHED and len(data) > HEADER_BYTES and _length(data) == len(data) - HEADER_BYTES:
+            if len(data) > self.served.home.limits.max_allowed_packet:
+                self._end(PacketTooLarge())
+            else:
+                self._serve(data, None)
+        elif data and state != CLOSED:
+            self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        """Keep bytes until it is their turn."""
+        if self._inbox is None:
+            self._inbox = bytearray()
+        self._inbox += data
+        state = self._state
+        if state <= COLLECTING:
+            self._take_from_inbox()
+        elif state == LEAVING:
+            self._end(Draining("Server shutdown in progress"))
+        elif state in _HELD_BACK and self._inbox == _QUIT:
+            self.close()
+        elif len(self._inbox) > INBOX_BYTES_MAX:
+            self.hold_reading(INBOX_IS_FULL)
 
     def _take_from_inbox(self) -> None:
         """Serve commands that have come before their turn, or in pieces."""
         inbox = self._inbox
-        self._state = _IDLE
-        while self._state == _IDLE and len(inbox) >= HEADER_BYTES:
+        if inbox is None:
+            return
+        self._state = self._rest_state()
+        longest = self.served.home.limits.max_allowed_packet
+        while self._state <= DETACHED and len(inbox) >= HEADER_BYTES:
             length = _length(inbox)
             if not 0 < length <= MAX_FRAME:
                 self._end(Malformed("this is not a command: its packet is empty or out of order"))
+                return
+            if length > longest:
+                self._end(PacketTooLarge())
                 return
             if len(inbox) >= HEADER_BYTES + length:
                 packet = bytes(inbox[: HEADER_BYTES + length])
@@ -255,25 +385,31 @@ class Client(Stream):
                 tail = PacketTail()
                 head = bytes(inbox)
                 del inbox[: tail.feed(head)]
+                self._uploaded_bytes = len(head)
                 self._serve(head, tail)
             else:
                 break
-        if inbox and self._state == _IDLE:
-            self._state = _COLLECTING
+        if inbox and self._state <= DETACHED:
+            self._state = COLLECTING
         if len(inbox) <= INBOX_BYTES_MAX:
             self.release_reading(INBOX_IS_FULL)
+        if not inbox and self._inbox is inbox:
+            self._inbox = None
 
     def _follow(self, tail: PacketTail) -> None:
         """Go on with the rest of a long command."""
         self._upload = tail
-        self._state = _UPLOADING
+        self._state = UPLOADING
         if self._inbox:
-            data = bytes(self._inbox)
-            self._inbox.clear()
+            data, self._inbox = bytes(self._inbox), None
             self.release_reading(INBOX_IS_FULL)
             self._queue(data)
 
     def _pass_upload(self, data: bytes, tail: PacketTail) -> None:
+        self._uploaded_bytes += len(data)
+        if self._uploaded_bytes > self.served.home.limits.max_allowed_packet + MAX_FRAME // 1024:
+            self._end(PacketTooLarge())
+            return
         if self._refusal is None:
             self._to_backend(data)
         if not tail.over:
@@ -283,23 +419,40 @@ class Client(Stream):
             error, self._refusal = self._refusal, None
             self.write(error.packet(tail.sequence + 1))
         if self._response.over:
-            self._state = _IDLE
+            self._state = self._rest_state()
         else:
-            self._state = _ASKING if self._command == _QUERY else _BUSY
+            self._state = ASKING if self._command == _QUERY else BUSY
 
-    # -- refusing and holding -------------------------------------------------------------------------------
+    def _pass_file(self, data: bytes, end: courtesies.FileEnd) -> bytes:
+        """Pass a file on that the server asked for; return what comes behind it."""
+        used = end.feed(data)
+        self._to_backend(data[:used])
+        if end.over:
+            self._file = None
+            self._state = ASKING
+        return data[used:]
 
-    def _refuse_statement(self, kind: Kind, data: bytes, tail: PacketTail | None) -> None:
-        served, text = self._served, data[_TEXT : _TEXT + HEAD_BYTES]
+    # -- refusing, holding, answering by ourselves ----------------------------------------------------------
+
+    def refuses(self, kind: Kind, text: bytes) -> bool:
+        """Say whether the branch refuses a statement to this client's role."""
+        return kind in self._rules.refused and not is_exempt(self.user.role, kind, text)
+
+    def refuse_statement(self, kind: Kind, data: bytes, tail: PacketTail | None) -> None:
+        """Refuse a statement that the branch does not take, and tell control."""
+        served, text = self.served, data[_TEXT : _TEXT + HEAD_BYTES]
         branch, words = served.branch, verb(text)
         served.refused_count += 1
         self._preparing = None
-        self._refuse(ProxyError(refusal(branch, kind, words)), tail)
-        self._doors.report(
+        errno, sqlstate = refusal_code(branch, kind)
+        message = refusal(branch, kind, words, self.user.role)
+        self.refuse(ProxyError(message, errno=errno, sqlstate=sqlstate), tail)
+        served.home.counts.add("ddl_blocked_total", branch=branch.name, verb=words)
+        self.doors.report(
             Refused(self.user.name, self.peer, branch.database, branch.name, words, digest(text))
         )
 
-    def _refuse(self, error: ProxyError, tail: PacketTail | None) -> None:
+    def refuse(self, error: ProxyError, tail: PacketTail | None = None) -> None:
         """Answer a command with an error, once all of it is here; the server does not hear of it."""
         if tail is None:
             self.write(error.packet())
@@ -307,23 +460,37 @@ class Client(Stream):
             self._refusal = error
             self._follow(tail)
 
-    def _wait_at_gate(self, text: bytes, command: tuple[int, Kind, bytes, PacketTail | None]) -> bool:
+    def answer(self, packet: bytes) -> None:
+        """End the wait of a command with this answer, and go on."""
+        self._waiting = None
+        self._state = self._rest_state()
+        self.write(packet)
+        self._go_on()
+
+    def wait(self) -> None:
+        """Take no further command until `answer` is called."""
+        self._state = WAITING
+
+    def _wait_at_gate(self, text: bytes, waiting: Waiting) -> bool:
         """Hold a command that would begin a transaction on a table that is being swapped."""
-        gate = self._served.gate
+        gate = self.served.gate
         if gate is None or self._in_transaction or self._tables_locked or not gate.concerns(text):
             return False
-        if not gate.hold(self, len(command[2])):
+        if not gate.hold(self, len(waiting[2])):
             return False
-        self._state = _HELD
-        self._waiting = command
+        self._state = HELD
+        self._waiting = waiting
+        self._progress_ns = perf_counter_ns()
         return True
 
     def released(self) -> None:
         """Go on with the command that was held."""
-        if self._waiting is not None and self._state == _HELD:
+        if self._waiting is not None and self._state == HELD:
             number, kind, data, tail = self._waiting
             self._waiting = None
+            held_ns = perf_counter_ns() - self._progress_ns
             self._send(number, kind, data, tail)
+            self._waited = (self.heard_ns, held_ns, 0)
 
     def _notice_lock(self, data: bytes) -> None:
         """Remember LOCK TABLES: who holds a table's lock must not wait for somebody who wants it."""
@@ -338,45 +505,80 @@ class Client(Stream):
         try:
             outcome = self._response.feed(data)
         except RemoteError as error:
-            if not self._response.over:
-                log.error("backend.misunderstood", branch=self._served.branch.name, reason=str(error))
-            self.abort()
+            self._misunderstood(error)
             return
         self.write(data)
-        if outcome:
+        if outcome == FINISHED or outcome == FAILED:  # noqa: SIM109 (twice as fast)
             self._finish(outcome)
+        elif outcome:
+            self._send_file()
+        elif self._first_ns < self.heard_ns:
+            self._first_ns = perf_counter_ns()
+
+    def _send_file(self) -> None:
+        """The server asks for a file: what the client sends now goes there as it is."""
+        self._state = SENDING_FILE
+        self._progress_ns = perf_counter_ns()
+        self._file = courtesies.FileEnd()
+
+    def _misunderstood(self, error: RemoteError) -> None:
+        """The server sent what cannot be part of its answer."""
+        if not self._response.over:
+            log.error("backend.misunderstood", branch=self.served.branch.name, reason=str(error))
+            self.served.home.counts.add("protocol_errors_total", where="backend", kind="response")
+        self.abort()
 
     def _finish(self, outcome: int) -> None:
         """The answer is over."""
-        served = self._served
+        served = self.served
         counter = served.counters[self.kind]
-        counter.durations_ns.append(perf_counter_ns() - self._started_ns)
+        duration_ns = perf_counter_ns() - self.heard_ns
+        counter.durations_ns.append(duration_ns)
         if outcome == FAILED:
             counter.errors += 1
         if self._response.status != self._status:
             self._notice_status()
+        if duration_ns > served.slow_ns or self._waited is not None:
+            courtesies.log_if_slow(self, duration_ns)
         state = self._state
-        self._state = _IDLE
-        if state != _ASKING:
+        self._state = IDLE
+        if state != ASKING:
             self._finish_rarely(state, outcome)
-        if self._inbox:
-            self._take_from_inbox()
-        elif served.draining:
-            self.leave_when_idle()
+        if self._inbox is not None or served.attention:
+            self._go_on()
 
     def _finish_rarely(self, state: int, outcome: int) -> None:
         """The answer to something else than a query, or to half of one, is over."""
-        if state == _UPLOADING:
+        if state in _SENDING:
             # The server answered without having read the whole command: it will not read the rest either.
-            self._state = _UPLOADING
+            self._state = UPLOADING
             self._end(None)
-        elif self._command == Command.STMT_PREPARE:
+        elif self._command == _PREPARE:
             if self._response.prepared_id is not None and self._preparing is not None:
+                if self._statements is None:
+                    self._statements = {}
                 self._statements[self._response.prepared_id] = self._preparing
             self._preparing = None
         elif self._command == Command.RESET_CONNECTION and outcome != FAILED:
-            self._statements.clear()
+            self._statements = None
             self._tables_locked = False
+        elif self._command == SEVERAL:
+            self.ask([courtesies.SEVERAL_OFF], lambda _: self.answer(_NO_BYTES))
+
+    def _go_on(self) -> None:
+        """Take the next command, if it is here; look up when somebody wants something of us."""
+        if self._inbox is not None:
+            self._take_from_inbox()
+        elif self.served.attention:
+            self._look_up()
+
+    def _look_up(self) -> None:
+        if self.served.draining:
+            self.leave_when_idle()
+
+    def _rest_state(self) -> int:
+        """Return the state between two commands."""
+        return IDLE
 
     def _notice_status(self) -> None:
         """Keep count of open transactions."""
@@ -384,19 +586,46 @@ class Client(Stream):
         in_transaction = self._response.in_transaction
         if in_transaction != self._in_transaction:
             self._in_transaction = in_transaction
-            self._served.in_transaction += 1 if in_transaction else -1
+            self.served.in_transaction += 1 if in_transaction else -1
 
     def backend_lost(self) -> None:
         """The server closed the connection: say so if a command waits for an answer."""
-        if self._state == _CLOSED:
+        if self._state == CLOSED:
             return
-        if self._state == _HELD:
+        if self._state == HELD or self._state == WAITING:
             self._end(BackendLost("the connection to the server was lost; the statement was not executed"))
         elif self._response.untouched:
             lost = "the connection to the server was lost during the statement; it may or may not have run"
             self._end(BackendLost(lost))
         else:
             self._end(None)
+
+    def ask(self, commands: list[bytes], done: Callable[[Conversation], None]) -> None:
+        """Say something of ours to the backend while the client waits."""
+        backend = self._backend
+        assert backend is not None
+        self._state = WAITING
+
+        def told(conversation: Conversation) -> None:
+            if self._state == CLOSED:
+                return
+            if conversation.lost:
+                self.backend_lost()
+                return
+            backend.serve(self)
+            done(conversation)
+
+        Conversation(backend, commands, told).begin()
+
+    def send_several(self, kind: Kind, data: bytes, parts: list[bytes]) -> None:
+        """Send a text of several statements, which the server takes only when it is told so."""
+        if self.served.gate is None or not self._wait_at_gate(data, (SEVERAL, kind, data, None)):
+            self._send(SEVERAL, kind, data, None)
+
+    def _send_allowed(self, kind: Kind, data: bytes) -> None:
+        self._pass(_QUERY, kind, data, None)
+        self._state = BUSY
+        self._command = SEVERAL
 
     # -- the end --------------------------------------------------------------------------------------------
 
@@ -417,11 +646,16 @@ class Client(Stream):
 
     def idle_s(self) -> float:
         """How long ago the last command came; 0 while one is being served."""
-        return (perf_counter_ns() - self._started_ns) / 1e9 if self._response.over else 0.0
+        return (perf_counter_ns() - self.heard_ns) / 1e9 if self._response.over else 0.0
 
     def leave_when_idle(self) -> None:
-        """Close between two transactions: now, or when the present one ends."""
-        if self._state == _IDLE and not self._in_transaction:
+        """Close between two transactions: soon, or when the present one ends."""
+        if self._state <= DETACHED and not self._in_transaction:
+            self._state = LEAVING
+            asyncio.get_running_loop().call_later(FAREWELL_S, self._leave)
+
+    def _leave(self) -> None:
+        if self._state == LEAVING:
             self.close()
 
     def _end(self, error: ProxyError | None) -> None:
@@ -429,21 +663,151 @@ class Client(Stream):
             self.write(error.packet())
         self.close()
 
+    def kill(self, query_only: bool) -> None:
+        """End the statement that is under way, if there is one, or everything."""
+        state = self._state
+        if state == HELD or (state == WAITING and self._stop_waiting()):
+            if self.served.gate is not None:
+                self.served.gate.forget(self)
+            self._state = WAITING
+            self.answer(Interrupted("Query execution was interrupted").packet())
+        elif not self._response.over and self._backend is not None:
+            courtesies.kill_on_server(self.served.home, self._backend, query_only)
+        if not query_only and self._state != CLOSED:
+            self._end(None)
+
+    def _stop_waiting(self) -> bool:
+        """Give up what the command waits for, if that can be given up."""
+        return False
+
+    def vacate(self) -> bytes:
+        """Leave the transport to somebody else, with the bytes that came too early."""
+        rest = bytes(self._inbox or b"")
+        self.connection_lost(None)
+        return rest
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave nothing behind: no place at the gate, no count, no backend."""
-        state, self._state = self._state, _CLOSED
-        served = self._served
+        state, self._state = self._state, CLOSED
+        if state == CLOSED:
+            return
+        self.gone = True
+        served = self.served
         served.clients.discard(self)
         if self._in_transaction:
             served.in_transaction -= 1
-        if state == _HELD and served.gate is not None:
+        if state == HELD and served.gate is not None:
             served.gate.forget(self)
-        if not self._response.over or state == _UPLOADING:
+        self._part(state)
+        self._inbox = self._statements = self._waiting = None
+        self._sent = _NO_BYTES
+
+    def _part(self, state: int) -> None:
+        """Part with the backend."""
+        if self._backend is None:
+            return
+        if not self._response.over or state in (UPLOADING, WAITING) or self._backend.kills:
             self._backend.abort()
         else:
             self._backend.leave()
-        self._inbox.clear()
-        self._statements.clear()
+
+    # -- what courtesies ask --------------------------------------------------------------------------------
+
+    @property
+    def reads_binlog(self) -> bool:
+        """Whether the client may follow the binary log: by its role, on a backend of its own."""
+        return self.user.role is Role.REPLICATION
+
+    @property
+    def passes_options(self) -> bool:
+        """Whether the server itself decides about several statements at once: nobody looks at them."""
+        return not self.served.branch.safe_migrations
+
+    @property
+    def no_backslash(self) -> bool:
+        """Whether a backslash means itself in string literals, as the server said last."""
+        return bool(self._status & _NO_BACKSLASH)
+
+    @property
+    def quoting(self) -> tuple[bool | None, str]:
+        """Whether double quotes hold names (None: not known), and the character set of statements."""
+        return None, ""
+
+    @property
+    def statement_text(self) -> bytes:
+        """The text of the statement that ran last."""
+        if self._command == _EXECUTE:
+            return self._prepared_kind(self._sent)[1][_TEXT:]
+        return self._sent[_TEXT:]
+
+    @property
+    def last_errno(self) -> int:
+        """The error the last statement ended with; 0: none."""
+        return self._response.errno
+
+    def first_byte_ns(self, server_ns: int) -> int:
+        """Return when the answer began, if it came in several pieces."""
+        return self._first_ns - self.heard_ns if self._first_ns > self.heard_ns else server_ns
+
+    def take_waits(self) -> tuple[int, int]:
+        """Return how long the last statement waited at the gate and for a backend."""
+        waited, self._waited = self._waited, None
+        return (waited[1], waited[2]) if waited is not None and waited[0] == self.heard_ns else (0, 0)
+
+    # -- once a second --------------------------------------------------------------------------------------
+
+    def tick(self, now_ns: int) -> None:
+        """End what has taken too long; forget what a client that rests does not need."""
+        limits = self.served.home.limits
+        state = self._state
+        silent_s = (now_ns - self.heard_ns) / 1e9
+        if self._stuck_ns and self._is_stuck(now_ns, limits.net_write_timeout_s):
+            self.abort()
+        elif state <= DETACHED:
+            self._sent = _NO_BYTES
+            longest_s = limits.idle_transaction_timeout_s
+            if self._in_transaction and 0 < longest_s < silent_s:
+                self._expire(courtesies.idle_transaction())
+            elif silent_s > (
+                limits.interactive_timeout_s
+                if self.capabilities & Capability.INTERACTIVE
+                else limits.wait_timeout_s
+            ):
+                self._expire(courtesies.inactivity())
+        elif state == COLLECTING or state in _SENDING:
+            unheard_s = (now_ns - self._progress_ns) / 1e9
+            if unheard_s > limits.net_read_timeout_s and not self._holds:
+                self._end(courtesies.read_timeout())
+
+    def _expire(self, error: ProxyError) -> None:
+        """End a client that has not asked for anything, with an error if it knows what to do with one."""
+        if self.takes_farewell:
+            self.write(error.packet(0))
+        self.close()
+
+    def _is_stuck(self, now_ns: int, limit_s: float) -> bool:
+        """Say whether the client has taken nothing for so long."""
+        left_bytes = self.transport.get_write_buffer_size()
+        if left_bytes != self._stuck_bytes:
+            self._stuck_bytes, self._stuck_ns = left_bytes, now_ns
+        return (now_ns - self._stuck_ns) / 1e9 > limit_s
+
+    def pause_writing(self) -> None:
+        """The client is slow: watch it, and let the backend wait."""
+        self._stuck_ns = perf_counter_ns()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._stuck_ns = self._stuck_bytes = 0
+        super().resume_writing()
+
+
+def _response(backend: Backend | None) -> Response:
+    """Follow what a backend of the client's own answers."""
+    assert backend is not None
+    deprecate_eof = bool(backend.capabilities & Capability.DEPRECATE_EOF)
+    return Response(deprecate_eof=deprecate_eof, status=backend.status)
 
 
 def _length(data: bytes | bytearray) -> int:

@@ -6,17 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from proxy.backend import open_backend
+from proxy.backend import Backend, open_backend
 from proxy.branches import ServedBranch
 from proxy.client import Client, Doors
+from proxy.courtesies import schema_of
 from proxy.wire.constants import Capability
 from router.model import Server, User
 
 _NOT_MIRRORED: Final = Capability.SSL | Capability.MULTI_STATEMENTS | Capability.COMPRESS | Capability.ZSTD
 _ALWAYS: Final = Capability.LONG_PASSWORD | Capability.CONNECT_WITH_DB | Capability.CONNECT_ATTRS
-
-LOGICAL_NAMES: Final = frozenset({"", "@primary", "@replica"})
-"""What a client may call the branch's schema by, besides the database's own name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +48,9 @@ async def enter(
     capabilities = (visitor.capabilities & ~_NOT_MIRRORED) | _ALWAYS
     if not branch.safe_migrations:
         capabilities |= visitor.capabilities & Capability.MULTI_STATEMENTS
-    logical = visitor.database in LOGICAL_NAMES or visitor.database == branch.database
-    backend = await open_backend(
+    backend: Backend = await open_backend(
         server,
-        database=branch.schema if logical else visitor.database,
+        database=schema_of(branch, visitor.database),
         capabilities=capabilities,
         charset=visitor.charset,
         attributes={

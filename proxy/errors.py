@@ -111,6 +111,36 @@ class Malformed(ProxyError):
     sqlstate = "HY000"
 
 
+class PacketTooLarge(ProxyError):
+    """A packet is longer than clients may send; the connection ends."""
+
+    errno = 1153
+    sqlstate = "08S01"
+
+    def __init__(self) -> None:
+        super().__init__("Got a packet bigger than 'max_allowed_packet' bytes")
+
+
+class ClientTimeout(ProxyError):
+    """The client stopped in the middle of something."""
+
+    errno = 1159
+    sqlstate = "08S01"
+
+
+class Interrupted(ProxyError):
+    """Somebody ended the statement."""
+
+    errno = 1317
+    sqlstate = "70100"
+
+
+class UnknownStatement(ProxyError):
+    """A client means a prepared statement that it does not have."""
+
+    errno = 1243
+
+
 class BackendUnreachable(ProxyError):
     """The branch's server cannot be reached or does not let us in."""
 

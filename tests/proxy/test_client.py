@@ -154,9 +154,7 @@ async def test_small_commands_go_through(proxy: Proxy, server: LocalServer, shop
         assert await client.gone()
 
 
-@pytest.mark.parametrize(
-    "number", [Command.CHANGE_USER, Command.SET_OPTION, Command.PROCESS_KILL, Command.BINLOG_DUMP, 0x40, 0]
-)
+@pytest.mark.parametrize("number", [Command.BINLOG_DUMP, Command.REFRESH, Command.PROCESS_INFO, 0x40, 0])
 async def test_a_command_that_is_not_passed_on_is_refused(proxy: Proxy, number: int) -> None:
     async with raw_client(proxy.port) as client:
         client.send(number, b"\0" * 8)
@@ -196,9 +194,26 @@ async def test_an_open_branch_takes_ddl_and_several_statements_at_once(proxy: Pr
         assert sum(packet[:1] == b"\1" and len(packet) == 1 for packet in packets) == 2
 
 
-async def test_a_safe_branch_takes_one_statement_at_a_time(proxy: Proxy) -> None:
+async def test_a_safe_branch_looks_through_several_statements(proxy: Proxy) -> None:
     async with raw_client(proxy.port) as client:
-        assert (await client.error(Command.QUERY, b"SELECT 1; DROP TABLE things")).errno == 1064
+        assert (await client.error(Command.QUERY, b"SELECT 1; DROP TABLE things")).errno == 1105
+        assert (await client.error(Command.QUERY, b"SELECT 1; KILL 5")).errno == 1105
+        packets = await client.run(Command.QUERY, b"SELECT 'a;b'; SELECT 2; DO 0;")
+        assert sum(packet[:1] == b"\1" and len(packet) == 1 for packet in packets) == 2
+        assert await client.query("SELECT ';'") == [[b";"]]
+        assert (await client.error(Command.QUERY, b"SELECT 1; SELECT FROM; SELECT 3")).errno == 1064
+        assert await client.query("SELECT 1") == [[b"1"]]
+
+
+async def test_a_client_takes_and_leaves_several_statements_by_command(proxy: Proxy) -> None:
+    single = USUAL & ~Capability.MULTI_STATEMENTS
+    async with raw_client(proxy.port, capabilities=single) as client:
+        assert (await client.error(Command.QUERY, b"SELECT 1; SELECT 2")).errno == 1064
+        assert (await client.run(Command.SET_OPTION, b"\0\0"))[0][0] == 0xFE
+        assert len(await client.run(Command.QUERY, b"SELECT 1; SELECT 2")) == 10
+        await client.run(Command.SET_OPTION, b"\1\0")
+        assert (await client.error(Command.QUERY, b"SELECT 1; SELECT 2")).errno == 1064
+        assert (await client.error(Command.SET_OPTION, b"\2\0")).errno == 1047
 
 
 async def test_a_file_of_the_clients_is_never_asked_for(proxy: Proxy, server: LocalServer, shop: str) -> None:
