@@ -10,7 +10,11 @@ import asyncio
 import socket
 import ssl as tls
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Any, Final, cast
+
+from proxy.wire.errors import RemoteError
+from proxy.wire.framing import HEADER_BYTES
+from proxy.wire.handshake import LOGIN_PACKET_BYTES_MAX, ClientHandshake, ClientState
 
 BACKLOG_BYTES: Final = 0
 """How much may wait to be written before the other side stops reading.
@@ -105,3 +109,79 @@ async def connect(protocol: Stream, *, path: str | None, host: str, port: int) -
         await loop.create_unix_connection(lambda: protocol, path)
     else:
         await loop.create_connection(lambda: protocol, host, port)
+
+
+async def connect_secured(
+    protocol: Stream,
+    handshake: ClientHandshake,
+    context: tls.SSLContext,
+    *,
+    path: str | None,
+    host: str,
+    port: int,
+) -> None:
+    """Connect as `connect` does, but have the handshake ask for TLS, and give the stream what is inside.
+
+    Of what comes outside of TLS just the greeting is read, and nothing is sent there but the request for TLS.
+    Raises WireError or OSError.
+    """
+    loop = asyncio.get_running_loop()
+    sock = await _dial(path, host, port)
+    try:
+        header = await receive_exactly(sock, HEADER_BYTES)
+        length = min(int.from_bytes(header[:3], "little"), LOGIN_PACKET_BYTES_MAX)
+        request = handshake.receive(header + await receive_exactly(sock, length))
+        if handshake.state is not ClientState.TLS_WANTED:
+            raise RemoteError("the server did not agree to TLS")
+        await loop.sock_sendall(sock, request)
+        create = loop.create_unix_connection if path else loop.create_connection
+        await create(
+            lambda: protocol,
+            sock=sock,
+            ssl=context,
+            server_hostname=host if not path else "",
+            ssl_shutdown_timeout=TLS_GOODBYE_S,
+        )
+    except BaseException:
+        sock.close()
+        raise
+    protocol.write(handshake.tls_started())
+
+
+async def receive_exactly(sock: socket.socket, size: int) -> bytes:
+    """Read so many bytes from a socket and none behind them. Raises ConnectionResetError at its end."""
+    loop = asyncio.get_running_loop()
+    data = b""
+    while len(data) < size:
+        piece = await loop.sock_recv(sock, size - len(data))
+        if not piece:
+            raise ConnectionResetError("the connection was closed")
+        data += piece
+    return data
+
+
+async def _dial(path: str | None, host: str, port: int) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    if path:
+        return await _dialled(socket.AF_UNIX, path)
+    failure: OSError | None = None
+    for family, _, _, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        try:
+            sock = await _dialled(family, address)
+        except OSError as error:
+            failure = error
+        else:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return sock
+    raise failure or OSError(f"{host} has no address")
+
+
+async def _dialled(family: int, address: Any) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

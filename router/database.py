@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import aiomysql
 import pymysql
+from pymysql.constants import CLIENT
 
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Server
+from router.tls import client_context, public_key
 
 Row = tuple[Any, ...]
 
@@ -31,6 +34,43 @@ class _Cursor(aiomysql.Cursor):  # type: ignore[misc]
 
     async def _show_warnings(self, connection: aiomysql.Connection) -> None:
         pass
+
+
+class _Link(aiomysql.Connection):  # type: ignore[misc]
+    """The driver's connection, with two doors closed that it leaves open.
+
+    It would go on in the clear when the server does not offer the TLS it was told to use, and hide the
+    password with whatever key comes by the network.
+    """
+
+    def __init__(self, public_key: bytes, **options: Any) -> None:
+        super().__init__(**options)
+        self._public_key = public_key
+
+    async def _request_authentication(self) -> None:
+        if self._ssl_context is not None and not self.server_capabilities & CLIENT.SSL:
+            raise pymysql.err.OperationalError(2026, "the server does not offer TLS")
+        await super()._request_authentication()
+
+    @property
+    def server_public_key(self) -> bytes:
+        """The key to hide the password with; asked for only where somebody could listen."""
+        if not self._public_key:
+            raise pymysql.err.OperationalError(
+                2061,
+                "the server wants the password itself, and somebody could listen: set production.tls, or "
+                "production.public_key to a file with the server's RSA key",
+            )
+        return self._public_key
+
+    @server_public_key.setter
+    def server_public_key(self, key: object) -> None:
+        pass
+
+    def drop(self) -> None:
+        """Close the socket, however far the login is."""
+        if self._writer is not None:
+            self._writer.transport.close()
 
 
 class Connection:
@@ -62,27 +102,35 @@ class Connection:
         `decode=False` leaves every string as bytes. The session starts with autocommit on and utf8mb4.
         """
         address, account = server.address, server.account
+        raw: _Link | None = None
         try:
+            raw = _Link(
+                public_key(server.public_key),
+                host=address.host,
+                port=address.port,
+                unix_socket=address.socket,
+                user=account.user,
+                password=account.password,
+                db=database,
+                charset="utf8mb4",
+                use_unicode=decode,
+                autocommit=True,
+                ssl=client_context(server.tls),
+                # Its own time-out is asyncio.wait_for, which before Python 3.12 may lose a cancellation.
+                connect_timeout=None,
+            )
             async with asyncio.timeout(timeout_s):
-                raw = await aiomysql.connect(
-                    host=address.host,
-                    port=address.port,
-                    unix_socket=address.socket,
-                    user=account.user,
-                    password=account.password,
-                    db=database,
-                    charset="utf8mb4",
-                    use_unicode=decode,
-                    autocommit=True,
-                    # Its own time-out is asyncio.wait_for, which before Python 3.12 may lose a cancellation.
-                    connect_timeout=None,
-                )
-        except TimeoutError:
-            raise ConnectionLost(
-                0, f"the server at {address} did not answer within {timeout_s:g} s"
-            ) from None
-        except (pymysql.err.Error, OSError, EOFError) as error:
-            raise _ours(error, f"connecting to {address} as {account.user!r}: ") from error
+                await raw._connect()
+        except BaseException as error:
+            if raw is not None:
+                raw.drop()
+            if isinstance(error, TimeoutError):
+                raise ConnectionLost(
+                    0, f"the server at {address} did not answer within {timeout_s:g} s"
+                ) from None
+            if isinstance(error, (pymysql.err.Error, OSError, EOFError)):
+                raise _ours(error, f"connecting to {address} as {account.user!r}: ") from error
+            raise
         if address.socket is None:
             _notice_silence(raw)
         connection = cls(raw, server)
@@ -192,6 +240,8 @@ def _ours(error: BaseException, context: str) -> DatabaseError:
     if isinstance(error, pymysql.err.Error) and error.args and isinstance(error.args[0], int):
         errno = error.args[0]
         message = str(error.args[1]) if len(error.args) > 1 else type(error).__name__
+        if isinstance(error.__cause__, ssl.SSLError):
+            message += f" ({error.__cause__})"
         kind = ConnectionLost if errno in LOST else DatabaseError
         return kind(errno, context + message)
     return ConnectionLost(2013, context + (str(error) or type(error).__name__))
