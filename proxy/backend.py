@@ -152,14 +152,7 @@ async def open_backend(
             handshake.public_key = public_key(server.public_key)
             context = client_context(server.tls)
             if context is None:
-                handshake.public_key = public_key(server.public_key)
-            context = client_context(server.tls)
-            if context is None:
                 await connect(backend, path=address.socket, host=address.host, port=address.port)
-            else:
-                await connect_secured(
-                    backend, handshake, context, path=address.socket, host=address.host, port=address.port
-                )
             else:
                 await connect_secured(
                     backend, handshake, context, path=address.socket, host=address.host, port=address.port
