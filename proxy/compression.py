@@ -145,13 +145,17 @@ class CompressedTransport(asyncio.Transport, asyncio.Protocol):
     def _flush(self) -> None:
         if self._outbox and not self._transport.is_closing():
             data = self._outbox[0] if len(self._outbox) == 1 else b"".join(self._outbox)
-            self._transport.write(self._codec.wrap(data))
+            frames = self._codec.wrap(data)
+            if frames:
+                self._transport.write(frames)
         self._outbox.clear()
         self._outbox_bytes = 0
 
     def close(self) -> None:
         """Send what is still to be sent, then close."""
         self._flush()
+        if not self._transport.is_closing() and (frames := self._codec.flush()):
+            self._transport.write(frames)
         self._transport.close()
 
     def abort(self) -> None:

@@ -23,11 +23,14 @@ FRAME_HEADER_BYTES: Final = 7
 COMPRESS_BYTES_MIN: Final = 50
 """Shorter payloads are sent as they are, as the servers do (MIN_COMPRESS_LENGTH)."""
 ZSTD_LEVEL_DEFAULT: Final = 3
+FRAME_INSIDE_MAX: Final = MAX_FRAME - (1 << 14)
+"""How much goes into one frame: what cannot be compressed becomes a little longer by it."""
 
 # What is packed here is read by a decoder that does not care for the level. zlib's first costs a third of the
 # usual sixth; and a client that asks for zstd's 22nd would have us spend half a second on one chunk of rows.
 _ZLIB_LEVEL: Final = 1
 _ZSTD_LEVEL_MAX: Final = 3
+_KEPT_BYTES: Final = 64 * 1024
 
 # A zstd decoder gives back all it can make of what it gets, and 4 bytes can become a block of 128 KiB. So it
 # gets little at a time: what comes out before the announced length is compared is 8 MiB at most.
@@ -87,8 +90,8 @@ class _Inflater:
             raise RemoteError("a compressed frame holds less than its header says")
 
 
-class _Continuations:
-    """Numbers the frames of packets that take several.
+class _Packets:
+    """Walks a stream of packets and numbers the frames of those that take several.
 
     Inside compression, MariaDB's client library gives each of them the number 0, and servers do not look. One
     that is passed on to a server without compression is refused then (error 1156).
@@ -102,14 +105,17 @@ class _Continuations:
         self._number = 0
         self._continued = False
 
-    def mend(self, data: bytes) -> bytes:
-        """Take the next bytes of a stream of packets and return them as they should be."""
+    def walk(self, data: bytes) -> tuple[bytes, int]:
+        """Take the next bytes; return them numbered, and where in them the last whole packet ends, or 0."""
         mended: bytearray | None = None
-        at, end = 0, len(data)
+        at, end, whole = 0, len(data), 0
         while at < end:
             step = min(self._left, end - at)
             at += step
             self._left -= step
+            if self._left:
+                break
+            whole = at
             missing = HEADER_BYTES - len(self._header)
             self._header += data[at : at + missing]
             at = min(at + missing, end)
@@ -123,7 +129,46 @@ class _Continuations:
             self._left = int.from_bytes(self._header[:3], "little")
             self._continued = self._left == MAX_FRAME
             self._header = b""
-        return bytes(mended) if mended is not None else data
+            if not self._left:
+                whole = at
+        return bytes(mended) if mended is not None else data, whole
+
+
+class _Deflater:
+    """Makes what goes into one frame shorter, as it comes."""
+
+    __slots__ = ("_compressor", "_packed", "_parts", "_stream", "size")
+
+    def __init__(self, compressor: zstandard.ZstdCompressor | None) -> None:
+        self.size = 0
+        """How much has gone in."""
+        self._compressor = compressor
+        self._parts: list[bytes] = []
+        self._packed: list[bytes] = []
+        self._stream: zlib._Compress | zstandard.ZstdCompressionObj | None = None
+
+    def add(self, data: bytes) -> None:
+        """Take more."""
+        self.size += len(data)
+        self._parts.append(data)
+        if self.size > _KEPT_BYTES:
+            if self._stream is None:
+                zstd = self._compressor
+                self._stream = zstd.compressobj() if zstd is not None else zlib.compressobj(_ZLIB_LEVEL)
+            self._packed += map(self._stream.compress, self._parts)
+            self._parts.clear()
+
+    def finish(self) -> tuple[bytes, int]:
+        """Return the frame's payload, and the length of what is inside; 0 when that is as it was."""
+        if self._stream is not None:
+            return b"".join([*self._packed, self._stream.flush()]), self.size
+        inside = b"".join(self._parts)
+        if self.size >= COMPRESS_BYTES_MIN:
+            zstd = self._compressor
+            packed = zstd.compress(inside) if zstd is not None else zlib.compress(inside, _ZLIB_LEVEL)
+            if len(packed) < self.size:
+                return packed, self.size
+        return inside, 0
 
 
 class FrameCodec:
@@ -135,24 +180,29 @@ class FrameCodec:
 
     __slots__ = (
         "_compressor",
-        "_continuations",
         "_decompressor",
+        "_deflater",
         "_inflater",
         "_input",
         "_left",
+        "_received",
         "_scheme",
+        "_sent",
         "_sequence",
     )
 
     def __init__(self, scheme: Scheme, level: int = ZSTD_LEVEL_DEFAULT) -> None:
         self._scheme = scheme
-        self._continuations = _Continuations()
-        self._input = bytearray()
         self._sequence = 0
+        self._input = bytearray()
         self._left = 0
         self._inflater: _Inflater | None = None
-        self._compressor = zstandard.ZstdCompressor(level=max(1, min(level, _ZSTD_LEVEL_MAX)))
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES_MAX)
+        self._received = _Packets()
+        level = max(1, min(level, _ZSTD_LEVEL_MAX))
+        self._compressor = zstandard.ZstdCompressor(level=level) if scheme is Scheme.ZSTD else None
+        self._deflater = _Deflater(self._compressor)
+        self._sent = _Packets()
 
     def feed(self, data: bytes) -> None:
         """Keep a chunk for `take`."""
@@ -175,26 +225,40 @@ class FrameCodec:
                 wanted -= len(piece)
             elif not used:
                 break
-        return self._continuations.mend(b"".join(parts))
+        return self._received.walk(b"".join(parts))[0]
 
     def wrap(self, data: bytes) -> bytes:
-        """Return frames with this inside."""
-        parts: list[bytes] = []
-        for at in range(0, len(data), MAX_FRAME):
-            inside = data[at : at + MAX_FRAME] if len(data) > MAX_FRAME else data
-            payload, announced = inside, 0
-            if len(inside) >= COMPRESS_BYTES_MIN:
-                packed = self._pack(inside)
-                if len(packed) < len(inside):
-                    payload, announced = packed, len(inside)
-            parts += (_header(len(payload), self._sequence, announced), payload)
-            self._sequence = (self._sequence + 1) & 0xFF
-        return b"".join(parts)
+        """Return frames with whole packets inside; the beginning of one waits for its end, being compressed.
 
-    def _pack(self, data: bytes) -> bytes:
-        if self._scheme is Scheme.ZLIB:
-            return zlib.compress(data, _ZLIB_LEVEL)
-        return self._compressor.compress(data)
+        Connector/Python expects a packet to end in the frame it begins in, or in the next one. So does this
+        end, as frames are as long as they can be.
+        """
+        _, whole = self._sent.walk(data)
+        frames: list[bytes] = []
+        if whole:
+            self._add(data[:whole], frames)
+            frames.append(self.flush())
+        self._add(data[whole:], frames)
+        return b"".join(frames)
+
+    def flush(self) -> bytes:
+        """Return a frame with what waits for the end of its packet, or nothing."""
+        if not self._deflater.size:
+            return b""
+        payload, announced = self._deflater.finish()
+        header = _header(len(payload), self._sequence, announced)
+        self._deflater = _Deflater(self._compressor)
+        self._sequence = (self._sequence + 1) & 0xFF
+        return header + payload
+
+    def _add(self, data: bytes, frames: list[bytes]) -> None:
+        """Put bytes into frames; those that are full go to the list."""
+        while data:
+            room = FRAME_INSIDE_MAX - self._deflater.size
+            self._deflater.add(data[:room])
+            data = data[room:]
+            if data:
+                frames.append(self.flush())
 
     def _open_frame(self) -> bool:
         """Read the next frame's header; say whether it is there."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import zlib
 
 import pytest
@@ -12,8 +13,10 @@ from proxy.wire import framing as packets
 from proxy.wire.compression import FRAME_HEADER_BYTES, FrameCodec, Scheme, scheme_of
 from proxy.wire.constants import MAX_FRAME, Capability
 from proxy.wire.errors import RemoteError
+from proxy.wire.framing import PacketReader
 
 PIECE_BYTES = 1 << 16
+OK = packets.frame(bytes(7), 1)
 
 schemes = st.sampled_from(Scheme)
 both_schemes = pytest.mark.parametrize("scheme", list(Scheme))
@@ -102,26 +105,66 @@ def test_each_frame_is_given_by_itself(scheme: Scheme) -> None:
     assert [codec.take(PIECE_BYTES) for _ in range(3)] == [b"one" * 100, b"two", b""]
 
 
-@given(schemes, st.lists(payloads, max_size=5), st.integers(-5, 30))
-def test_what_is_wrapped_can_be_unwrapped(scheme: Scheme, insides: list[bytes], level: int) -> None:
+@given(
+    schemes,
+    st.lists(payloads, max_size=8),
+    st.lists(st.integers(0, 500_000), max_size=8),
+    st.integers(-5, 30),
+)
+def test_what_is_wrapped_can_be_unwrapped_and_holds_whole_packets(
+    scheme: Scheme, insides: list[bytes], cuts: list[int], level: int
+) -> None:
     codec = FrameCodec(scheme, level)
-    data = b"".join(codec.wrap(inside) for inside in insides)
-    assert unwrap(scheme, data, 0) == b"".join(insides)
+    data = b"".join(packets.frame(inside, number) for number, inside in enumerate(insides))
+    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    number, found = 0, b""
+    for start, end in itertools.pairwise(edges):
+        frames = codec.wrap(data[start:end])
+        inside = unwrap(scheme, frames, number)
+        number += bool(frames)
+        found += inside
+        assert PacketReader().feed(inside) or not inside
+        assert b"".join(packets.frame(body, at) for at, body in PacketReader().feed(inside)) == inside
+    assert found == data
+    assert codec.flush() == b""
 
 
 @both_schemes
 def test_only_what_becomes_shorter_is_compressed(scheme: Scheme) -> None:
     codec = FrameCodec(scheme)
-    noise = zlib.compress(bytes(range(256)))
-    assert codec.wrap(b"x" * 49) == framed(b"x" * 49, 0, 0)
-    assert codec.wrap(b"x" * 50)[4:7] == (50).to_bytes(3, "little")
-    assert codec.wrap(noise[:60]) == framed(noise[:60], 2, 0)
+    noise = packets.frame(zlib.compress(bytes(range(256)))[:60])
+    assert codec.wrap(packets.frame(b"x" * 45)) == framed(packets.frame(b"x" * 45), 0, 0)
+    assert codec.wrap(packets.frame(b"x" * 46))[4:7] == (50).to_bytes(3, "little")
+    assert codec.wrap(noise) == framed(noise, 2, 0)
 
 
 @both_schemes
-def test_more_than_a_frame_holds_takes_several(scheme: Scheme) -> None:
-    data = b"\xff\xff\xff\0" + bytes(MAX_FRAME) + packets.frame(b"x" * 90, 1)
+@pytest.mark.parametrize("noise", [False, True])
+def test_a_packet_takes_one_frame_or_two_however_it_comes(scheme: Scheme, noise: bool) -> None:
+    body = random.Random(1).randbytes(MAX_FRAME + 90) if noise else bytes(MAX_FRAME + 90)
+    data = packets.frame(body)
+    codec, frames = FrameCodec(scheme), []
+    for at in range(0, len(data), 200_000):
+        if piece := codec.wrap(data[at : at + 200_000]):
+            frames.append(piece)
+    assert unwrap(scheme, b"".join(frames), 0) == data
+    assert len(frames) == 3 if len(body) % 200_000 == 0 else 2
     assert unwrap(scheme, FrameCodec(scheme).wrap(data), 0) == data
+
+
+@both_schemes
+def test_what_waits_for_its_end_is_sent_when_there_will_be_none(scheme: Scheme) -> None:
+    codec = FrameCodec(scheme)
+    packet = packets.frame(b"x" * 1000)
+    assert unwrap(scheme, codec.wrap(packet + packet[:10]), 0) == packet
+    assert codec.wrap(packet[10:500]) == b""
+    assert unwrap(scheme, codec.flush(), 1) == packet[:500]
+    assert codec.flush() == b""
+
+
+@both_schemes
+def test_commands_longer_than_a_frame_are_taken(scheme: Scheme) -> None:
+    data = packets.frame(bytes(MAX_FRAME + 60))
     codec = FrameCodec(scheme)
     codec.feed(frame(scheme, data[:MAX_FRAME], 0) + frame(scheme, data[MAX_FRAME:], 1))
     assert take_all(codec) == data
@@ -132,10 +175,10 @@ def test_numbers_go_on_in_the_answer_and_begin_anew_with_each_command() -> None:
     for _ in range(2):
         codec.feed(framed(b"a", 0, 0) + framed(b"b", 1, 0))
         assert take_all(codec) == b"ab"
-        assert codec.wrap(b"c") + codec.wrap(b"d") == framed(b"c", 2, 0) + framed(b"d", 3, 0)
+        assert codec.wrap(OK) + codec.wrap(OK) == framed(OK, 2, 0) + framed(OK, 3, 0)
     codec.feed(framed(b"file", 4, 0))
     assert take_all(codec) == b"file"
-    assert codec.wrap(b"e") == framed(b"e", 5, 0)
+    assert codec.wrap(OK) == framed(OK, 5, 0)
 
 
 def test_numbers_are_counted_modulo_256() -> None:
@@ -143,7 +186,7 @@ def test_numbers_are_counted_modulo_256() -> None:
     for number in range(300):
         codec.feed(framed(b"a", number, 0))
     assert take_all(codec) == b"a" * 300
-    assert codec.wrap(b"b") == framed(b"b", 300, 0)
+    assert codec.wrap(OK) == framed(OK, 300, 0)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 3, 4, 5, 1000])
