@@ -343,7 +343,7 @@ async def _production(settings: ProductionSettings, host: LocalHost, secrets: Se
     async with await Connection.open(embedded) as admin:
         await admin.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(schema)}")
         await make_traffic_account(admin, traffic, schema)
-        await make_migrator_account(admin, migrator)
+        await make_migrator_account(admin, migrator, schema)
     production = Production(
         settings.database,
         schema,

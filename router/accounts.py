@@ -1,10 +1,13 @@
-"""I make our accounts on a server, and prove that the one for traffic cannot change the schema."""
+"""I make our accounts on a server, and prove that those for traffic cannot change the schema."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from router import grants
 from router.database import Connection, quote_name
 from router.errors import DatabaseError
-from router.model import Account, Flavor, Server
+from router.model import Account, Flavor, Role, Server
 
 # Schema, table, global or routine access denied; stored programs denied to all but SUPER by the binary log.
 # https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html
@@ -22,22 +25,58 @@ PROBES = {
     "EVENT": f"DROP EVENT {PROBE}",
     "CREATE": f"CREATE TABLE {PROBE} (probe INT)",
 }
+_UNSEEN = (
+    "its grants do not show why; REVOKE what accounts without a name may do there, or use another account"
+)
 # What a server answers when only the thing itself is missing: table, table to drop, routine, event.
 NOTHING_THERE = frozenset({1051, 1146, 1305, 1539})
 
 TRAFFIC_RIGHTS = "SELECT, INSERT, UPDATE, DELETE, EXECUTE, SHOW VIEW, CREATE TEMPORARY TABLES, LOCK TABLES"
+READER_RIGHTS = "SELECT, SHOW VIEW"
+WRITER_RIGHTS = "SELECT, INSERT, UPDATE, DELETE, EXECUTE, CREATE TEMPORARY TABLES, LOCK TABLES"
+"""UPDATE and DELETE read what their conditions name, so a writer needs SELECT too."""
 BRANCH_RIGHTS = "ALL PRIVILEGES"
+MIGRATOR_RIGHTS = (
+    "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, TRIGGER, LOCK TABLES, "
+    "CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, EXECUTE, CREATE TEMPORARY TABLES"
+)
+"""In the production schema, and in the schema where deployments keep their state."""
+MIGRATOR_SCHEMA = "_headgate"
+# REFERENCES everywhere shows foreign keys of other schemas that lead to our tables, and no rows.
 MIGRATOR_GLOBAL_RIGHTS = {
     Flavor.MYSQL: (
-        "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, TRIGGER, LOCK TABLES, "
-        "CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, EXECUTE, CREATE TEMPORARY TABLES, "
-        "REPLICATION SLAVE, REPLICATION CLIENT, PROCESS, RELOAD, CONNECTION_ADMIN, SESSION_VARIABLES_ADMIN"
+        "REFERENCES, REPLICATION SLAVE, REPLICATION CLIENT, PROCESS, SHOW_ROUTINE, CONNECTION_ADMIN, "
+        "SESSION_VARIABLES_ADMIN"
     ),
     Flavor.MARIADB: (
-        "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, TRIGGER, LOCK TABLES, "
-        "CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, EXECUTE, CREATE TEMPORARY TABLES, "
-        "REPLICATION SLAVE, BINLOG MONITOR, PROCESS, RELOAD, CONNECTION ADMIN, BINLOG ADMIN"
+        "REFERENCES, REPLICATION SLAVE, BINLOG MONITOR, PROCESS, CONNECTION ADMIN, BINLOG ADMIN"
     ),
+}
+MIGRATOR_READS = {
+    Flavor.MYSQL: ("performance_schema.*",),
+    Flavor.MARIADB: ("performance_schema.*", "mysql.proc"),
+}
+"""What it reads of the server's own: who waits for whom, and the text of routines."""
+REPLICATION_GLOBAL_RIGHTS = {
+    Flavor.MYSQL: "REPLICATION SLAVE, REPLICATION CLIENT",
+    Flavor.MARIADB: "REPLICATION SLAVE, BINLOG MONITOR",
+}
+REPLICATION_RIGHTS = "SHOW VIEW"
+"""Without any right in the schema nobody may log in to it."""
+
+_SCHEMA_RIGHTS = {
+    Role.READER: READER_RIGHTS,
+    Role.WRITER: WRITER_RIGHTS,
+    Role.READWRITER: TRAFFIC_RIGHTS,
+    Role.ADMIN: TRAFFIC_RIGHTS,
+    Role.REPLICATION: REPLICATION_RIGHTS,
+}
+_ALLOWED = {
+    Role.READER: frozenset({"SELECT", "SHOW VIEW"}),
+    Role.WRITER: grants.ROWS,
+    Role.READWRITER: grants.ROWS,
+    Role.ADMIN: grants.ROWS,
+    Role.REPLICATION: frozenset({"SHOW VIEW", "REPLICATION SLAVE"}),
 }
 
 
@@ -47,8 +86,16 @@ class AccountTooPowerful(Exception):
 
 async def make_traffic_account(admin: Connection, account: Account, schema: str) -> None:
     """Create the account that carries application traffic on production: rows, never definitions."""
-    await _make(admin, account)
-    await _grant(admin, TRAFFIC_RIGHTS, f"{_schema_pattern(schema)}.*", account)
+    await make_role_accounts(admin, {Role.READWRITER: account}, schema)
+
+
+async def make_role_accounts(admin: Connection, accounts: Mapping[Role, Account], schema: str) -> None:
+    """Create the accounts that carry the traffic of users with these roles, with the rights of each."""
+    for role, account in accounts.items():
+        await _make(admin, account)
+        await _grant(admin, _SCHEMA_RIGHTS[role], f"{_schema_pattern(schema)}.*", account)
+        if role is Role.REPLICATION:
+            await _grant(admin, REPLICATION_GLOBAL_RIGHTS[admin.server.flavor], "*.*", account)
 
 
 async def make_branch_account(admin: Connection, account: Account, schema: str) -> None:
@@ -60,23 +107,31 @@ async def make_branch_account(admin: Connection, account: Account, schema: str) 
         await _grant(admin, "SESSION_VARIABLES_ADMIN", "*.*", account)
 
 
-async def make_migrator_account(admin: Connection, account: Account) -> None:
-    """Create the account of the schema change engine."""
+async def make_migrator_account(admin: Connection, account: Account, schema: str) -> None:
+    """Create the account of the schema change engine: everything in one schema, little beyond it."""
     await _make(admin, account)
-    await _grant(admin, MIGRATOR_GLOBAL_RIGHTS[admin.server.flavor], "*.*", account)
+    for name in (schema, MIGRATOR_SCHEMA):
+        await _grant(admin, MIGRATOR_RIGHTS, f"{_schema_pattern(name)}.*", account)
+    flavor = admin.server.flavor
+    await _grant(admin, MIGRATOR_GLOBAL_RIGHTS[flavor], "*.*", account)
+    for scope in MIGRATOR_READS[flavor]:
+        await _grant(admin, "SELECT", scope, account)
 
 
-async def prove_no_ddl(server: Server, schema: str) -> str:
-    """Try every kind of definition statement as the traffic account; return how the server refused CREATE.
+async def prove_no_ddl(server: Server, schema: str, role: Role = Role.READWRITER) -> str:
+    """Prove that an account for traffic cannot change the schema; return how the server refused CREATE.
 
-    Raises AccountTooPowerful, naming the rights, when the server would have done one, and DatabaseError when
+    Every kind of definition statement is tried, for what the server does is what counts; and every grant is
+    read, with all roles that the account could take, for what could be done elsewhere or by a detour.
+
+    Raises AccountTooPowerful, naming the rights, the grants and what takes them back, and DatabaseError when
     it cannot be asked.
     """
     refusals, rights, leftover = {}, [], ""
-    async with await Connection.open(server, database=schema) as connection:
+    async with await Connection.open(server, database=schema, setup=["SET SESSION sql_mode = ''"]) as link:
         for right, statement in PROBES.items():
             try:
-                await connection.execute(statement)
+                await link.execute(statement)
             except DatabaseError as refusal:
                 if refusal.errno in DENIED:
                     refusals[right] = refusal.message
@@ -86,17 +141,90 @@ async def prove_no_ddl(server: Server, schema: str) -> str:
             rights.append(right)
         if "CREATE" in rights:
             try:
-                await connection.execute(f"DROP TABLE IF EXISTS {PROBE}")
+                await link.execute(f"DROP TABLE IF EXISTS {PROBE}")
             except DatabaseError:
                 leftover = f" (drop the table {PROBE} it has just created)"
-    if not rights:
+        excesses = await _excesses(link, role)
+    if not rights and not excesses:
         return refusals["CREATE"]
+    may = f"the right to {', '.join(rights)} in {schema!r}" if rights else "rights that it must not have"
+    named = "; ".join(f"{excess.grant} (take it back: {excess.remedy})" for excess in excesses)
     raise AccountTooPowerful(
-        f"the account {server.account.user!r} for application traffic has the right to {', '.join(rights)} "
-        f"in {schema!r} on {server.address}{leftover}: REVOKE CREATE, ALTER, DROP, INDEX, REFERENCES, "
-        "TRIGGER, CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE and EVENT from it, so that no statement can get "
-        "around deploy requests"
+        f"the account {server.account.user!r} for application traffic has {may} on {server.address}{leftover}"
+        f", so that statements could get around deploy requests: {named or _UNSEEN}"
     )
+
+
+async def _excesses(link: Connection, role: Role) -> list[grants.Excess]:
+    """Return the grants of this connection's account, and of every role it could take, that are too much."""
+    # Otherwise what the roles of a fresh session give would look like the account's own.
+    await link.execute("SET ROLE NONE")
+    own = await _show_grants(link, "SHOW GRANTS FOR CURRENT_USER()")
+    if link.server.flavor is Flavor.MARIADB:
+        own += await _public_grants(link)
+    found = grants.excesses(own, _ALLOWED[role])
+    for name, mandatory in await _roles(link):
+        with_role = await _grants_with(link, name)
+        more = grants.excesses([grant for grant in with_role if grant not in own], _ALLOWED[role])
+        remedy = f"take {name} out of mandatory_roles" if mandatory else f"REVOKE {name} FROM {_myself(own)}"
+        found += [grants.Excess(f"{excess.grant} (by the role {name})", remedy) for excess in more]
+    return found
+
+
+async def _roles(link: Connection) -> list[tuple[str, bool]]:
+    """Return the roles that were given to the account, quoted, and whether everybody has them."""
+    if link.server.flavor is Flavor.MYSQL:
+        rows = await link.fetch_all(
+            "SELECT ROLE_NAME, ROLE_HOST, IS_MANDATORY FROM information_schema.APPLICABLE_ROLES "
+            "WHERE CONCAT(GRANTEE, '@', GRANTEE_HOST) = CURRENT_USER()"
+        )
+        return [(f"{quote_name(name)}@{quote_name(host)}", must == "YES") for name, host, must in rows]
+    rows = await link.fetch_all(
+        "SELECT ROLE_NAME FROM information_schema.APPLICABLE_ROLES WHERE GRANTEE = CURRENT_USER()"
+    )
+    return [(quote_name(name), False) for (name,) in rows]
+
+
+async def _grants_with(link: Connection, role: str) -> list[grants.Grant]:
+    """Return the account's grants with one of its roles taken."""
+    if link.server.flavor is Flavor.MYSQL:
+        return await _show_grants(link, f"SHOW GRANTS FOR CURRENT_USER() USING {role}")
+    await link.execute(f"SET ROLE {role}")
+    try:
+        return await _show_grants(link, "SHOW GRANTS")
+    finally:
+        await link.execute("SET ROLE NONE")
+
+
+async def _public_grants(link: Connection) -> list[grants.Grant]:
+    """Return what everybody may do; MariaDB knows of that from 10.11 on."""
+    try:
+        return await _show_grants(link, "SHOW GRANTS FOR PUBLIC")
+    except DatabaseError:
+        return []
+
+
+async def _show_grants(link: Connection, statement: str) -> list[grants.Grant]:
+    return grants.parse([str(line) for (line,) in await link.fetch_all(statement)])
+
+
+def _myself(own: list[grants.Grant]) -> str:
+    return next((grant.grantee for grant in own if grant.grantee != "PUBLIC"), "it")
+
+
+async def warn_of_migrator(server: Server) -> list[str]:
+    """Return a warning for each grant that gives the migrator's account more than it needs.
+
+    Nothing is refused: installations from before the account was narrowed go on working.
+    """
+    async with await Connection.open(server, setup=["SET SESSION sql_mode = ''"]) as link:
+        own = await _show_grants(link, "SHOW GRANTS FOR CURRENT_USER()")
+    needed = set(MIGRATOR_GLOBAL_RIGHTS[server.flavor].split(", "))
+    return [
+        f"the account {server.account.user!r} for schema changes may do more than it needs: {excess.grant}; "
+        f"give it what the manual lists, then {excess.remedy}"
+        for excess in grants.excesses([grant for grant in own if grant.scope == "*.*"], needed)
+    ]
 
 
 async def _make(admin: Connection, account: Account) -> None:
@@ -105,6 +233,8 @@ async def _make(admin: Connection, account: Account) -> None:
     guard = " PASSWORD REQUIRE CURRENT" if admin.server.flavor is Flavor.MYSQL else ""
     for verb in ("CREATE USER IF NOT EXISTS", "ALTER USER"):
         await admin.execute(f"{verb} %s@%s IDENTIFIED BY %s{guard}", account.user, "%", account.password)
+    # What an earlier version gave may be more than what is given now.
+    await admin.execute("REVOKE ALL PRIVILEGES, GRANT OPTION FROM %s@%s", account.user, "%")
 
 
 async def _grant(admin: Connection, rights: str, scope: str, account: Account) -> None:

@@ -259,7 +259,7 @@ async def test_the_migrator_s_own_account_is_enough(
     server: LocalServer, database: str, connection: Connection
 ) -> None:
     account = Account("migrator of a test", "its secret")
-    await make_migrator_account(connection, account)
+    await make_migrator_account(connection, account, database)
     mine = dataclasses.replace(server.server, account=account)
     await prepare_state(mine)
     ledger = Ledger(server.server, database, COMPOSITE)
@@ -285,7 +285,7 @@ async def test_a_server_without_a_free_connection_is_waited_for(
 ) -> None:
     monkeypatch.setattr(copier, "LOST_ATTEMPTS", 2)
     account = Account("crowded", "its secret")
-    await make_migrator_account(connection, account)
+    await make_migrator_account(connection, account, database)
     mine = dataclasses.replace(server.server, account=account)
     ledger = Ledger(server.server, database, INT)
     await ledger.fill(connection, 500)
