@@ -93,10 +93,11 @@ def excesses(grants: Collection[Grant], allowed: Collection[str] = ROWS) -> list
         if grant.taken_back:
             continue
         known = {*allowed, *HARMLESS, *(("EXECUTE",) if _is_routine(grant) else ())}
-        own = {*known, *_CHANGING} == known and _reaches_own_schemas(grant, grants)
-        too_much = [right for right in grant.rights if right not in known or (own and right in _CHANGING)] + (
-            ["GRANT OPTION"] if grant.grant_option else []
-        )
+        if _reaches_own_schemas(grant, grants):
+            known -= _CHANGING
+        too_much = [right for right in grant.rights if right.partition(" (")[0] not in known]
+        if grant.grant_option:
+            too_much.append("GRANT OPTION")
         if too_much:
             remedy = f"REVOKE {', '.join(too_much)} ON {grant.scope} FROM {grant.grantee}"
             found.append(Excess(str(grant), remedy))
