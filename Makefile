@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SERVER ?= mysql
+SOAK_SECONDS ?= 600
 
 export HEADGATE_SERVERS_FLAVOR ?= $(SERVER)
 ifeq ($(SERVER),mariadb)
 demo: export HEADGATE_STATE ?= $(HOME)/.local/share/headgate-mariadb
 endif
 
-.PHONY: help demo demo-check test check format bench-proxy bench-migrator clean
+.PHONY: help demo demo-check test check format bench-proxy bench-migrator soak clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -45,8 +46,11 @@ format: $(VENV)/installed ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench-proxy: $(VENV)/installed ## CPU per query beside haproxy and MySQL Router
+bench-proxy: $(VENV)/installed ## speed and memory beside haproxy and MySQL Router
 	@$(BIN)/python -m bench.proxy
+
+soak: $(VENV)/installed ## ten minutes of every kind of client, with backends and a worker killed
+	@$(BIN)/python -m bench.soak --seconds $(SOAK_SECONDS)
 
 bench-migrator: $(VENV)/installed ## copy speed beside native ALTER and pt-online-schema-change
 	@$(BIN)/python -m bench.migrator

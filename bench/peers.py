@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -112,10 +112,24 @@ def open_files(pid: int) -> int:
 
 
 def clients_of(pid: int, port: int) -> int:
-    """Return how many clients are connected to a port of a process (proc(5), net/tcp)."""
-    established, served = "01", f":{port:04X}"
-    rows = (line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:])
-    inodes = {row[9] for row in rows if row[1].endswith(served) and row[3] == established}
+    """Return how many clients are connected to a port of a process."""
+    return _sockets(pid, lambda local, _: local == port)
+
+
+def remote_connections(pid: int, port: int) -> int:
+    """Return how many connections a process has to a port of somebody else."""
+    return _sockets(pid, lambda _, remote: remote == port)
+
+
+def _sockets(pid: int, wanted: Callable[[int, int], bool]) -> int:
+    """Count a process's TCP connections by their local and remote port (proc(5), net/tcp)."""
+    connected = ("01", "08")  # established, and those whose other end has closed
+    inodes = set()
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        row = line.split()
+        local, remote = (int(address.rpartition(":")[2], 16) for address in row[1:3])
+        if row[3] in connected and wanted(local, remote):
+            inodes.add(row[9])
     count = 0
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):

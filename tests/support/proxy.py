@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,11 +46,20 @@ class Proxy:
     port: int
     control: Control
     processes: list[asyncio.subprocess.Process] = field(default_factory=list)
+    start: Callable[[int], Awaitable[asyncio.subprocess.Process]] | None = None
 
     @property
     def pids(self) -> list[int]:
         """The workers' process ids."""
         return [process.pid for process in self.processes]
+
+    async def crash(self, number: int) -> None:
+        """Kill a worker at once and start another in its place."""
+        assert self.start is not None
+        process = self.processes[number]
+        process.kill()
+        await process.wait()
+        self.processes[number] = await self.start(number)
 
     async def publish(self, branches: Sequence[Branch], users: Sequence[User]) -> None:
         """Send a new routing table and wait until the workers have it."""
@@ -94,6 +103,7 @@ async def running_proxy(
             "HEADGATE_PROXY_WORKERS": str(workers),
             **(environment or {}),
         }
+        proxy.start = functools.partial(start_worker, settings=settings, listening=shared)
         try:
             for number in range(workers):
                 proxy.processes.append(await start_worker(number, settings, shared))
