@@ -8,7 +8,6 @@ tests/proxy/test_trackers.py shows which is which.
 from __future__ import annotations
 
 import re
-import unicodedata
 from enum import StrEnum
 from typing import Final
 
@@ -70,7 +69,6 @@ _WORDS: Final = (
     (b"nextval", PinReason.SEQUENCE),
     (b"setval", PinReason.SEQUENCE),
 )
-_FUNCTIONS: Final = tuple(word for word, _ in _WORDS if word != b"calc_found_rows")
 _ASKING_WORDS: Final = (
     b"last_insert_id",
     b"row_count",
@@ -89,8 +87,9 @@ _INTO_VARIABLE: Final = re.compile(rb"into[\s\xa0\x00]*+(?:@(?!@)|/\*|#|--)")
 _ENDS_IN_INTO: Final = re.compile(rb"into[\s\xa0\x00]*+\Z")
 _USER_VARIABLE: Final = re.compile(rb"(?<!@)@(?!@)")
 _NEXT_VALUE: Final = re.compile(rb"next[\s\xa0\x00]++value")
+# The OK packets of these tell a last insert id that the statement set itself.
+_TELLS_INSERT_ID: Final = re.compile(rb"\s*(?:update|insert|replace)\s")
 _SETS_INSERT_ID: Final = re.compile(rb"last_insert_id`?[\s\xa0\x00]*+\((?![\s\xa0\x00]*+\))")
-_ODD_NAME: Final = re.compile(rb"[\w$]*[\x80-\xff][\w$\x80-\xff]*")
 # The word may follow a comment, or the digits of a version comment.
 _SET_ROLE: Final = re.compile(rb"set[^=@]*?(?:role|resource)(?![\w$])")
 _PLAIN_SET: Final = re.compile(rb"[\s(]*+(?:set|use)(?![\w$])")
@@ -214,22 +213,10 @@ def _by_words(low: bytes) -> PinReason | None:
     for word, reason in _WORDS:
         if word in low:
             return reason
-    if b"last_insert_id" in low and not low.startswith(b"update") and _SETS_INSERT_ID.search(low):
+    if b"last_insert_id" in low and not _TELLS_INSERT_ID.match(low) and _SETS_INSERT_ID.search(low):
         return PinReason.LAST_INSERT_ID
     if b"value" in low and _NEXT_VALUE.search(low):
         return PinReason.SEQUENCE
-    return None if low.isascii() else _by_odd_names(low)
-
-
-def _by_odd_names(low: bytes) -> PinReason | None:
-    """Look for functions written with accents, which MariaDB may find all the same."""
-    if b"(" not in low:
-        return None
-    for match in _ODD_NAME.finditer(low):
-        name = unicodedata.normalize("NFKD", match[0].decode("utf-8", "ignore"))
-        plain = "".join(letter for letter in name if not unicodedata.combining(letter)).casefold().encode()
-        if any(word in plain for word in _FUNCTIONS):
-            return PinReason.NAMED_LOCK
     return None
 
 

@@ -336,11 +336,12 @@ class Session:
         parts: list[str] = []
         for name, value in wanted.items():
             if name not in _CHARSET_VARIABLES and had.get(name) != value:
-                parts.append(f"@@SESSION.{name}={_literal(value, normal.get(name))}")
+                parts.append(f"@@SESSION.{name}={literal(value, normal.get(name))}")
         for name in had:
             if name not in wanted:
-                usual = normal.get(name)
-                parts.append(f"@@SESSION.{name}={'DEFAULT' if usual is None else _literal(usual, usual)}")
+                # SHOW VARIABLES does not tell NULL from an empty text.
+                usual = normal.get(name, "")
+                parts.append(f"@@SESSION.{name}={literal(usual, usual) if usual else 'DEFAULT'}")
         if any(had.get(name) != wanted.get(name) for name in _CHARSET_VARIABLES):
             for name in _CHARSET_VARIABLES:
                 # The collation comes last: setting the character set has chosen the default one.
@@ -365,7 +366,7 @@ def _setup(flavor: Flavor, values: Mapping[str, str]) -> bytes:
     return statement.encode()
 
 
-def _literal(value: str, normal: str | None) -> str:
+def literal(value: str, normal: str | None) -> str:
     """Write a value as the server takes it back: numbers bare where the fresh value is one too."""
     if _NUMBER.match(value) and (normal is None or _NUMBER.match(normal)):
         return value

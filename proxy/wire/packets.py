@@ -105,7 +105,11 @@ class OkPacket:
         )
 
     def tracked(self) -> tuple[bytes, bytes]:
-        """Split `info` as a connection with SESSION_TRACK has it: the message, and the trackers' block."""
+        """Split `info` of a packet with STATE_CHANGED: the message, and the trackers' block.
+
+        The message has its length in front also without SESSION_TRACK, whatever the manual's page says
+        (tests/proxy/test_trackers.py).
+        """
         if not self.info:
             return b"", b""
         reader = Reader(self.info)

@@ -97,10 +97,11 @@ class Response:
     RemoteError for bytes that cannot be part of this response: the connection is then of no use.
 
     `tracked` says that the connection has SESSION_TRACK and all trackers on. `wishes` are those of a client
-    that has SESSION_TRACK too; None: it has not. `eof_tells` is for MariaDB: its EOF packets say whether there
-    are changes to tell, and only an OK packet that tells some tells all (MySQL's always do). About the last response: `status`, `warnings`, `errno` of an ERR, `affected`
-    and `insert_id` of its last OK, all `changes`. `settled` is false while the server may have changes that it
-    could not tell yet.
+    that has SESSION_TRACK too; None: it has not. `eof_tells` is for MariaDB: its EOF packets say whether
+    there are changes to tell, and only an OK packet that tells some tells all (MySQL's always do).
+
+    About the last response: `status`, `warnings`, `errno` of an ERR, `affected` and `insert_id` of its last
+    OK, all `changes`. `settled` is false while the server may have changes that it could not tell yet.
 
     A client repeats its statements, so a result often begins with the very bytes of the last one: number and
     definitions of its columns. This head is remembered, and stepped over at once when it comes again.
@@ -429,28 +430,25 @@ class Response:
         self.status, self.warnings = packet.status, packet.warnings
         self.affected, self.insert_id = packet.affected_rows, packet.last_insert_id
         self.settled = self.settled or not self._eof_tells or bool(self.status & _CHANGED)
-        if self._tracked:
+        if self._tracked and self.status & _CHANGED:
             self.status &= ~_CHANGED
-            if packet.info:
-                self._replace(data, at, length, self._told(packet).build(first))
+            self._replace(data, at, length, self._told(packet).build(first))
 
     def _told(self, packet: OkPacket) -> OkPacket:
         """Take the changes out of an OK packet and return it as the client wishes to see it."""
         message, block = packet.tracked()
         changes = parse_state(block)
         self.changes += changes
-        status, wishes = packet.status & ~_CHANGED, self._wishes
-        if wishes is None:
-            info = message
-        else:
+        status, wished = packet.status & ~_CHANGED, b""
+        if self._wishes is not None:
             for change in changes:
                 if change.kind == VARIABLE:
-                    wishes.learn(change.name, change.value)
-            wished = filter_state(block, wishes)
-            info = lenenc_bytes(message) if message or wished else b""
-            if wished:
-                status |= _CHANGED
-                info += lenenc_bytes(wished)
+                    self._wishes.learn(change.name, change.value)
+            wished = filter_state(block, self._wishes)
+        info = lenenc_bytes(message) if message or wished else b""
+        if wished:
+            status |= _CHANGED
+            info += lenenc_bytes(wished)
         return OkPacket(packet.affected_rows, packet.last_insert_id, status, packet.warnings, info)
 
     def _replace(self, data: bytes, at: int, length: int, payload: bytes) -> None:
