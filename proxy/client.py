@@ -28,7 +28,15 @@ from proxy import courtesies
 from proxy.backend import Backend
 from proxy.branches import ServedBranch
 from proxy.channel import Refused
-from proxy.errors import BackendLost, Draining, Interrupted, Malformed, PacketTooLarge, ProxyError
+from proxy.errors import (
+    BackendLost,
+    Draining,
+    Interrupted,
+    NotPassedOn,
+    OutOfOrder,
+    PacketTooLarge,
+    ProxyError,
+)
 from proxy.preparation import Conversation
 from proxy.stream import INBOX_IS_FULL, Stream
 from proxy.wire.constants import MAX_FRAME, Capability, Command
@@ -370,9 +378,14 @@ class Client(Stream):
         longest = self.served.home.limits.max_allowed_packet
         while self._state <= DETACHED and len(inbox) >= HEADER_BYTES:
             length = _length(inbox)
-            if not 0 < length <= MAX_FRAME:
-                self._end(Malformed("this is not a command: its packet is empty or out of order"))
+            if length > MAX_FRAME:
+                self.write(OutOfOrder("Got packets out of order").packet(0))
+                self.close()
                 return
+            if not length:
+                del inbox[:HEADER_BYTES]
+                self.refuse(NotPassedOn("Unknown command"))
+                continue
             if length > longest:
                 self._end(PacketTooLarge())
                 return

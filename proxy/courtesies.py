@@ -36,6 +36,12 @@ LOGICAL_NAMES: Final = frozenset({"", "@primary", "@replica"})
 _TEXT: Final = HEADER_BYTES + 1
 _DDL_COMMANDS: Final = frozenset({Command.CREATE_DB, Command.DROP_DB})
 _BINLOG_COMMANDS: Final = frozenset({Command.BINLOG_DUMP, Command.BINLOG_DUMP_GTID, Command.REGISTER_REPLICA})
+_BYTES_MIN: Final = {
+    int(Command.STMT_CLOSE): _TEXT + 4,
+    int(Command.STMT_SEND_LONG_DATA): _TEXT + 6,
+    int(Command.SET_OPTION): _TEXT + 2,
+}
+"""Commands that have no answer are passed on only if the server does not answer them with an error."""
 _USE: Final = re.compile(rb"(\s*USE\s+)(`[^`]+`|[^\s;`]+)([\s;]*)", re.IGNORECASE)
 _LOCAL_CAPABILITIES: Final = Capability.LONG_PASSWORD | Capability.CONNECT_ATTRS
 
@@ -79,6 +85,8 @@ def serve_rarely(client: Client, number: int, data: bytes, tail: PacketTail | No
     branch = client.served.branch
     if number == Command.QUIT:
         client.close()
+    elif len(data) < _BYTES_MIN.get(number, 0):
+        client.refuse(Malformed("Malformed communication packet."), tail)
     elif number == Command.STMT_CLOSE:
         client.closes_statement(data, tail)
     elif number == Command.STMT_SEND_LONG_DATA:
@@ -128,7 +136,7 @@ def _translated_init_db(branch: Branch, data: bytes) -> bytes:
 def _set_option(client: Client, data: bytes) -> None:
     """Remember whether the client may send several statements at once."""
     option = int.from_bytes(data[_TEXT : _TEXT + 2], "little")
-    if len(data) < _TEXT + 2 or option > 1:
+    if option > 1:
         client.refuse(NotPassedOn("Unknown command"))
     elif client.passes_options:
         client.take(int(Command.SET_OPTION), Kind.COMMAND, data, None, b"")

@@ -111,6 +111,13 @@ class Malformed(ProxyError):
     sqlstate = "HY000"
 
 
+class OutOfOrder(ProxyError):
+    """A packet has another number than its turn gives it; the connection ends."""
+
+    errno = 1156
+    sqlstate = "08S01"
+
+
 class PacketTooLarge(ProxyError):
     """A packet is longer than clients may send; the connection ends."""
 
