@@ -159,8 +159,17 @@ class Desk:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def change_user(self, client: Client, packet: bytes) -> None:
-        """Make another client of the one that sent this COM_CHANGE_USER (a payload), or close it."""
-        task = asyncio.get_running_loop().create_task(change_user(client, packet, self))
+        """Make another client of the one that sent this COM_CHANGE_USER.
+
+        The client as it was is over at once with all its session had; a login that fails ends the connection.
+        """
+        stream, transport = LoginStream(), client.transport
+        early = client.vacate()
+        stream.adopt(transport)
+        transport.set_protocol(stream)
+        client.release_reading(~0)
+        stream.data_received(early)
+        task = asyncio.get_running_loop().create_task(_change_user(client, packet, stream, self))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -279,6 +288,7 @@ class _Visit:
         desk, response = self.desk, self.handshake.response
         assert response is not None
         table, limits = desk.branches.table, desk.branches.limits
+        self._check_unchanged(user)
         try:
             route = table.route(response.user, response.database)
         except RouteError as error:
@@ -306,7 +316,15 @@ class _Visit:
 
     def _served(self, route: Route) -> ServedBranch:
         """Return the branch as it is now, if it is still there and the user is still who it was."""
-        branches, user = self.desk.branches, route.user
+        self._check_unchanged(route.user)
+        served = self.desk.branches.get(route.branch.database, route.branch.name)
+        if served is None:
+            raise NoSuchBranch(f"branch {route.branch.name!r} was deleted")
+        return served
+
+    def _check_unchanged(self, user: User) -> None:
+        """Raise ProxyError when the user has changed, or the worker is about to end, since the proof."""
+        branches = self.desk.branches
         if branches.draining:
             raise Draining("Server shutdown in progress")
         if branches.table.users.get(user.name) != user:
@@ -314,10 +332,6 @@ class _Visit:
                 f"Access denied for user '{user.name}'@'{self.peer}' (using password: YES)",
                 reason="the user was changed or deleted meanwhile",
             )
-        served = branches.get(route.branch.database, route.branch.name)
-        if served is None:
-            raise NoSuchBranch(f"branch {route.branch.name!r} was deleted")
-        return served
 
     def refuse(self, error: ProxyError, sock: socket.socket | None) -> None:
         """Say why not, and close."""
@@ -394,29 +408,25 @@ async def log_in(sock: socket.socket, peer: str, desk: Desk, identified: Identif
         raise
 
 
-async def change_user(client: Client, packet: bytes, desk: Desk) -> None:
-    """Take the transport of a client that sent this COM_CHANGE_USER, and make another client of it.
-
-    The client as it was is over at once, with all its session had; a login that fails ends the connection.
-    """
-    stream = LoginStream()
-    transport = client.transport
-    client.connection_lost(None)
-    stream.adopt(transport)
-    transport.set_protocol(stream)
-    client.release_reading(~0)
+async def _change_user(client: Client, packet: bytes, stream: LoginStream, desk: Desk) -> None:
+    """Go on with the transport of a client that is no more."""
+    networks, peer = desk.branches.limits.proxy_protocol_networks, client.peer
     try:
         handshake = ServerHandshake.of_change_user(
-            packet,
+            packet[HEADER_BYTES:],
             client.capabilities,
             connection_id=client.connection_id,
             charset=CHARSET_UTF8MB4,
-            tls=transport.get_extra_info("sslcontext") is not None,
+            tls=stream.transport.get_extra_info("sslcontext") is not None,
             key=desk.credentials.key,
         )
-        await _Visit(desk, handshake, stream, client.peer, client.peer).run(None, lambda: None)
-    except (RemoteError, OSError, TimeoutError) as error:
-        log.debug("login.abandoned", peer=client.peer, reason=str(error) or type(error).__name__)
+        source = "" if contains(networks, peer) else peer
+        await _Visit(desk, handshake, stream, peer, source).run(None, lambda: None)
+    except RemoteError as error:
+        stream.write(_bad_handshake(error).packet())
+        stream.close()
+    except (OSError, TimeoutError) as error:
+        log.debug("login.abandoned", peer=peer, reason=str(error) or type(error).__name__)
         stream.close()
     except BaseException:
         stream.abort()
