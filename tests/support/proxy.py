@@ -86,8 +86,12 @@ async def running_proxy(
     *,
     workers: int = 1,
     environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
 ) -> AsyncIterator[Proxy]:
-    """Run workers with these routes; at the end they are drained and must exit with 0."""
+    """Run workers with these routes; at the end they are drained and must exit with 0.
+
+    What they log goes to the file `log` when one is given.
+    """
     shared = socket.create_server(("127.0.0.1", 0), backlog=1024)
     port = shared.getsockname()[1]
     state = folder / "state"
@@ -103,10 +107,10 @@ async def running_proxy(
             "HEADGATE_PROXY_WORKERS": str(workers),
             **(environment or {}),
         }
-        proxy.start = functools.partial(start_worker, settings=settings, listening=shared)
+        proxy.start = functools.partial(start_worker, settings=settings, listening=shared, log=log)
         try:
             for number in range(workers):
-                proxy.processes.append(await start_worker(number, settings, shared))
+                proxy.processes.append(await proxy.start(number))
             for number in range(workers):
                 await control.wait_for(channel.Hello, lambda hello, n=number: hello.worker == n)
             await until(lambda: len(control.all(channel.RoutesTaken)) >= workers)
@@ -123,12 +127,17 @@ async def running_proxy(
 
 
 async def start_worker(
-    number: int, settings: Mapping[str, str], listening: socket.socket | None = None
+    number: int,
+    settings: Mapping[str, str],
+    listening: socket.socket | None = None,
+    log: Path | None = None,
 ) -> asyncio.subprocess.Process:
     """Start one worker process, which shares a listening socket with others or opens its own."""
     descriptors = [listening.fileno()] if listening else []
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "proxy", "--worker", str(number), "--listen", *map(str, descriptors)),
-        env={**os.environ, **settings},
-        pass_fds=descriptors,
-    )
+    with contextlib.ExitStack() as files:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "proxy", "--worker", str(number), "--listen", *map(str, descriptors)),
+            env={**os.environ, **settings},
+            pass_fds=descriptors,
+            stderr=files.enter_context(log.open("ab")) if log else None,
+        )
