@@ -205,7 +205,12 @@ async def _public_grants(link: Connection) -> list[grants.Grant]:
 
 
 async def _show_grants(link: Connection, statement: str) -> list[grants.Grant]:
-    return grants.parse([str(line) for (line,) in await link.fetch_all(statement)])
+    lines = [str(line) for (line,) in await link.fetch_all(statement)]
+    try:
+        return grants.parse(lines)
+    except ValueError as error:
+        user = link.server.account.user
+        raise AccountTooPowerful(f"the account {user!r} for application traffic has {error}") from None
 
 
 def _myself(own: list[grants.Grant]) -> str:

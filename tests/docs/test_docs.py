@@ -14,7 +14,16 @@ from conf.settings import Settings
 from control.api.app import make_app
 from control.cli.main import app
 from control.service import Service
-from router.accounts import MIGRATOR_GLOBAL_RIGHTS, TRAFFIC_RIGHTS
+from router.accounts import (
+    MIGRATOR_GLOBAL_RIGHTS,
+    MIGRATOR_READS,
+    MIGRATOR_RIGHTS,
+    READER_RIGHTS,
+    REPLICATION_GLOBAL_RIGHTS,
+    REPLICATION_RIGHTS,
+    TRAFFIC_RIGHTS,
+    WRITER_RIGHTS,
+)
 from router.model import Flavor
 
 ROOT = Path(__file__).parents[2]
@@ -175,8 +184,20 @@ def test_every_setting_event_module_and_variable_that_is_named_exists(page: Path
 def test_the_accounts_to_create_have_the_rights_that_headgate_gives_its_own() -> None:
     text = " ".join((ROOT / "docs" / "production.md").read_text().split())
     assert text.count(f"GRANT {TRAFFIC_RIGHTS} ON `shop`.* TO 'headgate_proxy'@'%'") == len(Flavor)
+    for schema in ("shop", r"\_headgate"):
+        granted = f"GRANT {MIGRATOR_RIGHTS} ON `{schema}`.* TO 'headgate_migrator'@'%'"
+        assert text.count(granted) == len(Flavor)
     for flavor in Flavor:
         assert f"GRANT {MIGRATOR_GLOBAL_RIGHTS[flavor]} ON *.* TO 'headgate_migrator'@'%'" in text
+        for scope in MIGRATOR_READS[flavor]:
+            assert f"GRANT SELECT ON {scope} TO 'headgate_migrator'@'%'" in text
+    for role, rights in (
+        ("reader", READER_RIGHTS),
+        ("writer", WRITER_RIGHTS),
+        ("replication", REPLICATION_RIGHTS),
+    ):
+        assert f"GRANT {rights} ON `shop`.* TO 'headgate_{role}'@'%'" in text
+    assert f"GRANT {REPLICATION_GLOBAL_RIGHTS[Flavor.MYSQL]} ON *.* TO 'headgate_replication'@'%'" in text
 
 
 # -- links and form ----------------------------------------------------------------------------------------
