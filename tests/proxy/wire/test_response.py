@@ -11,7 +11,7 @@ from proxy.wire.errors import RemoteError
 from proxy.wire.framing import frame
 from proxy.wire.packets import Column, EofPacket, ErrPacket, OkPacket
 from proxy.wire.primitives import lenenc_bytes, lenenc_int
-from proxy.wire.response import FAILED, FINISHED, UNFINISHED, Response
+from proxy.wire.response import FAILED, FINISHED, INFILE, UNFINISHED, Response
 
 OK = OkPacket(status=Status.AUTOCOMMIT).build()
 IN_TRANSACTION = OkPacket(status=Status.IN_TRANSACTION).build()
@@ -195,6 +195,106 @@ def test_what_was_prepared_is_known_by_its_number() -> None:
     assert response.prepared_id is None
 
 
+def test_what_was_prepared_says_how_much_it_needs() -> None:
+    response = Response(deprecate_eof=True)
+    response.begin(Command.STMT_PREPARE)
+    response.feed(framed(*prepared(2, 3, deprecate_eof=True)))
+    assert (response.columns, response.parameters) == (2, 3)
+
+
+def test_what_the_last_ok_packet_said_is_known() -> None:
+    response = Response(deprecate_eof=True)
+    response.begin_query()
+    response.feed(framed(OkPacket(3, 70_000, Status.AUTOCOMMIT, 2).build()))
+    assert (response.affected, response.insert_id, response.warnings) == (3, 70_000, 2)
+    response.begin_query()
+    response.feed(framed(OkPacket(1, 5).build()))
+    assert (response.affected, response.insert_id, response.warnings) == (1, 5, 0)
+    response.begin_query()
+    response.feed(framed(ERR))
+    assert (response.affected, response.insert_id, response.errno) == (0, 0, 1064)
+    response.begin_query()
+    assert response.errno == 0
+
+
+@pytest.mark.parametrize("deprecate_eof", [False, True])
+def test_warnings_are_counted_however_a_result_ends(deprecate_eof: bool) -> None:
+    last = OkPacket(warnings=300).build(0xFE) if deprecate_eof else EofPacket(300).build()
+    response = Response(deprecate_eof=deprecate_eof)
+    for _ in range(2):
+        response.begin_query()
+        response.feed(framed(*result(ROW, deprecate_eof=deprecate_eof)[:-1], last))
+        assert response.warnings == 300
+    response.begin_query()
+    response.feed(framed(*result(ROW, deprecate_eof=deprecate_eof)))
+    assert response.warnings == 0
+
+
+def test_a_file_that_may_be_asked_for_is_asked_for() -> None:
+    for size in (1, 3, 100):
+        response = Response(deprecate_eof=True)
+        response.begin(Command.QUERY, infile=True)
+        request = framed(b"\xfbname")
+        pieces = [request[at : at + size] for at in range(0, len(request), size)]
+        assert [response.feed(piece) for piece in pieces] == [UNFINISHED] * (len(pieces) - 1) + [INFILE]
+        assert not response.over
+        # The numbers go on with those of the file's packets, and may have gone round.
+        assert response.feed(frame(OK, 0)) == FINISHED
+
+
+def test_a_file_must_be_asked_for_alone() -> None:
+    response = Response(deprecate_eof=True)
+    response.begin(Command.QUERY, infile=True)
+    with pytest.raises(RemoteError):
+        response.feed(framed(b"\xfbname", OK))
+
+
+def test_the_right_to_ask_for_a_file_ends_with_its_statement() -> None:
+    response = Response(deprecate_eof=True)
+    response.begin(Command.QUERY, infile=True)
+    response.feed(framed(OK))
+    response.begin_query()
+    with pytest.raises(RemoteError):
+        response.feed(framed(b"\xfbname"))
+
+
+def test_a_binary_log_goes_on_until_it_ends() -> None:
+    response = Response(deprecate_eof=True)
+    response.begin_endless()
+    event = b"\0" + bytes(30)
+    for _ in range(3):
+        assert response.feed(framed(event, event)) == UNFINISHED
+    huge = b"\0" + bytes(MAX_FRAME + 5)
+    assert response.feed(frame(huge)) == UNFINISHED
+    assert response.feed(framed(EofPacket().build())) == FINISHED
+    response.begin_endless()
+    assert response.feed(framed(event, ERR)) == FAILED
+
+
+@pytest.mark.parametrize("command", [Command.QUERY, Command.PING, Command.STMT_PREPARE, Command.STATISTICS])
+def test_a_packet_from_before_the_command_is_not_its_answer(command: Command) -> None:
+    response = Response(deprecate_eof=True)
+    response.begin(command)
+    with pytest.raises(RemoteError):
+        response.feed(frame(ERR, 0))
+    assert response.untouched
+
+
+@pytest.mark.parametrize("first", [b"\xfb", b"\xfc\xff", b"\xfe", b"\x02\x00", b"\xff\x01"])
+def test_a_strange_beginning_is_the_servers_fault(first: bytes) -> None:
+    response = Response(deprecate_eof=True)
+    response.begin_query()
+    with pytest.raises(RemoteError):
+        response.feed(framed(first))
+
+
+@pytest.mark.parametrize("deprecate_eof", [False, True])
+def test_an_error_can_end_a_result_among_its_columns(deprecate_eof: bool) -> None:
+    response = Response(deprecate_eof=deprecate_eof)
+    response.begin_query()
+    assert response.feed(framed(b"\x02", COLUMN, ERR)) == FAILED
+
+
 def test_a_request_for_a_file_is_the_servers_fault() -> None:
     response = Response(deprecate_eof=True)
     response.begin_query()
@@ -223,11 +323,11 @@ def test_a_row_of_several_frames_is_not_an_end(deprecate_eof: bool, extra: int) 
         assert outcomes == [UNFINISHED] * (len(pieces) - 1) + [FINISHED]
 
 
-@pytest.mark.parametrize("count", [1, 250, 251, 4096])
+@pytest.mark.parametrize("count", [1, 250, 251, 4096, 65535])
 def test_any_number_of_columns_is_followed(count: int) -> None:
     response = Response(deprecate_eof=True)
     response.begin_query()
-    packets = [lenenc_int(count), *[COLUMN] * count, ROW * count, end(deprecate_eof=True)]
+    packets = [lenenc_int(count), *[COLUMN] * count, ROW * 300, end(deprecate_eof=True)]
     assert response.feed(framed(*packets))
 
 
