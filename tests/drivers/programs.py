@@ -1,0 +1,89 @@
+"""I am the table of drivers: what each needs, how its program is built and started."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from router.model import Flavor
+from router.servers.packages import fetch
+from tests.support.toolchains import built, cache_folder, run_tool
+
+HERE = Path(__file__).parent
+BOTH = (Flavor.MYSQL, Flavor.MARIADB)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """How a built program is run, and the versions of what it uses."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A driver of the matrix.
+
+    `tools` must be on PATH to build or run it; `build` returns its program, given the server's programs (the
+    shells are among them). `flavors` are the servers it speaks to, `note` is for readers of the table.
+    """
+
+    name: str
+    tools: tuple[str, ...]
+    build: Callable[[], Awaitable[Program]]
+    flavors: tuple[Flavor, ...] = BOTH
+    note: str = ""
+
+
+def _python(script: str, package: str) -> Callable[[], Awaitable[Program]]:
+    async def build() -> Program:
+        libraries = await fetch("libmariadb", ["libmariadb-dev"], "bookworm", cache_folder())
+        library = next(libraries.glob("usr/lib/*/libmariadb.so.3")).parent
+
+        async def install(work: Path) -> None:
+            await run_tool(sys.executable, "-m", "venv", "venv", folder=work)
+            environment = {
+                "MYSQLCLIENT_CFLAGS": f"-I{libraries}/usr/include/mariadb",
+                "MYSQLCLIENT_LDFLAGS": f"-L{library} -lmariadb -Wl,-rpath,{library}",
+            }
+            pip = (str(work / "venv/bin/python"), "-m", "pip", "install", "-q", "-r", "requirements.txt")
+            await run_tool(*pip, folder=work, environment=environment)
+
+        folder = await built("python", HERE / "python", ["requirements.txt"], install)
+        python = str(folder / "venv/bin/python")
+        asked = f"from importlib.metadata import version; print(version({package!r}))"
+        version = await run_tool(python, "-c", asked, folder=folder)
+        environment = {"MARIADB_PLUGIN_DIR": str(library / "libmariadb3/plugin")}
+        return Program((python, str(HERE / "python" / script)), environment, version.strip())
+
+    return build
+
+
+async def _node() -> Program:
+    async def install(work: Path) -> None:
+        options = ("--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+        await run_tool("npm", "install", *options, folder=work)
+
+    folder = await built("node", HERE / "node", ["package.json"], install)
+    manifest = json.loads((folder / "node_modules/mysql2/package.json").read_text())
+    environment = {"NODE_PATH": str(folder / "node_modules")}
+    return Program(("node", str(HERE / "node/scenario.js")), environment, manifest["version"])
+
+
+_ALL = (
+    Driver("PyMySQL", (), _python("with_pymysql.py", "pymysql")),
+    Driver("mysqlclient", ("gcc", "pkg-config"), _python("with_mysqlclient.py", "mysqlclient")),
+    Driver("Connector/Python", (), _python("with_connector.py", "mysql-connector-python")),
+    Driver("aiomysql", (), _python("with_aiomysql.py", "aiomysql")),
+    Driver("asyncmy", (), _python("with_asyncmy.py", "asyncmy")),
+    Driver("SQLAlchemy", (), _python("with_sqlalchemy.py", "sqlalchemy")),
+    Driver("Django", ("gcc",), _python("with_django.py", "django")),
+    Driver("Node mysql2", ("node", "npm"), _node),
+)
+
+DRIVERS = {driver.name: driver for driver in _ALL}
