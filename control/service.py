@@ -39,11 +39,19 @@ from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
 from migrator.schema.introspect import open_reader
 from migrator.throttle.throttler import Throttle
-from router.accounts import AccountTooPowerful, make_migrator_account, make_traffic_account, prove_no_ddl
+from router.accounts import (
+    AccountTooPowerful,
+    make_migrator_account,
+    make_role_accounts,
+    make_traffic_account,
+    prove_no_ddl,
+    warn_of_migrator,
+)
 from router.database import Connection, quote_name
 from router.errors import DatabaseError, RouteError, ServerFailed, ServerNotFound
 from router.hosts import PRODUCTION, LocalHost
 from router.model import Account, Address, Branch, Flavor, PoolMode, Role, Server, ServerTls, TlsMode, User
+from router.routines import warn_of_programs
 from router.secrets import TOKEN_PREFIX, SecretsFile
 from router.servers.programs import default_cache, find_server
 from router.store import BranchStore, now, open_state
@@ -52,6 +60,12 @@ log = structlog.get_logger()
 
 ADMIN_USER = "headgate_admin"
 BRANCH_USER = "headgate_branch"
+ROLE_USERS = {
+    Role.READER: "headgate_reader",
+    Role.WRITER: "headgate_writer",
+    Role.REPLICATION: "headgate_replication",
+}
+"""Accounts of the embedded production server for roles that need one of their own."""
 FLAVOR_FILE = "flavor"
 WATCH_S = 1.0
 
@@ -220,7 +234,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     production = await _production(settings.production, host, secrets)
     (state / FLAVOR_FILE).write_text(host.programs.flavor)
     await _prove(production)
-    for warning in await check_server(production.migrator):
+    for warning in await _warnings(production):
         log.warning("production.warned", reason=warning)
     await prepare_state(production.migrator)
 
@@ -344,21 +358,35 @@ async def _production(settings: ProductionSettings, host: LocalHost, secrets: Se
         await admin.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(schema)}")
         await make_traffic_account(admin, traffic, schema)
         await make_migrator_account(admin, migrator, schema)
+        accounts = {role: Account(user, secrets.get(user)) for role, user in ROLE_USERS.items()}
+        await make_role_accounts(admin, accounts, schema)
     production = Production(
         settings.database,
         schema,
         replace(embedded, account=traffic),
         replace(embedded, account=migrator),
         embedded=True,
+        accounts=accounts,
     )
     return _with_settings(production, settings)
 
 
 async def _prove(production: Production) -> None:
     """See that no account which clients work with can change the schema."""
-    for account in (production.traffic.account, *production.accounts.values()):
-        refusal = await prove_no_ddl(replace(production.traffic, account=account), production.schema)
+    for role, account in {Role.READWRITER: production.traffic.account, **production.accounts}.items():
+        server = replace(production.traffic, account=account)
+        refusal = await prove_no_ddl(server, production.schema, role)
         log.info("account.proved", account=account.user, refusal=refusal)
+
+
+async def _warnings(production: Production) -> list[str]:
+    """Return what the operator of production should know before anything goes wrong."""
+    proved = [production.traffic.account.user, *(account.user for account in production.accounts.values())]
+    return [
+        *await check_server(production.migrator),
+        *await warn_of_migrator(production.migrator),
+        *await warn_of_programs(production.migrator, production.schema, proved),
+    ]
 
 
 async def _external(settings: ProductionSettings, schema: str, host: LocalHost) -> Production:

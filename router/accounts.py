@@ -94,8 +94,10 @@ async def make_role_accounts(admin: Connection, accounts: Mapping[Role, Account]
     for role, account in accounts.items():
         await _make(admin, account)
         await _grant(admin, _SCHEMA_RIGHTS[role], f"{_schema_pattern(schema)}.*", account)
-        if role is Role.REPLICATION:
-            await _grant(admin, REPLICATION_GLOBAL_RIGHTS[admin.server.flavor], "*.*", account)
+        everywhere = REPLICATION_GLOBAL_RIGHTS[admin.server.flavor] if role is Role.REPLICATION else ""
+        if everywhere:
+            await _grant(admin, everywhere, "*.*", account)
+        await _trim(admin, account, everywhere=everywhere)
 
 
 async def make_branch_account(admin: Connection, account: Account, schema: str) -> None:
@@ -116,6 +118,7 @@ async def make_migrator_account(admin: Connection, account: Account, schema: str
     await _grant(admin, MIGRATOR_GLOBAL_RIGHTS[flavor], "*.*", account)
     for scope in MIGRATOR_READS[flavor]:
         await _grant(admin, "SELECT", scope, account)
+    await _trim(admin, account, everywhere=MIGRATOR_GLOBAL_RIGHTS[flavor])
 
 
 async def prove_no_ddl(server: Server, schema: str, role: Role = Role.READWRITER) -> str:
@@ -238,8 +241,18 @@ async def _make(admin: Connection, account: Account) -> None:
     guard = " PASSWORD REQUIRE CURRENT" if admin.server.flavor is Flavor.MYSQL else ""
     for verb in ("CREATE USER IF NOT EXISTS", "ALTER USER"):
         await admin.execute(f"{verb} %s@%s IDENTIFIED BY %s{guard}", account.user, "%", account.password)
-    # What an earlier version gave may be more than what is given now.
-    await admin.execute("REVOKE ALL PRIVILEGES, GRANT OPTION FROM %s@%s", account.user, "%")
+
+
+async def _trim(admin: Connection, account: Account, *, everywhere: str) -> None:
+    """Take back what an earlier version gave beyond these rights on everything.
+
+    Only that: who works with the account meanwhile must not be without a right for a moment.
+    """
+    lines = await admin.fetch_all("SHOW GRANTS FOR %s@%s", account.user, "%")
+    own = grants.parse(str(line) for (line,) in lines)
+    wide = [grant for grant in own if grant.scope == "*.*"]
+    for excess in grants.excesses(wide, everywhere.split(", ")):
+        await admin.execute(excess.remedy)
 
 
 async def _grant(admin: Connection, rights: str, scope: str, account: Account) -> None:

@@ -26,8 +26,7 @@ class Role(StrEnum):
     WRITER = "writer"
     READWRITER = "readwriter"
     ADMIN = "admin"
-    """As readwriter; also may change the schema of branches without safe migrations, may end others'
-    statements, and gets in when all connections are used."""
+    """As readwriter; also may end others' statements, and gets in when all connections are used."""
     REPLICATION = "replication"
     """Reads the binary log, and nothing else."""
 

@@ -133,6 +133,11 @@ def _production(settings: Settings, programs: Programs, secrets: SecretsFile, us
 def _application_password(client: Client, settings: Settings) -> str:
     made = client.post(
         f"databases/{settings.production.database}/branches/main/passwords",
-        {"name": "the demo's application", "username": APPLICATION, "all_branches": True},
+        {
+            "name": "the demo's application",
+            "username": APPLICATION,
+            "all_branches": True,
+            "role": "readwriter",
+        },
     )
     return str(made["plain_text"])
