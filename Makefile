@@ -11,7 +11,7 @@ ifeq ($(SERVER),mariadb)
 demo: export HEADGATE_STATE ?= $(HOME)/.local/share/headgate-mariadb
 endif
 
-.PHONY: help demo demo-check test check format bench-proxy bench-migrator soak clean
+.PHONY: help compiled demo demo-check test check format bench-proxy bench-migrator soak clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -25,13 +25,16 @@ $(VENV)/installed: pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
+compiled: $(VENV)/installed ## what runs for every statement, as C; done by itself where it matters
+	@$(BIN)/python hatch_build.py
+
 demo: $(VENV)/installed ## a sample shop with live traffic, on this machine, until Ctrl-C
 	@$(BIN)/headgate demo
 
 demo-check: $(VENV)/installed ## the demo's whole story without a person; SERVER=mariadb for MariaDB
 	@$(BIN)/python -m control.demo.check
 
-test: $(VENV)/installed ## all tests, against real MySQL and MariaDB
+test: compiled ## all tests, against real MySQL and MariaDB
 	@env -u HEADGATE_SERVERS_FLAVOR $(BIN)/pytest
 
 check: $(VENV)/installed ## format, lint, types, import rules, dead and repeated code; no server needed
@@ -46,7 +49,7 @@ format: $(VENV)/installed ## put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench-proxy: $(VENV)/installed ## speed and memory beside haproxy and MySQL Router
+bench-proxy: compiled ## speed and memory beside haproxy and MySQL Router
 	@$(BIN)/python -m bench.proxy
 
 soak: $(VENV)/installed ## ten minutes of every kind of client, with backends and a worker killed
@@ -56,4 +59,4 @@ bench-migrator: $(VENV)/installed ## copy speed beside native ALTER and pt-onlin
 	@$(BIN)/python -m bench.migrator
 
 clean: ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
