@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -75,6 +76,21 @@ async def _node() -> Program:
     return Program(("node", str(HERE / "node/scenario.js")), environment, manifest["version"])
 
 
+async def _go() -> Program:
+    async def compile_(work: Path) -> None:
+        await run_tool("go", "build", "-mod=readonly", "-o", "scenario", ".", folder=work)
+
+    folder = await built("go", HERE / "go", ["go.mod", "go.sum", "main.go"], compile_)
+    version = _pinned(HERE / "go/go.mod", r"go-sql-driver/mysql v(\S+)")
+    return Program((str(folder / "scenario"),), {}, version)
+
+
+def _pinned(manifest: Path, pattern: str) -> str:
+    found = re.search(pattern, manifest.read_text())
+    assert found, f"{manifest} names no version by {pattern}"
+    return found[1]
+
+
 _ALL = (
     Driver("PyMySQL", (), _python("with_pymysql.py", "pymysql")),
     Driver("mysqlclient", ("gcc", "pkg-config"), _python("with_mysqlclient.py", "mysqlclient")),
@@ -84,6 +100,7 @@ _ALL = (
     Driver("SQLAlchemy", (), _python("with_sqlalchemy.py", "sqlalchemy")),
     Driver("Django", ("gcc",), _python("with_django.py", "django")),
     Driver("Node mysql2", ("node", "npm"), _node),
+    Driver("Go go-sql-driver", ("go",), _go),
 )
 
 DRIVERS = {driver.name: driver for driver in _ALL}
