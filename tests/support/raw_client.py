@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from proxy.wire.constants import Capability, Command
+from proxy.wire.constants import CHARSET_UTF8MB4, Capability, Command
 from proxy.wire.framing import Packet, PacketReader, frame
 from proxy.wire.handshake import ClientHandshake, ClientState
 from proxy.wire.packets import ErrPacket, text_row
@@ -46,6 +46,7 @@ class RawClient:
         password: str = PASSWORD,
         database: str = "",
         capabilities: Capability = USUAL | Capability.DEPRECATE_EOF,
+        charset: int = CHARSET_UTF8MB4,
     ) -> RawClient:
         """Log in, or raise what the server said."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -54,6 +55,7 @@ class RawClient:
             password,
             capabilities,
             database,
+            charset,
             attributes={"program_name": "raw"},
             public_key=public_key_pem(),
         )
