@@ -240,7 +240,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
 
     workers = Workers(
         settings.run_dir / "control.sock",
-        greeting=_greeting(production.traffic),
+        greeting=greeting(production.traffic),
         limits=settings.proxy,
     )
     branches = Branches(
@@ -442,7 +442,14 @@ async def _describe(server: Server) -> Server:
     return replace(server, flavor=flavor, version=version)
 
 
-def _greeting(server: Server) -> str:
-    """Return the version told to clients: production's numbers, which drivers look at, and our name."""
+def greeting(server: Server) -> str:
+    """Return the version told to clients: production's numbers, which drivers look at, and our name.
+
+    MariaDB before 11 puts 5.5.5 in front, as its replicas expect; Connector/J asks for the variables that
+    such a server has, and cannot log in when it is told 10.
+    """
     numbers = server.version.split("-")[0]
-    return f"{numbers}-MariaDB-headgate" if server.flavor is Flavor.MARIADB else f"{numbers}-headgate"
+    if server.flavor is Flavor.MYSQL:
+        return f"{numbers}-headgate"
+    prefix = "5.5.5-" if int(numbers.split(".")[0]) < 11 else ""
+    return f"{prefix}{numbers}-MariaDB-headgate"

@@ -97,8 +97,8 @@ async def running_proxy(
     state = folder / "state"
     ensure_certificate(state / "tls")
     (state / PASSWORD_KEY).write_bytes(password_key_pem())
-    greeting = next((branch.server.version for branch in branches if branch.server), "9.7.0")
-    routes = channel.Routes(1, greeting, [*users], [*branches])
+    version = next((greeting(branch.server) for branch in branches if branch.server), "9.7.0")
+    routes = channel.Routes(1, version, [*users], [*branches])
     async with listening(run_dir(state.absolute()) / "control.sock", routes) as control:
         proxy = Proxy(port, control)
         settings = {
