@@ -33,8 +33,11 @@ class Failures:
             self._known.popitem(last=False)
 
     def blocked(self, address: str, now_s: float, limit: int) -> bool:
-        """Say whether so many logins from there failed lately; a `limit` of 0 is none."""
-        return bool(limit and self._known) and self._count(_source(address), now_s) >= limit
+        """Say whether so many logins from there failed lately; a `limit` of 0 is none.
+
+        The last of them has faded a little already when the next one is asked about.
+        """
+        return bool(limit and self._known) and self._count(_source(address), now_s) > limit - 1
 
     def _count(self, source: str, now_s: float) -> float:
         count, at_s = self._known.get(source, (0.0, now_s))

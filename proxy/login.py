@@ -446,18 +446,18 @@ async def _announced(sock: socket.socket) -> str:
 
 async def _beginning(sock: socket.socket) -> bytes:
     """Read the start of the client's answer: all of a request for TLS, and nothing of what may follow one."""
-    loop = asyncio.get_running_loop()
-    data = await loop.sock_recv(sock, _BEGINNING_BYTES)
-    while data:
-        wanted = HEADER_BYTES
-        if len(data) >= HEADER_BYTES:
-            wanted += int.from_bytes(data[:3], "little")
-        if len(data) >= min(wanted, _BEGINNING_BYTES) and len(data) >= HEADER_BYTES:
-            return data + _available(sock) if wanted > _BEGINNING_BYTES else data
-        piece = await loop.sock_recv(sock, _BEGINNING_BYTES - len(data))
-        if not piece:
-            break
+    loop, data = asyncio.get_running_loop(), b""
+    while piece := await loop.sock_recv(sock, _BEGINNING_BYTES - len(data)):
         data += piece
+        if len(data) < HEADER_BYTES:
+            continue
+        length = int.from_bytes(data[:3], "little")
+        if length > LOGIN_PACKET_BYTES_MAX or data[3] != 1:
+            raise RemoteError("this is not the answer to a greeting")
+        if length > SSL_REQUEST_BYTES and len(data) == _BEGINNING_BYTES:
+            return data + _available(sock)
+        if len(data) >= HEADER_BYTES + length:
+            return data
     raise ConnectionResetError("the client left")
 
 

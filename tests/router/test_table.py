@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from router.errors import RouteError, UnknownBranch, UnknownUser
 from router.model import Branch, User
-from router.table import RoutingTable
+from router.table import RoutingTable, expired
 
 
 def branch(database: str, name: str, *, production: bool = False) -> Branch:
@@ -77,3 +79,38 @@ def test_a_bound_user_is_told_how_to_get_another() -> None:
 def test_a_database_without_production_is_said_so() -> None:
     with pytest.raises(UnknownBranch, match="production"):
         RoutingTable.of("x", [user("app")], []).route("app")
+
+
+@pytest.mark.parametrize(
+    ("login", "database", "replica"),
+    [
+        ("app", "", False),
+        ("app", "shop", False),
+        ("app", "@primary", False),
+        ("app", "@replica", True),
+        ("app|replica", "", True),
+        ("app.other|replica", "shop", True),
+        ("app.shop.other|replica", "", True),
+        ("bound|replica", "", True),
+        ("reports", "", True),
+        ("odd|replica", "", False),
+        ("odd|replica|replica", "", True),
+    ],
+)
+def test_a_login_may_ask_for_a_replica(login: str, database: str, replica: bool) -> None:
+    users = [*TABLE.users.values(), replace(user("reports"), replica=True), user("odd|replica")]
+    table = RoutingTable.of("9.7.4", users, TABLE.branches.values())
+    assert table.route(login, database).replica == replica
+
+
+def test_a_suffix_alone_is_nobody() -> None:
+    for login in ("|replica", "nobody|replica", "app|replica.other", "app|REPLICA"):
+        with pytest.raises(UnknownUser):
+            TABLE.route(login)
+
+
+def test_a_user_expires_at_its_time() -> None:
+    assert not expired(user("app"), 1e12)
+    mortal = replace(user("app"), expires_at_s=100.0)
+    assert not expired(mortal, 99.9)
+    assert expired(mortal, 100.0)
