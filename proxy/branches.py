@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from conf.settings import ProxySettings
 from proxy.channel import BranchStats
 from proxy.errands import Errands
+from proxy.pool import Pool
 from proxy.stats import Counters, Counts
 from proxy.wire.constants import Command
 from router.classify import Kind
 from router.model import Branch, Role, User
 from router.policy import allowed_starts, refused_kinds
-from router.table import RoutingTable
+from router.table import RoutingTable, expired
 
 if TYPE_CHECKING:
     from proxy.client import Client
@@ -54,6 +56,7 @@ class ServedBranch:
         "gate",
         "home",
         "in_transaction",
+        "pool",
         "refused_count",
         "slow_ns",
     )
@@ -68,6 +71,7 @@ class ServedBranch:
         self.in_transaction = 0
         self.refused_count = 0
         self.draining = self.attention = home.draining
+        self.pool = Pool(self, home)
         self.slow_ns = _NEVER_NS
         self.follow_limits()
 
@@ -89,12 +93,28 @@ class ServedBranch:
         the guard does not look through: they end when the branch becomes guarded.
         """
         guarded_now = branch.safe_migrations and not self.branch.safe_migrations
-        self.branch = branch
+        before, self.branch = self.branch, branch
+        if (before.server, before.accounts, before.replicas, before.schema, before.local_infile) != (
+            branch.server,
+            branch.accounts,
+            branch.replicas,
+            branch.schema,
+            branch.local_infile,
+        ):
+            self.pool.change(branch)
         self._rules.clear()
         if guarded_now:
             self.kill()
         for client in self.clients:
             client.follow_rules()
+
+    def notice(self, *, waiting: bool) -> None:
+        """Let clients look up, or not any more: somebody waits for a backend."""
+        self.attention = waiting or self.draining
+
+    def gate_opened(self, gate: Gate) -> None:
+        """Forget what was prepared on tables that may be others now."""
+        self.pool.forget_statements(gate.concerns)
 
     def drain(self) -> None:
         """End every client as soon as it is between transactions."""
@@ -107,6 +127,7 @@ class ServedBranch:
         self.follow_limits()
         for client in list(self.clients):
             client.tick(now_ns)
+        self.pool.tick(now_ns)
 
     def kill(self, user: str | None = None) -> None:
         """Close the connections of this branch, or those of one user."""
@@ -115,9 +136,14 @@ class ServedBranch:
                 client.abort()
 
     def kill_strangers(self, users: Mapping[str, User]) -> None:
-        """Close the connections of users who are gone, or have another password or branch now."""
+        """Close the connections of users who are gone or changed; a change of their time is none."""
         for client in list(self.clients):
-            if users.get(client.user.name) != client.user:
+            known = users.get(client.user.name)
+            if known == client.user:
+                continue
+            if known is not None and replace(client.user, expires_at_s=known.expires_at_s) == known:
+                client.user = known
+            else:
                 client.abort()
 
     @property
@@ -184,6 +210,13 @@ class Branches:
         """Do what is due, once a second; `now_ns` is time.perf_counter_ns()."""
         for served in self:
             served.tick(now_ns)
+
+    def kill_expired(self, now_s: float) -> None:
+        """Close the connections of users whose time is over; `now_s` is time.time()."""
+        for user in self.table.users.values():
+            if expired(user, now_s):
+                for served in self:
+                    served.kill(user.name)
 
     @property
     def clients(self) -> int:

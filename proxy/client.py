@@ -309,17 +309,15 @@ class Client(Stream):
         return statements.get(_statement_id(data), (Kind.COMMAND, b""))
 
     def _too_many_statements(self, tail: PacketTail | None) -> bool:
+        """Refuse to prepare more statements than a client may have."""
+        return self._exceeds_statements(len(self._statements) if self._statements is not None else 0, tail)
+
+    def _exceeds_statements(self, count: int, tail: PacketTail | None) -> bool:
         limit = self.served.home.limits.max_prepared_statements
-        if self._statements is None or len(self._statements) < limit:
+        if count < limit:
             return False
-        self.refuse(
-            ProxyError(
-                f"Can't create more than max_prepared_stmt_count statements (current value: {limit})",
-                errno=1461,
-                sqlstate="42000",
-            ),
-            tail,
-        )
+        text = f"Can't create more than max_prepared_stmt_count statements (current value: {limit})"
+        self.refuse(ProxyError(text, errno=1461, sqlstate="42000"), tail)
         return True
 
     def closes_statement(self, data: bytes, tail: PacketTail | None) -> None:

@@ -10,8 +10,11 @@ from proxy.backend import Backend, open_backend
 from proxy.branches import ServedBranch
 from proxy.client import Client, Doors
 from proxy.courtesies import schema_of
+from proxy.pooled import PooledClient
+from proxy.session import Session
+from proxy.wire.charsets import charset_names
 from proxy.wire.constants import Capability
-from router.model import Server, User
+from router.model import Flavor, PoolMode, Role, Server, User
 
 _NOT_MIRRORED: Final = Capability.SSL | Capability.MULTI_STATEMENTS | Capability.COMPRESS | Capability.ZSTD
 _ALWAYS: Final = Capability.LONG_PASSWORD | Capability.CONNECT_WITH_DB | Capability.CONNECT_ATTRS
@@ -45,6 +48,21 @@ async def enter(
     account = branch.account(visitor.user.role)
     if account is not None:
         server = replace(server, account=account)
+    if not branch.local_infile:
+        visitor = replace(visitor, capabilities=visitor.capabilities & ~Capability.LOCAL_FILES)
+    if branch.pool_mode is PoolMode.TRANSACTION and visitor.user.role is not Role.REPLICATION:
+        client: Client = await _share(served, visitor, server, doors)
+    else:
+        client = await _open(served, visitor, server, doors, timeout_s)
+    client.takes_farewell = _takes_farewell(visitor.attributes)
+    return client
+
+
+async def _open(
+    served: ServedBranch, visitor: Visitor, server: Server, doors: Doors, timeout_s: float
+) -> Client:
+    """Make a client with a backend of its own."""
+    branch = served.branch
     capabilities = (visitor.capabilities & ~_NOT_MIRRORED) | _ALWAYS
     if not branch.safe_migrations:
         capabilities |= visitor.capabilities & Capability.MULTI_STATEMENTS
@@ -62,7 +80,7 @@ async def enter(
         },
         timeout_s=timeout_s,
     )
-    return Client(
+    client = Client(
         served,
         user=visitor.user,
         peer=visitor.peer,
@@ -71,3 +89,41 @@ async def enter(
         doors=doors,
         backend=backend,
     )
+    if client.passes_options:
+        client.splits = False
+    return client
+
+
+async def _share(served: ServedBranch, visitor: Visitor, server: Server, doors: Doors) -> PooledClient:
+    """Make a client that shares backends.
+
+    A server that has answered lately is not asked again for the branch's own schema.
+    """
+    pool, branch = served.pool, served.branch
+    wanted = pool.class_for(server, visitor.capabilities)
+    if wanted.canonical is None or not pool.reached:
+        await pool.visit(wanted)
+    canonical = wanted.canonical
+    assert canonical is not None
+    schema = schema_of(branch, visitor.database)
+    charset = charset_names(visitor.charset, mariadb=server.flavor is Flavor.MARIADB)
+    session = Session(canonical, schema, charset)
+    if schema != branch.schema:
+        await pool.visit(wanted, session)
+    return PooledClient(
+        served,
+        user=visitor.user,
+        peer=visitor.peer,
+        connection_id=visitor.connection_id,
+        capabilities=visitor.capabilities,
+        doors=doors,
+        backend_class=wanted,
+        session=session,
+    )
+
+
+def _takes_farewell(attributes: Mapping[str, str]) -> bool:
+    """Say whether a client expects an error though it asked nothing: MySQL's own library, since 8.0.24."""
+    numbers = attributes.get("_client_version", "").split(".")
+    version = tuple(int(number) for number in numbers if number.isdecimal())
+    return attributes.get("_client_name") == "libmysql" and version >= (8, 0, 24)

@@ -45,6 +45,8 @@ class PinReason(StrEnum):
     STATEMENT = "unknown statement"
     CURSOR = "cursor"
     LONG_DATA = "long data"
+    DIAGNOSTICS = "diagnostics"
+    """The client asks about the statement before."""
 
 
 LEAVES_NOTHING: Final = frozenset(
@@ -55,38 +57,25 @@ LEAVES_NOTHING: Final = frozenset(
         PinReason.FOUND_ROWS,
         PinReason.CURSOR,
         PinReason.LONG_DATA,
+        PinReason.DIAGNOSTICS,
     }
 )
 """Reasons after whose end the backend is as clean as before; after any other it must be reset."""
 
 _SOILING: Final = frozenset({Kind.CALL, Kind.DYNAMIC, Kind.UNKNOWN, Kind.ADMIN})
 
-_WORDS: Final = (
-    (b"get_lock", PinReason.NAMED_LOCK),
-    (b"service_get_", PinReason.NAMED_LOCK),
-    (b"version_tokens_lock", PinReason.NAMED_LOCK),
-    (b"calc_found_rows", PinReason.FOUND_ROWS),
-    (b"nextval", PinReason.SEQUENCE),
-    (b"setval", PinReason.SEQUENCE),
-)
-_ASKING_WORDS: Final = (
-    b"last_insert_id",
-    b"row_count",
-    b"found_rows",
-    b"warning_count",
-    b"error_count",
-    b"identity",
-    b"diagnostics",
-    b"lastval",
-    b"currval",
-)
+_LOCKING: Final = (b"get_lock", b"service_get_", b"version_tokens_lock")
+_COMMAND: Final = Kind.COMMAND
+_DYNAMIC: Final = Kind.DYNAMIC
+_UNKNOWN: Final = Kind.UNKNOWN
 
 _SPACES: Final = b" \t\n\r\v\f\xa0\x00"
 _START: Final = re.compile(rb"[ \t\n\r\v\f(]*+([A-Za-z]++)")
 _INTO_VARIABLE: Final = re.compile(rb"into[\s\xa0\x00]*+(?:@(?!@)|/\*|#|--)")
 _ENDS_IN_INTO: Final = re.compile(rb"into[\s\xa0\x00]*+\Z")
 _USER_VARIABLE: Final = re.compile(rb"(?<!@)@(?!@)")
-_NEXT_VALUE: Final = re.compile(rb"next[\s\xa0\x00]++value")
+_NEXT_VALUE: Final = re.compile(rb"next(?:[\s\xa0\x00]|\*/|/\*|#|--)[^;]{0,2000}?value")
+_ASKS_COUNT: Final = re.compile(rb"(?:row|warning|error)_count")
 # The OK packets of these tell a last insert id that the statement set itself.
 _TELLS_INSERT_ID: Final = re.compile(rb"\s*(?:update|insert|replace)\s")
 _SETS_INSERT_ID: Final = re.compile(rb"last_insert_id`?[\s\xa0\x00]*+\((?![\s\xa0\x00]*+\))")
@@ -117,7 +106,7 @@ def is_plain(text: bytes) -> bool:
 
 def leaves_behind(kind: Kind, text: bytes, start: int = 0) -> PinReason | None:
     """Say what a statement leaves behind besides what trackers tell; `start` is where its text begins."""
-    if kind is Kind.COMMAND:
+    if kind is _COMMAND:
         return None
     low = text[start:].lower() if start else text.lower()
     return _by_verb(kind, low) or _by_words(low)
@@ -134,11 +123,17 @@ def soils(kind: Kind) -> bool:
 def asks_about_last(text: bytes, start: int = 0) -> bool:
     """Say whether a statement asks about the statement before it: its warnings, rows, or generated key."""
     low = text[start:].lower() if start else text.lower()
-    if any(word in low for word in _ASKING_WORDS):
-        return True
-    if (b"insert_id" in low and b"@" in low) or (b"previous" in low and b"value" in low):
-        return True
-    return b"show" in low and (b"warnings" in low or b"errors" in low)
+    return (
+        b"insert_id" in low
+        or b"found_rows" in low
+        or (b"_count" in low and _ASKS_COUNT.search(low) is not None)
+        or b"identity" in low
+        or b"lastval" in low
+        or b"currval" in low
+        or b"previous" in low
+        or b"diagnostics" in low
+        or (b"show" in low and (b"warnings" in low or b"errors" in low))
+    )
 
 
 def explains(text: bytes) -> bool:
@@ -154,11 +149,12 @@ def explains(text: bytes) -> bool:
 
 def _by_verb(kind: Kind, low: bytes) -> PinReason | None:
     """Look at what the statement begins with; one that begins with a comment may be any of them."""
-    if kind in (Kind.DYNAMIC, Kind.UNKNOWN):
+    if kind is _DYNAMIC or kind is _UNKNOWN:
         return PinReason.STATEMENT
     match = _START.match(low)
-    verbs = (match[1],) if match else [verb for verb in _VERBS if verb in low]
-    return next((reason for verb in verbs if (reason := _reason(verb, low))), None)
+    if match:
+        return _reason(match[1], low) if match[1] in _VERBS else None
+    return next((reason for verb in _VERBS if verb in low and (reason := _reason(verb, low))), None)
 
 
 _VERBS: Final = (
@@ -210,13 +206,17 @@ def _by_words(low: bytes) -> PinReason | None:
     """Look for functions and clauses that may stand anywhere."""
     if b"@" in low and (b":=" in low or _INTO_VARIABLE.search(low)):
         return PinReason.USER_VARIABLE
-    for word, reason in _WORDS:
-        if word in low:
-            return reason
+    # Few words are looked for; only what has one is looked at again.
+    if (b"_lock" in low or b"service_" in low) and any(word in low for word in _LOCKING):
+        return PinReason.NAMED_LOCK
+    if b"calc_found" in low:
+        return PinReason.FOUND_ROWS
+    if b"tval" in low and (b"nextval" in low or b"setval" in low):
+        return PinReason.SEQUENCE
+    if b"next" in low and _NEXT_VALUE.search(low):
+        return PinReason.SEQUENCE
     if b"last_insert_id" in low and not _TELLS_INSERT_ID.match(low) and _SETS_INSERT_ID.search(low):
         return PinReason.LAST_INSERT_ID
-    if b"value" in low and _NEXT_VALUE.search(low):
-        return PinReason.SEQUENCE
     return None
 
 

@@ -343,12 +343,25 @@ class Session:
                 usual = normal.get(name, "")
                 parts.append(f"@@SESSION.{name}={literal(usual, usual) if usual else 'DEFAULT'}")
         if any(had.get(name) != wanted.get(name) for name in _CHARSET_VARIABLES):
-            for name in _CHARSET_VARIABLES:
-                # The collation comes last: setting the character set has chosen the default one.
-                value = wanted.get(name, "")
-                if value or name == "character_set_results":
-                    parts.append(f"@@SESSION.{name}={_quoted(value) if value else 'NULL'}")
+            parts[:0] = _charset_assignments(wanted)
         return _encoded(",".join(parts))
+
+
+def _charset_assignments(wanted: Mapping[str, str]) -> list[str]:
+    """Return what sets the charset variables, as a login or SET NAMES does where that would have done it.
+
+    Only then are the numbers of collations in results the same.
+    """
+    charset, collation = wanted.get(_CHARSETS[0], ""), wanted.get(_COLLATION, "")
+    if charset and all(wanted.get(name) == charset for name in _CHARSETS):
+        return [f"NAMES {_quoted(charset)}" + (f" COLLATE {_quoted(collation)}" if collation else "")]
+    parts: list[str] = []
+    for name in _CHARSET_VARIABLES:
+        # The collation comes last: setting the character set has chosen the default one.
+        value = wanted.get(name, "")
+        if value or name == "character_set_results":
+            parts.append(f"@@SESSION.{name}={_quoted(value) if value else 'NULL'}")
+    return parts
 
 
 def _setup(flavor: Flavor, values: Mapping[str, str]) -> bytes:

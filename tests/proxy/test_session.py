@@ -140,10 +140,7 @@ def test_names_beyond_ascii_are_sent_in_utf8(canonical: Canonical) -> None:
 
 def test_a_login_brings_its_character_set(canonical: Canonical) -> None:
     session = Session(canonical, "shop", CharsetNames("latin1", "latin1_bin"))
-    assert steps(session, canonical.fresh("shop")) == [
-        "SET @@SESSION.character_set_client='latin1',@@SESSION.character_set_results='latin1',"
-        "@@SESSION.character_set_connection='latin1',@@SESSION.collation_connection='latin1_bin'"
-    ]
+    assert steps(session, canonical.fresh("shop")) == ["SET NAMES 'latin1' COLLATE 'latin1_bin'"]
 
 
 def test_a_login_with_an_unknown_one_gets_the_servers(canonical: Canonical) -> None:
@@ -348,6 +345,10 @@ class FakeServer:
             self.schema = step[1:].decode()
             return
         text = step[1:].decode()
+        if names := re.search(r"NAMES '(\w+)'(?: COLLATE '(\w+)')?", text):
+            for variable in ("client", "results", "connection"):
+                self.values[f"character_set_{variable}"] = names[1]
+            self.values["collation_connection"] = names[2] or ""
         for name, quoted, bare in re.findall(r"@@SESSION\.(\w+)=(?:'((?:[^']|'')*)'|([^,]*))", text):
             value = bare if bare else quoted.replace("''", "'")
             if bare == "DEFAULT":

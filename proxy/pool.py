@@ -1,0 +1,819 @@
+"""I lend the backends of one branch to its clients, and take them back between transactions.
+
+A backend stays linked to the client that used it last, which goes on with it at no cost. Only who has none
+asks: it gets an idle one, or one is opened, or one changes hands whose client could do without; else it waits
+its turn. Everything but opening happens in callbacks of the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from functools import partial
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from proxy.backend import Backend, open_backend
+from proxy.channel import PinnedClient, PoolStats
+from proxy.errors import BackendLost, BackendUnreachable, ProxyError, TooManyConnections
+from proxy.histogram import bucket_of
+from proxy.preparation import Conversation, converse
+from proxy.prepared import BackendStatements
+from proxy.session import LEARN, SETTLE, BackendState, Canonical, Session
+from proxy.wire.commands import command
+from proxy.wire.constants import CHARSET_UTF8MB4, Capability, Command, Status
+from proxy.wire.framing import frame
+from proxy.wire.handshake import ClientHandshake
+from proxy.wire.packets import ErrPacket, text_row
+from proxy.wire.session_state import StateChange, StateKind
+from router.model import Branch, Flavor, Server
+
+if TYPE_CHECKING:
+    from proxy.branches import Branches, ServedBranch
+    from proxy.pooled import PooledClient
+
+log = structlog.get_logger()
+
+NS: Final = 1_000_000_000
+PING_AFTER_S: Final = 8.0
+"""An idle backend is asked whether it is well when it has not been used for this long."""
+PING_TIMEOUT_S: Final = 3.0
+REACHED_S: Final = 5.0
+"""A server that answered within this time is taken to be there."""
+TRIES_MAX: Final = 3
+"""So many backends are tried for one statement before it fails."""
+
+_PING: Final = command(Command.PING)
+_RESET: Final = command(Command.RESET_CONNECTION)
+_IN_TRANSACTION: Final = int(Status.IN_TRANSACTION | Status.IN_TRANSACTION_READONLY)
+_SERVER_IS_FULL: Final = frozenset({1040, 1203, 1226})
+_NO_SCHEMA: Final = frozenset({1044, 1049})
+
+CLASS_OF: Final = (
+    Capability.FOUND_ROWS
+    | Capability.IGNORE_SPACE
+    | Capability.INTERACTIVE
+    | Capability.NO_SCHEMA
+    | Capability.LOCAL_FILES
+    | Capability.DEPRECATE_EOF
+)
+"""What a client asks for at login and no statement can change."""
+_ALWAYS: Final = (
+    Capability.LONG_PASSWORD
+    | Capability.LONG_FLAG
+    | Capability.CONNECT_WITH_DB
+    | Capability.PROTOCOL_41
+    | Capability.TRANSACTIONS
+    | Capability.SECURE_CONNECTION
+    | Capability.MULTI_RESULTS
+    | Capability.PS_MULTI_RESULTS
+    | Capability.PLUGIN_AUTH
+    | Capability.PLUGIN_AUTH_LENENC
+    | Capability.CONNECT_ATTRS
+    | Capability.SESSION_TRACK
+)
+
+
+class Demand(Protocol):
+    """Who wants a backend; `gone` once it does not any more.
+
+    Without a `session` any state will do. `tries` counts backends that turned out to be of no use.
+    """
+
+    backend_class: BackendClass
+    gone: bool
+    tries: int
+
+    @property
+    def wanted_session(self) -> Session | None:
+        """The session whose state the backend must have."""
+
+    def receive(self, backend: PooledBackend) -> None:
+        """Take a backend that has this session's state."""
+
+    def turned_away(self, error: ProxyError) -> None:
+        """There will be no backend."""
+
+
+class Visit:
+    """A demand for a backend that is given back at once: to know that there is one, or that a schema is."""
+
+    def __init__(self, backend_class: BackendClass, session: Session | None) -> None:
+        self.backend_class = backend_class
+        self.wanted_session = session
+        self.gone = False
+        self.tries = 0
+        self.over: asyncio.Future[PooledBackend] = asyncio.get_running_loop().create_future()
+
+    def receive(self, backend: PooledBackend) -> None:
+        """Take a backend."""
+        if self.over.done():
+            backend.pool.give_back(backend)
+        else:
+            self.over.set_result(backend)
+
+    def turned_away(self, error: ProxyError) -> None:
+        """There is none."""
+        if not self.over.done():
+            self.over.set_exception(error)
+
+
+class BackendClass:
+    """Backends that can stand in for each other: the same server, account and capabilities.
+
+    `canonical` is known once one has been opened. A `stale` class is one that the branch's settings no longer
+    give: its backends are not lent again.
+    """
+
+    __slots__ = ("canonical", "capabilities", "idle", "opening", "server", "stale", "waiting")
+
+    def __init__(self, server: Server, capabilities: Capability) -> None:
+        self.server = server
+        self.capabilities = capabilities
+        self.idle: list[PooledBackend] = []
+        self.canonical: Canonical | None = None
+        self.opening = 0
+        self.waiting = 0
+        self.stale = False
+
+    def renewal(self) -> list[bytes]:
+        """Return the commands after which a backend is as good as new."""
+        assert self.canonical is not None
+        return [_RESET, *self.canonical.setup]
+
+
+class PooledBackend(Backend):
+    """A backend that changes hands.
+
+    It is in one of these places: idle in its class, linked to its `client`, or talking to the pool itself
+    since `talking_ns`, on its way to `demand` or back to the idle ones. While it is not linked, `state` is
+    what its session has, `settled` says that the server has told all that it has to tell about that, and
+    `dirty` that only a reset makes it anybody's. `former` may still be owed what the server has not told.
+    """
+
+    state: BackendState
+
+    __slots__ = (
+        "backend_class",
+        "client",
+        "demand",
+        "dirty",
+        "expires_ns",
+        "former",
+        "last_client_id",
+        "pool",
+        "settled",
+        "state",
+        "statements",
+        "talking_ns",
+        "used_ns",
+    )
+
+    def __init__(self, handshake: ClientHandshake, *, pool: Pool, backend_class: BackendClass) -> None:
+        super().__init__(handshake)
+        self.pool = pool
+        self.backend_class = backend_class
+        self.client: PooledClient | None = None
+        self.former: PooledClient | None = None
+        self.demand: Demand | None = None
+        self.statements = BackendStatements()
+        self.last_client_id = 0
+        self.settled = True
+        self.dirty = False
+        self.used_ns = self.talking_ns = perf_counter_ns()
+        self.expires_ns = 0
+
+    def renewed(self) -> None:
+        """Be as good as new: reset and set up."""
+        canonical = self.backend_class.canonical
+        assert canonical is not None
+        self.state = canonical.fresh(self.state.schema)
+        self.statements.clear()
+        self.dirty = False
+        self.settled = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave the pool, then tell whoever depends on this connection."""
+        self.pool.lost(self)
+        super().connection_lost(exc)
+
+    def rest(self) -> None:
+        """Belong to nobody: whatever the server says now, it says before it leaves."""
+        self._owner = None
+        self.data_received = self._unexpected
+        self.transport.set_protocol(self)
+
+    def send(self, commands: Iterable[bytes]) -> None:
+        """Send commands that have no answer."""
+        for payload in commands:
+            self.write(frame(payload))
+
+    def _unexpected(self, data: bytes) -> None:
+        self.abort()
+
+
+class Pool:
+    """All backends of one branch in this worker, and who waits for one."""
+
+    def __init__(self, served: ServedBranch, home: Branches) -> None:
+        self._served = served
+        self._home = home
+        self._classes: dict[tuple[Server, Capability], BackendClass] = {}
+        self._backends: set[PooledBackend] = set()
+        self._opening = 0
+        self._waiting: dict[Demand, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._reached_ns = -(1 << 62)
+        self._closed = False
+        self.steals: Counter[str] = Counter()
+        self.opened_count = 0
+        self.closed_count = 0
+        self.waits_ns: list[int] = []
+
+    # -- what there is --------------------------------------------------------------------------------------
+
+    @property
+    def budget(self) -> int:
+        """How many backends this worker may have: its share of the branch's."""
+        limits = self._home.limits
+        share, rest = divmod(limits.max_backend_connections, max(1, limits.workers))
+        return max(1, share + (self._home.worker < rest))
+
+    @property
+    def size(self) -> int:
+        """How many backends there are, those being opened included."""
+        return len(self._backends) + self._opening
+
+    @property
+    def reached(self) -> bool:
+        """Whether the server is known to be there."""
+        return perf_counter_ns() - self._reached_ns < REACHED_S * NS
+
+    def class_for(self, server: Server, capabilities: Capability) -> BackendClass:
+        """Return the class of backends for a client with these capabilities."""
+        key = server, capabilities & CLASS_OF
+        found = self._classes.get(key)
+        if found is None:
+            found = self._classes[key] = BackendClass(server, key[1] | _ALWAYS)
+        return found
+
+    # -- asking for one -------------------------------------------------------------------------------------
+
+    def acquire(self, demand: Demand) -> None:
+        """Give a backend: now, or when it is somebody's turn, by calling back."""
+        self._waiting[demand] = perf_counter_ns()
+        demand.backend_class.waiting += 1
+        if len(self._waiting) == 1:
+            self._served.notice(waiting=True)
+        self._serve_waiting()
+        if self._waiting and self._timer is None:
+            self._arm()
+
+    async def visit(self, wanted: BackendClass, session: Session | None = None) -> None:
+        """See that there is a backend, and that it takes a session. Raises ProxyError when not."""
+        visit = Visit(wanted, session)
+        self.acquire(visit)
+        try:
+            backend = await visit.over
+        except asyncio.CancelledError:
+            visit.gone = True
+            self.forget(visit)
+            if visit.over.done() and not visit.over.cancelled() and not visit.over.exception():
+                self.give_back(visit.over.result())
+            raise
+        if session is not None:
+            backend.state = session.state
+        self.give_back(backend)
+
+    def forget(self, demand: Demand) -> None:
+        """Somebody who waited has left."""
+        self._leave_queue(demand)
+
+    def _leave_queue(self, demand: Demand) -> int | None:
+        since = self._waiting.pop(demand, None)
+        if since is not None:
+            demand.backend_class.waiting -= 1
+            if not self._waiting:
+                self._served.notice(waiting=False)
+                if self._timer is not None:
+                    self._timer.cancel()
+                    self._timer = None
+        return since
+
+    def _serve_waiting(self) -> None:
+        """Give what there is to those who wait, in order."""
+        for demand in list(self._waiting):
+            backend = self._find(demand)
+            if backend is None:
+                if self._opening == 0 or self._opening >= len(self._waiting):
+                    break
+                continue
+            since = self._leave_queue(demand)
+            if since is not None:
+                self.waits_ns.append(perf_counter_ns() - since)
+            self._hand(backend, demand)
+
+    def _find(self, demand: Demand) -> PooledBackend | None:
+        """Find a backend for somebody; None means to wait, for one being opened perhaps."""
+        wanted = demand.backend_class
+        if wanted.idle:
+            return wanted.idle.pop()
+        if wanted.opening >= wanted.waiting:
+            return None
+        if self.size >= self.budget:
+            victim = self._victim(wanted)
+            if victim is not None:
+                return self._unlink(victim)
+            if not self._close_one(wanted):
+                return None
+        self._start_opening(wanted)
+        return None
+
+    def _victim(self, wanted: BackendClass | None) -> PooledBackend | None:
+        """Find the linked backend that its client has not used for longest."""
+        now = perf_counter_ns()
+        best: PooledBackend | None = None
+        oldest = now
+        for backend in self._backends:
+            client = backend.client
+            if client is None or (wanted is not None and backend.backend_class is not wanted):
+                continue
+            since = client.heard_ns
+            if since < oldest and client.releasable(now):
+                best, oldest = backend, since
+        return best
+
+    def _unlink(self, backend: PooledBackend) -> PooledBackend:
+        client = backend.client
+        assert client is not None
+        return client.let_go()
+
+    def _close_one(self, wanted: BackendClass) -> bool:
+        """Make room by closing a backend of another class."""
+        for other in self._classes.values():
+            if other is not wanted and other.idle:
+                self.close(other.idle.pop(0))
+                return True
+        victim = self._victim(None)
+        if victim is None:
+            return False
+        self.close(self._unlink(victim))
+        return True
+
+    def _arm(self) -> None:
+        """See to it that the first who waits does not do so for ever."""
+        self._timer = None
+        timeout_s = self._home.limits.query_wait_timeout_s
+        now = perf_counter_ns()
+        while self._waiting:
+            demand, since = next(iter(self._waiting.items()))
+            left_s = timeout_s - (now - since) / NS
+            if left_s > 0:
+                self._timer = asyncio.get_running_loop().call_later(left_s, self._arm)
+                return
+            self._leave_queue(demand)
+            self.waits_ns.append(now - since)
+            demand.turned_away(self._nothing_free())
+
+    def _nothing_free(self) -> ProxyError:
+        pinned = ", ".join(f"{count} by {reason}" for reason, count in sorted(self._pinned().items()))
+        branch = self._served.branch
+        return TooManyConnections(
+            f'Too many connections: no connection to the server of branch "{branch.name}" became free in '
+            f"{self._home.limits.query_wait_timeout_s:g} s; of {len(self._backends)} in this worker "
+            f"{sum(self._pinned().values())} are pinned{f' ({pinned})' if pinned else ''}"
+        )
+
+    # -- handing over ---------------------------------------------------------------------------------------
+
+    def _hand(self, backend: PooledBackend, demand: Demand) -> None:
+        """Bring a backend into the state of a session, then give it to its client."""
+        backend.demand = demand
+        if backend.settled:
+            self._prepare(backend, demand)
+            return
+        if backend.former is not None:
+            backend.former.settling = True
+        self._talk(backend, [self._question(backend)], self._settled)
+
+    def _question(self, backend: PooledBackend) -> bytes:
+        """Return what makes a server tell all it could not tell yet: MySQL any command, MariaDB a SET."""
+        return SETTLE if backend.backend_class.server.flavor is Flavor.MARIADB else _PING
+
+    def _talk(self, backend: PooledBackend, commands: list[bytes], done: _Done) -> None:
+        backend.talking_ns = perf_counter_ns()
+        # The answers are what a question about the last statement would now be about.
+        backend.last_client_id = 0
+        Conversation(backend, commands, partial(done, backend)).begin()
+
+    def _settled(self, backend: PooledBackend, told: Conversation) -> None:
+        """The server has told everything about the session that the backend had."""
+        former, backend.former = backend.former, None
+        demand = backend.demand
+        backend.settled = True
+        if told.lost or told.error:
+            self.close(backend)
+            if former is not None:
+                former.settled(None)
+            self._try_again(demand)
+            return
+        if former is not None and not former.gone:
+            if former.still_needs(told.changes, told.status, self._question(backend)[1:]):
+                backend.demand = None
+                backend.talking_ns = 0
+                former.settled(backend)
+                self._first_in_line(demand)
+                return
+            former.hand_on(backend)
+            former.settled(None)
+        elif _tells_something(told.changes) or told.status & _IN_TRANSACTION:
+            backend.dirty = True
+        if demand is None or demand.gone:
+            self._release(backend)
+        else:
+            self._prepare(backend, demand)
+
+    def _prepare(self, backend: PooledBackend, demand: Demand) -> None:
+        session = demand.wanted_session
+        if session is None:
+            self._give(backend, demand)
+            return
+        if backend.dirty:
+            self.steals["reset"] += 1
+            canonical = backend.backend_class.canonical
+            assert canonical is not None
+            steps = [
+                *backend.backend_class.renewal(),
+                *session.steps_from(canonical.fresh(backend.state.schema)),
+            ]
+        elif backend.state.signature == session.signature:
+            self.steals["same_signature"] += 1
+            self._give(backend, demand)
+            return
+        else:
+            self.steals["set"] += 1
+            steps = session.steps_from(backend.state)
+        if session.can_follow(backend.state):
+            self._talk(backend, steps, self._prepared)
+        else:
+            self._release(backend)
+            demand.turned_away(ProxyError("No database selected", errno=1046, sqlstate="3D000"))
+
+    def _prepared(self, backend: PooledBackend, told: Conversation) -> None:
+        demand = backend.demand
+        if told.lost or told.error:
+            self.close(backend)
+            self._failed(demand, told.error)
+            return
+        if backend.dirty:
+            backend.renewed()
+        if demand is None or demand.gone:
+            backend.dirty = True
+            self._release(backend)
+        else:
+            self._give(backend, demand)
+
+    def _failed(self, demand: Demand | None, error: ErrPacket | None) -> None:
+        """A backend did not take the session of somebody."""
+        if demand is None or demand.gone or error is None:
+            self._try_again(demand)
+        elif error.errno in _NO_SCHEMA:
+            demand.turned_away(ProxyError(error.message, errno=error.errno, sqlstate=error.sqlstate))
+        elif demand.tries < TRIES_MAX:
+            self._try_again(demand)
+        else:
+            demand.turned_away(
+                BackendLost(
+                    "the settings of this session could not be carried to another connection to the "
+                    f"server: {error.message} (error {error.errno})"
+                )
+            )
+
+    def _give(self, backend: PooledBackend, demand: Demand) -> None:
+        backend.demand = None
+        backend.talking_ns = 0
+        self._reached_ns = perf_counter_ns()
+        demand.receive(backend)
+
+    def _try_again(self, demand: Demand | None) -> None:
+        """Look for another backend for somebody whose last one was of no use."""
+        if demand is None or demand.gone:
+            return
+        demand.tries += 1
+        if demand.tries > TRIES_MAX:
+            lost = "the connection to the server was lost; the statement was not executed"
+            demand.turned_away(BackendLost(lost))
+        else:
+            self._first_in_line(demand)
+
+    def _first_in_line(self, demand: Demand | None) -> None:
+        if demand is not None and not demand.gone:
+            others = self._waiting
+            self._waiting = {demand: perf_counter_ns(), **others}
+            demand.backend_class.waiting += 1
+            self._served.notice(waiting=True)
+            if self._timer is None:
+                self._arm()
+        self._serve_waiting()
+
+    # -- taking back ----------------------------------------------------------------------------------------
+
+    def offer(self, client: PooledClient) -> None:
+        """Take a backend from a client that could do without, for those who wait."""
+        if self._waiting:
+            self._release(client.let_go())
+
+    def give_back(self, backend: PooledBackend) -> None:
+        """Take a backend whose client has left, between two responses."""
+        backend.former = None
+        self._release(backend)
+
+    def _release(self, backend: PooledBackend) -> None:
+        """Give a backend that nobody is linked to, to who waits for one, or let it rest."""
+        backend.demand = None
+        backend.used_ns = perf_counter_ns()
+        if self._closed or backend.backend_class.stale or backend.transport.is_closing():
+            self.close(backend)
+        elif not self._hand_to_first(backend):
+            if backend.dirty:
+                # A transaction may be open, locks may be held: these end now.
+                self._talk(backend, backend.backend_class.renewal(), self._cleaned)
+            else:
+                backend.former = None
+                self._rest(backend)
+
+    def _hand_to_first(self, backend: PooledBackend) -> bool:
+        """Give a backend to the first who waits; if only others' class will do, make room for them."""
+        for demand in self._waiting:
+            wanted = demand.backend_class
+            if wanted is backend.backend_class:
+                since = self._leave_queue(demand)
+                if since is not None:
+                    self.waits_ns.append(perf_counter_ns() - since)
+                self._hand(backend, demand)
+                return True
+            if wanted.opening < wanted.waiting and self.size >= self.budget:
+                self.close(backend)
+                self._start_opening(wanted)
+                return True
+        return False
+
+    def _cleaned(self, backend: PooledBackend, told: Conversation) -> None:
+        if told.lost or told.error:
+            self.close(backend)
+        else:
+            backend.renewed()
+            self._release(backend)
+
+    def _rest(self, backend: PooledBackend) -> None:
+        backend.talking_ns = 0
+        backend.rest()
+        backend.backend_class.idle.append(backend)
+
+    def close(self, backend: PooledBackend) -> None:
+        """Part with a backend, in good manners if it is between responses."""
+        backend.demand = None
+        if backend in self._backends:
+            self.lost(backend)
+        if backend.talking_ns:
+            backend.abort()
+        else:
+            backend.leave()
+
+    def close_at_once(self, backend: PooledBackend) -> None:
+        """Part with a backend in the middle of something."""
+        self.lost(backend)
+        backend.abort()
+
+    def lost(self, backend: PooledBackend) -> None:
+        """Forget a backend whose connection is gone."""
+        if backend not in self._backends:
+            return
+        self._backends.discard(backend)
+        self.closed_count += 1
+        backend.statements.clear()
+        if backend in backend.backend_class.idle:
+            backend.backend_class.idle.remove(backend)
+        if self._waiting and not self._closed:
+            asyncio.get_running_loop().call_soon(self._serve_waiting)
+
+    # -- opening --------------------------------------------------------------------------------------------
+
+    def _start_opening(self, wanted: BackendClass) -> None:
+        self._opening += 1
+        wanted.opening += 1
+        self._home.errands.start(self._open(wanted))
+
+    async def _open(self, wanted: BackendClass) -> None:
+        backend: PooledBackend | None = None
+        problem: ProxyError | None = None
+        try:
+            backend = await self._opened(wanted)
+        except ProxyError as error:
+            problem = error
+        finally:
+            self._opening -= 1
+            wanted.opening -= 1
+        if backend is not None:
+            self._backends.add(backend)
+            self.opened_count += 1
+            self._reached_ns = perf_counter_ns()
+            self._release(backend)
+        elif problem is not None:
+            self._not_opened(wanted, problem)
+
+    async def _opened(self, wanted: BackendClass) -> PooledBackend:
+        """Open a backend in the state that all fresh ones have. Raises ProxyError."""
+        branch, limits = self._served.branch, self._home.limits
+        backend = await open_backend(
+            wanted.server,
+            make=partial(PooledBackend, pool=self, backend_class=wanted),
+            database=branch.schema,
+            capabilities=wanted.capabilities,
+            charset=CHARSET_UTF8MB4,
+            attributes={"_proxy": "headgate", "_branch": branch.name},
+            timeout_s=limits.connect_timeout_s,
+        )
+        try:
+            async with asyncio.timeout(limits.connect_timeout_s):
+                await self._set_up(backend)
+        except BaseException as error:
+            backend.abort()
+            if isinstance(error, TimeoutError):
+                raise BackendUnreachable("the server of this branch does not answer") from error
+            raise
+        lifetime_s = limits.backend_lifetime_s * random.uniform(0.9, 1.1)  # noqa: S311 (spreads work)
+        backend.expires_ns = perf_counter_ns() + int(lifetime_s * NS)
+        return backend
+
+    async def _set_up(self, backend: PooledBackend) -> None:
+        known = backend.backend_class
+        if known.canonical is None:
+            told = await converse(backend, [LEARN])
+            known.canonical = Canonical(known.server.flavor, _rows(told.packets))
+        told = await converse(backend, known.canonical.setup)
+        if told.error:
+            raise BackendUnreachable(
+                f"the server of this branch refuses what transaction pooling needs: {told.error.message}; "
+                "set pool_mode to session, or use a server that tracks session state"
+            )
+        backend.state = known.canonical.fresh(self._served.branch.schema)
+
+    def _not_opened(self, wanted: BackendClass, error: ProxyError) -> None:
+        """Tell who waits, unless there are others to wait for."""
+        if error.errno in _SERVER_IS_FULL and self._backends:
+            log.warning("backend.not_opened", branch=self._served.branch.name, reason=error.message)
+            return
+        for demand in [demand for demand in self._waiting if demand.backend_class is wanted]:
+            self._leave_queue(demand)
+            demand.turned_away(error)
+
+    # -- once a second --------------------------------------------------------------------------------------
+
+    def tick(self, now_ns: int) -> None:
+        """Do what is due: end what is too old or does not answer, keep some warm, serve who waits."""
+        limits = self._home.limits
+        idle_ns = int(limits.backend_idle_timeout_s * NS)
+        spare = self.size - limits.min_backend_connections
+        for backend in list(self._backends):
+            client = backend.client
+            if client is not None:
+                if now_ns - client.heard_ns < REACHED_S * NS:
+                    self._reached_ns = now_ns
+                unused_ns = now_ns - client.heard_ns
+                due = now_ns > backend.expires_ns or (unused_ns > idle_ns and spare > 0)
+                if due and client.releasable(now_ns):
+                    self.close(client.let_go())
+                    spare -= 1
+            elif backend.talking_ns:
+                patience_s = limits.connect_timeout_s if backend.demand else PING_TIMEOUT_S
+                if now_ns - backend.talking_ns > patience_s * NS:
+                    backend.abort()
+            elif now_ns > backend.expires_ns or (now_ns - backend.used_ns > idle_ns and spare > 0):
+                self.close(backend)
+                spare -= 1
+            elif now_ns - backend.used_ns > PING_AFTER_S * NS:
+                backend.backend_class.idle.remove(backend)
+                self._talk(backend, [_PING], self._well)
+        if self._waiting:
+            self._serve_waiting()
+        elif self._classes and self.size < min(limits.min_backend_connections, self.budget):
+            self._keep_warm()
+
+    def _keep_warm(self) -> None:
+        if not self._served.branch.sleepable and not self._closed and not self._opening:
+            wanted = next((known for known in self._classes.values() if not known.stale), None)
+            if wanted is not None:
+                self._start_opening(wanted)
+
+    def _well(self, backend: PooledBackend, told: Conversation) -> None:
+        """An idle backend has answered a ping."""
+        if told.lost or told.error:
+            self.close(backend)
+            return
+        self._reached_ns = perf_counter_ns()
+        if _tells_something(told.changes) or told.status & _IN_TRANSACTION:
+            backend.dirty = True
+        used_ns = backend.used_ns
+        self._release(backend)
+        backend.used_ns = used_ns if backend.client is None else backend.used_ns
+
+    def change(self, branch: Branch) -> None:
+        """Follow the branch to another server or accounts; what is linked ends with its transaction."""
+        former, self._classes = self._classes, {}
+        for old in former.values():
+            old.stale = True
+            while old.idle:
+                self.close(old.idle.pop())
+
+    def shut(self) -> None:
+        """Close what is idle, and everything else as it comes back."""
+        self._closed = True
+        for known in self._classes.values():
+            while known.idle:
+                self.close(known.idle.pop())
+
+    def forget_statements(self, concerns: Callable[[bytes], object]) -> None:
+        """Let statements on changed tables be prepared anew."""
+        for backend in self._backends:
+            if not backend.talking_ns and (backend.client is None or backend.client.between_statements):
+                backend.send(backend.statements.forget(concerns))
+
+    # -- figures --------------------------------------------------------------------------------------------
+
+    def _pinned(self) -> Counter[str]:
+        return Counter(
+            str(reason)
+            for backend in self._backends
+            if backend.client is not None
+            for reason in backend.client.reasons()
+        )
+
+    def take_stats(self) -> PoolStats:
+        """Return what there is and what happened since the last time."""
+        now = perf_counter_ns()
+        linked = [backend.client for backend in self._backends if backend.client is not None]
+        active = sum(client.busy for client in linked)
+        buckets = Counter(bucket_of(wait // 1000) for wait in self.waits_ns)
+        taken = PoolStats(
+            active=active,
+            linked=len(linked) - active,
+            idle=sum(len(known.idle) for known in self._classes.values()),
+            opening=self._opening,
+            waiting=len(self._waiting),
+            longest_wait_ms=(now - next(iter(self._waiting.values()), now)) / 1e6,
+            pinned=dict(self._pinned()),
+            steals=dict(self.steals),
+            opened=self.opened_count,
+            closed=self.closed_count,
+            wait_buckets=list(buckets.items()),
+        )
+        self.waits_ns.clear()
+        self.steals.clear()
+        self.opened_count = self.closed_count = 0
+        return taken
+
+    def pinned_clients(self, limit: int = 100) -> list[PinnedClient]:
+        """Return who has been pinned for longest."""
+        now = perf_counter_ns()
+        clients = [backend.client for backend in self._backends if backend.client is not None]
+        pinned = sorted(
+            (client for client in clients if client.reasons()), key=lambda client: client.pinned_ns
+        )
+        return [
+            PinnedClient(
+                client.connection_id,
+                client.user.name,
+                client.peer,
+                [str(reason) for reason in client.reasons()],
+                (now - client.pinned_ns) / NS,
+            )
+            for client in pinned[:limit]
+        ]
+
+
+_Done = Callable[[PooledBackend, Conversation], None]
+
+
+def _tells_something(changes: list[StateChange]) -> bool:
+    """Say whether a server told of a change that nobody knows of."""
+    return any(
+        change.kind in (StateKind.STATE_CHANGED, StateKind.SCHEMA)
+        or (change.kind == StateKind.VARIABLE and not change.name.startswith("session_track_"))
+        for change in changes
+    )
+
+
+def _rows(packets: list[bytes]) -> list[tuple[str, str]]:
+    """Read a result of two columns."""
+    rows: list[tuple[str, str]] = []
+    for packet in packets[1 + packets[0][0] : -1]:
+        if packet[:1] == b"\xfe" and len(packet) < 9:
+            continue
+        name, value = (column or b"" for column in text_row(packet))
+        rows.append((name.decode(), value.decode("utf-8", "surrogateescape")))
+    return rows

@@ -1,0 +1,125 @@
+"""I know the prepared statements of clients, and which of them a backend has.
+
+A client's number for a statement is ours. A backend learns a statement when it is needed there, and forgets
+the one that was used longest ago when it knows too many.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+from proxy.pins import asks_about_last, leaves_behind, soils
+from proxy.wire.commands import command
+from proxy.wire.constants import Command
+from router.classify import Kind
+
+
+class Meaning(NamedTuple):
+    """What a statement's effect depends on, besides its text: these are part of a prepared statement.
+
+    `variables` are those that change how a text is read, with their values.
+    """
+
+    schema: str
+    variables: tuple[tuple[str, str], ...]
+
+
+StatementKey = tuple[bytes, Meaning]
+
+
+class BackendStatement:
+    """A statement as one backend knows it.
+
+    `number` is the server's id as it goes over the wire. `types` are the parameter types that were bound
+    there last: whoever did so, they are what an execution without types would use. `held` counts open cursors
+    and parameters sent ahead. Once it is `gone`, its number means nothing.
+    """
+
+    __slots__ = ("gone", "held", "number", "types")
+
+    def __init__(self, number: int) -> None:
+        self.number = number.to_bytes(4, "little")
+        self.types = b""
+        self.held = 0
+        self.gone = False
+
+
+class BackendStatements:
+    """The statements one backend knows, the most recently used last."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[StatementKey, BackendStatement] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def get(self, key: StatementKey) -> BackendStatement | None:
+        """Return a statement and call it used; None when the backend does not have it."""
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
+
+    def add(self, key: StatementKey, number: int, limit: int) -> tuple[BackendStatement, list[bytes]]:
+        """Know a statement that was prepared, and return it with the commands that close others for it."""
+        closing: list[bytes] = []
+        known = self._known.get(key)
+        if known is not None and not known.held:
+            closing.append(self._close(key))
+        for other in [*self._known][: max(0, len(self._known) + 1 - limit)]:
+            if not self._known[other].held:
+                closing.append(self._close(other))
+        statement = self._known[key] = BackendStatement(number)
+        self._known.move_to_end(key)
+        return statement, closing
+
+    def forget(self, concerns: Callable[[bytes], object]) -> list[bytes]:
+        """Forget the statements whose text is concerned, and return the commands that close them."""
+        stale = [key for key, known in self._known.items() if not known.held and concerns(key[0])]
+        return [self._close(key) for key in stale]
+
+    def drop(self, key: StatementKey) -> list[bytes]:
+        """Forget one statement, and return the command that closes it."""
+        return [self._close(key)] if key in self._known else []
+
+    def clear(self) -> None:
+        """Forget all: the server has."""
+        for statement in self._known.values():
+            statement.gone = True
+        self._known.clear()
+
+    def _close(self, key: StatementKey) -> bytes:
+        statement = self._known.pop(key)
+        statement.gone = True
+        return command(Command.STMT_CLOSE, statement.number)
+
+
+class ClientStatement:
+    """A statement as its client knows it.
+
+    `types` are the parameter types the client bound last, `at` is the statement on the backend `at_backend`
+    (a plain object: only its identity matters), where the client used it last. `reason` is what an execution
+    leaves behind, `asks` whether it asks about the statement before; `plain` says that there is neither.
+    """
+
+    __slots__ = ("asks", "at", "at_backend", "key", "kind", "parameters", "plain", "reason", "types")
+
+    def __init__(self, kind: Kind, key: StatementKey, parameters: int) -> None:
+        self.kind = kind
+        self.key = key
+        self.parameters = parameters
+        self.types = b""
+        self.at: BackendStatement | None = None
+        self.at_backend: object = None
+        self.reason = leaves_behind(kind, key[0])
+        self.asks = asks_about_last(key[0])
+        self.plain = self.reason is None and not self.asks and not soils(kind)
+
+    @property
+    def text(self) -> bytes:
+        """The statement's text."""
+        return self.key[0]
