@@ -64,7 +64,7 @@ SECTIONS = {
     "workers": Section(
         pooling.WORKER_KEYS, 5, lambda world, rounds, mode: pooling.measure_workers(world, rounds, 1, mode)
     ),
-    "idle": Section(idle.KEYS, 1, lambda world, _, mode: idle.measure(world, 6, mode)),
+    "idle": Section(idle.KEYS, 1, lambda world, _, mode: idle.measure(world, 12, mode)),
 }
 
 
