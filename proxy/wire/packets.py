@@ -15,7 +15,6 @@ from proxy.wire.constants import (
     OK,
     PROTOCOL_VERSION,
     Capability,
-    Status,
 )
 from proxy.wire.errors import RemoteError, ServerRefused
 from proxy.wire.primitives import Reader, lenenc_bytes, lenenc_int, null_terminated
@@ -103,18 +102,6 @@ class OkPacket:
                 self.info,
             )
         )
-
-    def tracked(self) -> tuple[bytes, bytes]:
-        """Split `info` of a packet with STATE_CHANGED: the message, and the trackers' block.
-
-        The message has its length in front also without SESSION_TRACK, whatever the manual's page says
-        (tests/proxy/test_trackers.py).
-        """
-        if not self.info:
-            return b"", b""
-        reader = Reader(self.info)
-        message = reader.lenenc_bytes()
-        return message, reader.lenenc_bytes() if self.status & Status.STATE_CHANGED else b""
 
     @classmethod
     def parse(cls, payload: bytes) -> OkPacket:

@@ -34,9 +34,22 @@ class Reader:
         self._at = start + size
         return self._data[start : self._at]
 
+    @property
+    def position(self) -> int:
+        """Where in the payload the next byte is."""
+        return self._at
+
     def uint(self, size: int) -> int:
         """Read a little-endian unsigned integer of `size` bytes."""
-        return int.from_bytes(self.take(size), "little")
+        data, at = self._data, self._at
+        if size > len(data) - at:
+            raise RemoteError(f"a packet ends {size - self.remaining} bytes too early")
+        self._at = at + size
+        if size == 1:
+            return data[at]
+        if size == 2:
+            return data[at] | data[at + 1] << 8
+        return int.from_bytes(data[at : at + size], "little")
 
     def lenenc_int(self) -> int:
         """Read a length-encoded integer; 0xFB and 0xFF are not one."""

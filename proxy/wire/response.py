@@ -9,50 +9,43 @@ that the client gets what the server would have sent to it directly.
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Final
 
 from proxy.wire.constants import EOF, ERR, LOCAL_INFILE, MAX_FRAME, OK, Command, Status
 from proxy.wire.errors import RemoteError
 from proxy.wire.framing import HEADER_BYTES
-from proxy.wire.packets import OkPacket
 from proxy.wire.primitives import Reader, lenenc_bytes
 from proxy.wire.session_state import VARIABLE, StateChange, Wishes, filter_state, parse_state
 
 
-class Part(IntEnum):
-    """Which packet of the response is expected next."""
-
-    OVER = 0
-    RESULT = 1
-    """OK, ERR, or a column count."""
-    COLUMNS = 2
-    COLUMNS_END = 3
-    ROWS = 4
-    """Rows up to an EOF, the OK in its place, or an ERR."""
-    SIMPLE = 5
-    """One OK, ERR or EOF."""
-    PREPARED = 6
-    DEFINITIONS = 7
-    """Column definitions of a prepared statement, with an EOF after each kind unless those are deprecated."""
-    OPAQUE = 8
-    """One packet of any kind."""
-    NEXT_RESULT = 9
-    """As RESULT, after another one."""
-
+# Which packet of the response is expected next: plain numbers, they are compared for every packet.
+# RESULT: OK, ERR, or a column count. ROWS: up to an EOF, the OK in its place, or an ERR. SIMPLE: one OK, ERR or
+# EOF. DEFINITIONS: columns of a prepared statement, with an EOF after each kind unless those are deprecated.
+# OPAQUE: one packet of any kind. NEXT_RESULT: as RESULT, after another one.
+_OVER: Final = 0
+_RESULT: Final = 1
+_COLUMNS: Final = 2
+_COLUMNS_END: Final = 3
+_ROWS: Final = 4
+_SIMPLE: Final = 5
+_PREPARED: Final = 6
+_DEFINITIONS: Final = 7
+_OPAQUE: Final = 8
+_NEXT_RESULT: Final = 9
+_FIRST_PACKETS: Final = (_RESULT, _SIMPLE, _PREPARED, _OPAQUE)
 
 _FIRST_PART: Final[dict[int, int]] = {
-    Command.QUERY: Part.RESULT,
-    Command.STMT_EXECUTE: Part.RESULT,
-    Command.FIELD_LIST: Part.ROWS,
-    Command.STMT_FETCH: Part.ROWS,
-    Command.STMT_PREPARE: Part.PREPARED,
-    Command.STATISTICS: Part.OPAQUE,
-    Command.STMT_SEND_LONG_DATA: Part.OVER,
-    Command.STMT_CLOSE: Part.OVER,
-    Command.QUIT: Part.OVER,
-    Command.BINLOG_DUMP: Part.ROWS,
-    Command.BINLOG_DUMP_GTID: Part.ROWS,
+    Command.QUERY: _RESULT,
+    Command.STMT_EXECUTE: _RESULT,
+    Command.FIELD_LIST: _ROWS,
+    Command.STMT_FETCH: _ROWS,
+    Command.STMT_PREPARE: _PREPARED,
+    Command.STATISTICS: _OPAQUE,
+    Command.STMT_SEND_LONG_DATA: _OVER,
+    Command.STMT_CLOSE: _OVER,
+    Command.QUIT: _OVER,
+    Command.BINLOG_DUMP: _ROWS,
+    Command.BINLOG_DUMP_GTID: _ROWS,
 }
 
 # What `feed` says. The last three are added to one of the others.
@@ -66,18 +59,6 @@ INFILE: Final = 8
 NEWS: Final = 16
 """On a tracked connection: `changes`, `warnings`, `insert_id` or `errno` has something, or not `settled`."""
 
-# Plain numbers: they are compared for every packet.
-_OVER: Final = 0
-_RESULT: Final = 1
-_COLUMNS: Final = 2
-_COLUMNS_END: Final = 3
-_ROWS: Final = 4
-_SIMPLE: Final = 5
-_PREPARED: Final = 6
-_DEFINITIONS: Final = 7
-_OPAQUE: Final = 8
-_NEXT_RESULT: Final = 9
-_FIRST_PACKETS: Final = (_RESULT, _SIMPLE, _PREPARED, _OPAQUE)
 _MORE_RESULTS: Final = int(Status.MORE_RESULTS)
 _CURSOR: Final = int(Status.CURSOR_EXISTS)
 _IN_TRANSACTION: Final = int(Status.IN_TRANSACTION | Status.IN_TRANSACTION_READONLY)
@@ -122,6 +103,7 @@ class Response:
         "_output",
         "_part",
         "_pieces",
+        "_shown",
         "_skip",
         "_tracked",
         "_wishes",
@@ -167,6 +149,7 @@ class Response:
         self._continued = False
         self._infile = False
         self._asked = False
+        self._shown = False
         self._carry = b""
         self._head = _NO_HEAD
         self._marked = False
@@ -426,30 +409,42 @@ class Response:
                 self.status &= ~_CHANGED
                 self._replace(data, at, length, data[at + 4 : at + 8] + bytes((self.status >> 8,)))
             return
-        packet = OkPacket.parse(data[at + HEADER_BYTES : at + HEADER_BYTES + length])
-        self.status, self.warnings = packet.status, packet.warnings
-        self.affected, self.insert_id = packet.affected_rows, packet.last_insert_id
-        self.settled = self.settled or not self._eof_tells or bool(self.status & _CHANGED)
-        if self._tracked and self.status & _CHANGED:
+        payload = data[at + HEADER_BYTES : at + HEADER_BYTES + length]
+        reader = Reader(payload, 1)
+        self.affected, self.insert_id = reader.lenenc_int(), reader.lenenc_int()
+        status_at = reader.position
+        self.status, self.warnings = reader.uint(2), reader.uint(2)
+        told = bool(self.status & _CHANGED)
+        self.settled = self.settled or told or not self._eof_tells
+        if told and self._tracked:
             self.status &= ~_CHANGED
-            self._replace(data, at, length, self._told(packet).build(first))
+            info = self._info(reader)
+            status = self.status | _CHANGED if self._shown else self.status
+            head = payload[:status_at] + status.to_bytes(2, "little") + payload[status_at + 2 : status_at + 4]
+            self._replace(data, at, length, head + info)
 
-    def _told(self, packet: OkPacket) -> OkPacket:
-        """Take the changes out of an OK packet and return it as the client wishes to see it."""
-        message, block = packet.tracked()
+    def _info(self, reader: Reader) -> bytes:
+        """Take the changes out of an OK packet's end, and return that as the client wishes to see it.
+
+        Servers put the message's length in front of it also without SESSION_TRACK, whatever the manual says
+        (tests/proxy/test_trackers.py).
+        """
+        self._shown = False
+        if not reader.remaining:
+            return b""
+        message, block = reader.lenenc_bytes(), reader.lenenc_bytes()
         changes = parse_state(block)
         self.changes += changes
-        status, wished = packet.status & ~_CHANGED, b""
+        wished = b""
         if self._wishes is not None:
             for change in changes:
                 if change.kind == VARIABLE:
                     self._wishes.learn(change.name, change.value)
             wished = filter_state(block, self._wishes)
-        info = lenenc_bytes(message) if message or wished else b""
         if wished:
-            status |= _CHANGED
-            info += lenenc_bytes(wished)
-        return OkPacket(packet.affected_rows, packet.last_insert_id, status, packet.warnings, info)
+            self._shown = True
+            return lenenc_bytes(message) + lenenc_bytes(wished)
+        return lenenc_bytes(message) if message else b""
 
     def _replace(self, data: bytes, at: int, length: int, payload: bytes) -> None:
         """Have another packet written in place of this one."""
