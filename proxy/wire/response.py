@@ -17,11 +17,10 @@ from proxy.wire.framing import HEADER_BYTES
 from proxy.wire.primitives import Reader, lenenc_bytes
 from proxy.wire.session_state import VARIABLE, StateChange, Wishes, filter_state, parse_state
 
-
 # Which packet of the response is expected next: plain numbers, they are compared for every packet.
-# RESULT: OK, ERR, or a column count. ROWS: up to an EOF, the OK in its place, or an ERR. SIMPLE: one OK, ERR or
-# EOF. DEFINITIONS: columns of a prepared statement, with an EOF after each kind unless those are deprecated.
-# OPAQUE: one packet of any kind. NEXT_RESULT: as RESULT, after another one.
+# RESULT: OK, ERR, or a column count. ROWS: up to an EOF, the OK in its place, or an ERR. SIMPLE: one OK, ERR
+# or EOF. DEFINITIONS: columns of a prepared statement, with an EOF after each kind unless those are
+# deprecated. OPAQUE: one packet of any kind. NEXT_RESULT: as RESULT, after another one.
 _OVER: Final = 0
 _RESULT: Final = 1
 _COLUMNS: Final = 2
