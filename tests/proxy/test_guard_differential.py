@@ -1,13 +1,15 @@
 """I attack the guard where nothing else would stop me: the proxy's account on the server may do everything.
 
 Whatever goes through a branch with safe migrations, what the server says of its schema, users and settings
-must be the same afterwards.
+must be the same afterwards. GUARD_EXAMPLES=100 tries a hundred times as much as usual.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,41 +17,16 @@ from hypothesis import strategies as st
 
 from proxy.wire.constants import MAX_FRAME, Command
 from router.database import Connection
-from router.model import Flavor
+from router.model import Flavor, PoolMode
 from router.servers.process import LocalServer
 from tests.proxy.conftest import open_branch
 from tests.support.proxy import Proxy, production, running_proxy, user
 from tests.support.raw_client import raw_client
 from tests.support.servers import fresh_schema
+from tests.support.statements import sessions_of_statements
+from tests.support.witness import Witness
 
-_INTERNAL = "('information_schema', 'performance_schema', 'sys', 'mysql')"
-_SEEN = tuple(
-    " ".join(question.split())
-    for question in (
-        f"""SELECT table_schema, table_name, table_type, engine, create_options FROM information_schema.tables
-            WHERE table_schema NOT IN {_INTERNAL} AND table_type <> 'TEMPORARY' ORDER BY 1, 2""",
-        f"""SELECT table_schema, table_name, column_name, ordinal_position, column_type
-            FROM information_schema.columns WHERE table_schema NOT IN {_INTERNAL} ORDER BY 1, 2, 3""",
-        f"""SELECT table_schema, table_name, index_name, seq_in_index, column_name
-            FROM information_schema.statistics WHERE table_schema NOT IN {_INTERNAL} ORDER BY 1, 2, 3, 4""",
-        "SELECT routine_schema, routine_name, routine_type FROM information_schema.routines ORDER BY 1, 2, 3",
-        "SELECT trigger_schema, trigger_name FROM information_schema.triggers ORDER BY 1, 2",
-        "SELECT event_schema, event_name, status FROM information_schema.events ORDER BY 1, 2",
-        "SELECT table_schema, table_name, view_definition FROM information_schema.views ORDER BY 1, 2",
-        "SELECT schema_name, default_collation_name FROM information_schema.schemata ORDER BY 1",
-        "SELECT user, host, authentication_string FROM mysql.user ORDER BY 1, 2",
-        "SELECT grantee, privilege_type FROM information_schema.user_privileges ORDER BY 1, 2",
-        "SELECT @@global.max_connections, @@global.sql_mode, @@global.read_only",
-    )
-)
-
-_MAKE = (
-    "DROP DATABASE IF EXISTS {0}",
-    "CREATE DATABASE {0}",
-    "CREATE TABLE {0}.t (a INT PRIMARY KEY, b INT, KEY (b))",
-    "CREATE VIEW {0}.v AS SELECT a FROM {0}.t",
-    "CREATE PROCEDURE {0}.p() INSERT INTO {0}.t VALUES (NULL, 1)",
-)
+_TIMES = int(os.environ.get("GUARD_EXAMPLES", "1"))
 
 _ORACLE = "SET sql_mode = ORACLE"
 
@@ -105,31 +82,6 @@ LISTED: dict[str, tuple[tuple[str, ...], frozenset[Flavor]]] = {
 }
 
 
-class Witness:
-    """A connection of its own that sees what the server holds, and can put it back."""
-
-    def __init__(self, connection: Connection, schema: str) -> None:
-        self._connection = connection
-        self._schema = schema
-        self._state: list[object] = []
-
-    async def changed(self) -> bool:
-        """Whether anything is not as `restore` left it; if so it is put back."""
-        changed = await self._read() != self._state
-        if changed:
-            await self.restore()
-        return changed
-
-    async def restore(self) -> None:
-        """Make everything as it was."""
-        for statement in (*_MAKE, "DROP USER IF EXISTS hg_guard_test", "SET GLOBAL max_connections = 151"):
-            await self._connection.execute(statement.format(self._schema))
-        self._state = await self._read()
-
-    async def _read(self) -> list[object]:
-        return [await self._connection.fetch_all(question) for question in _SEEN]
-
-
 @pytest.fixture(scope="module")
 async def guarded(
     server: LocalServer, tmp_path_factory: pytest.TempPathFactory
@@ -140,7 +92,8 @@ async def guarded(
         witness = Witness(connection, schema)
         await witness.restore()
         folder = tmp_path_factory.mktemp("guarded")
-        async with running_proxy(folder, [main, open_branch(main)], [user("app")]) as proxy:
+        pooled = replace(main, name="pooled", pool_mode=PoolMode.TRANSACTION)
+        async with running_proxy(folder, [main, pooled, open_branch(main)], [user("app")]) as proxy:
             yield proxy, witness
         await witness.restore()
 
@@ -266,23 +219,37 @@ statements = st.builds(
 )
 
 
-@settings(
-    max_examples=50,
+budget = settings(
+    max_examples=60 * _TIMES,
     deadline=None,
-    derandomize=True,
+    derandomize=_TIMES == 1,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+
+
+@budget
+@given(script=sessions_of_statements(), login=st.sampled_from(["app", "app.pooled"]), prepared=st.booleans())
+async def test_no_statement_of_any_server_changes_anything(
+    guarded: tuple[Proxy, Witness], script: Sequence[bytes], login: str, prepared: bool
+) -> None:
+    proxy, witness = guarded
+    await send(proxy.port, login, *script, prepared=prepared)
+    assert not await witness.changed()
+
+
+@budget
 @given(
     session=st.sampled_from(_SESSIONS),
     batch=st.lists(statements, min_size=10, max_size=60),
+    login=st.sampled_from(["app", "app.pooled"]),
     prepared=st.booleans(),
 )
 async def test_no_tangle_of_words_comments_and_modes_changes_anything(
-    guarded: tuple[Proxy, Witness], session: Sequence[bytes], batch: list[bytes], prepared: bool
+    guarded: tuple[Proxy, Witness], session: Sequence[bytes], batch: list[bytes], login: str, prepared: bool
 ) -> None:
     proxy, witness = guarded
-    await send(proxy.port, "app", *session, *batch, prepared=prepared)
+    await send(proxy.port, login, *session, *batch, prepared=prepared)
     assert not await witness.changed()
 
 
@@ -311,11 +278,12 @@ async def test_commands_that_are_statements_are_refused(
     assert not await witness.changed()
 
 
-async def test_a_prepared_statement_is_one_statement(guarded: tuple[Proxy, Witness]) -> None:
+@pytest.mark.parametrize("login", ["app", "app.pooled"])
+async def test_a_prepared_statement_is_one_statement(guarded: tuple[Proxy, Witness], login: str) -> None:
     proxy, witness = guarded
-    async with raw_client(proxy.port) as client:
+    async with raw_client(proxy.port, user=login) as client:
         # Several statements on: option 0 of COM_SET_OPTION.
-        assert (await client.error(Command.SET_OPTION, b"\0\0")).errno == 1047
+        assert (await client.run(Command.SET_OPTION, b"\0\0"))[0][0] == 0xFE
         assert (await client.error(Command.STMT_PREPARE, b"SELECT 1; DROP TABLE t")).errno == 1064
-        assert (await client.error(Command.QUERY, b"SELECT 1; DROP TABLE t")).errno == 1064
+        assert (await client.error(Command.QUERY, b"SELECT 1; DROP TABLE t")).errno == 1105
     assert not await witness.changed()
