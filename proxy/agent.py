@@ -76,9 +76,9 @@ class Agent:
         while True:
             due_s = time.monotonic() + STATS_INTERVAL_S
             await asyncio.sleep(STATS_INTERVAL_S)
+            late_ms = max(0.0, time.monotonic() - due_s) * 1000
             if self._writer is not None:
                 stats = [served.take_stats() for served in self._branches]
-                late_ms = max(0.0, time.monotonic() - due_s) * 1000
                 self.send(channel.Stats(time.time(), stats, self._branches.counts.take(), late_ms))
             else:
                 for served in self._branches:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from conf.settings import ProxySettings
-from proxy.channel import BranchStats
+from proxy.channel import BranchStats, PinnedClient
 from proxy.errands import Errands
 from proxy.pool import Pool
 from proxy.stats import Counters, Counts
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 
 _NEVER_NS: Final = 1 << 62
+
+TICKS: Final = 10
+"""Each client is looked at once a second, a tenth of them at a time: thousands at once would delay others."""
 
 
 class Rules:
@@ -47,6 +50,7 @@ class ServedBranch:
     """
 
     __slots__ = (
+        "_pinned_due",
         "_rules",
         "attention",
         "branch",
@@ -72,6 +76,7 @@ class ServedBranch:
         self.refused_count = 0
         self.draining = self.attention = home.draining
         self.pool = Pool(self, home)
+        self._pinned_due = True
         self.slow_ns = _NEVER_NS
         self.follow_limits()
 
@@ -122,12 +127,14 @@ class ServedBranch:
         for client in list(self.clients):
             client.leave_when_idle()
 
-    def tick(self, now_ns: int) -> None:
-        """Do what is due, once a second; `now_ns` is time.perf_counter_ns()."""
-        self.follow_limits()
-        for client in list(self.clients):
+    def tick(self, now_ns: int, part: int) -> None:
+        """Do what is due for a part of the clients, and with part 0 for the branch."""
+        for client in [client for client in self.clients if client.connection_id % TICKS == part]:
             client.tick(now_ns)
-        self.pool.tick(now_ns)
+        if not part:
+            self.follow_limits()
+            self.pool.tick(now_ns)
+            self._pinned_due = True
 
     def kill(self, user: str | None = None) -> None:
         """Close the connections of this branch, or those of one user."""
@@ -161,7 +168,16 @@ class ServedBranch:
             self.in_transaction,
             refused,
             self.counters.take(Counter(client.kind for client in self.clients if client.waits_for_server)),
+            self.pool.take_stats(),
+            self._take_pinned(),
         )
+
+    def _take_pinned(self) -> list[PinnedClient] | None:
+        """Return who is pinned, once a second."""
+        if not self._pinned_due:
+            return None
+        self._pinned_due = False
+        return self.pool.pinned_clients()
 
 
 class Branches:
@@ -178,6 +194,7 @@ class Branches:
         self.limits = limits or ProxySettings()
         self.counts = Counts()
         self.draining = False
+        self._part = 0
         self._served: dict[tuple[str, str], ServedBranch] = {}
 
     def __iter__(self) -> Iterator[ServedBranch]:
@@ -207,9 +224,10 @@ class Branches:
             served.drain()
 
     def tick(self, now_ns: int) -> None:
-        """Do what is due, once a second; `now_ns` is time.perf_counter_ns()."""
+        """Do what is due, TICKS times a second; `now_ns` is time.perf_counter_ns()."""
+        self._part = (self._part + 1) % TICKS
         for served in self:
-            served.tick(now_ns)
+            served.tick(now_ns, self._part)
 
     def kill_expired(self, now_s: float) -> None:
         """Close the connections of users whose time is over; `now_s` is time.time()."""

@@ -176,7 +176,7 @@ class Count(msgspec.Struct, frozen=True):
 class Stats(Message, frozen=True):
     """A worker's counters since its last report, ten times a second; `at_s` is time.time().
 
-    `loop_lag_ms` is the longest that the event loop came late since then.
+    `loop_lag_ms` is how late the event loop came to make it.
     """
 
     at_s: float

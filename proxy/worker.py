@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
 import os
 import secrets
 import signal
@@ -17,12 +16,13 @@ import structlog
 
 from conf.settings import Settings
 from proxy.agent import Agent
-from proxy.branches import Branches
+from proxy.branches import TICKS, Branches
 from proxy.channel import Hello
 from proxy.client import Doors
 from proxy.credentials import Credentials
 from proxy.listener import Identified, Listener
 from proxy.login import Desk, log_in
+from proxy.peers import Peers, connection_ids
 from proxy.shares import Shares
 from proxy.tls import TlsDoor
 
@@ -32,7 +32,7 @@ CONTROL_SOCKET = "control.sock"
 SHARES = "shares"
 DRAIN_TIMEOUT_S = 10.0
 """How long transactions under way may take once the worker is to end."""
-JANITOR_INTERVAL_S = 1.0
+LARGE_BLOCK_BYTES = 1 << 20
 
 
 class Worker:
@@ -44,7 +44,7 @@ class Worker:
     def __init__(self, settings: Settings, number: int, listening: Sequence[socket.socket] = ()) -> None:
         proxy = settings.proxy
         self._proxy = proxy
-        self._branches = Branches(proxy)
+        self._branches = Branches(proxy, number % proxy.workers)
         hello = Hello(number, os.getpid(), secrets.token_hex(8))
         self._agent = Agent(
             settings.run_dir / CONTROL_SOCKET,
@@ -52,15 +52,14 @@ class Worker:
             hello,
             wake_timeout_s=proxy.connect_timeout_s,
         )
-        # Far above the ids that servers give, so that a KILL with one of ours hits nobody.
-        connection_ids = itertools.cycle(range((number & 0xFF) + 1 << 23, (number & 0xFF) + 2 << 23))
+        self._peers = Peers(settings.run_dir, number, self._branches)
         self._tls = TlsDoor(proxy, settings.state_dir)
         self._desk = Desk(
             self._branches,
             tls=self._tls,
             credentials=Credentials.of(settings.state_dir),
-            doors=Doors(self._agent.send),
-            next_connection_id=connection_ids.__next__,
+            doors=Doors(self._agent.send, kill=self._peers.kill),
+            next_connection_id=connection_ids(number).__next__,
             locate=self._agent.locate,
         )
         self._listener = Listener(
@@ -85,7 +84,12 @@ class Worker:
             serving = tasks.create_task(self._serve())
             running = [
                 tasks.create_task(endless)
-                for endless in (self._agent.run(), self._agent.report(), self._clean_up())
+                for endless in (
+                    self._agent.run(),
+                    self._agent.report(),
+                    self._peers.serve(),
+                    self._clean_up(),
+                )
             ]
             await self._agent.drain.wait()
             serving.cancel()
@@ -101,6 +105,9 @@ class Worker:
         self._listener.open()
         # What lives now lives as long as the process: the collector need not look at it again.
         gc.freeze()
+        # Once one is freed, glibc keeps large blocks (mallopt(3), M_MMAP_THRESHOLD). TLS is read into
+        # blocks of 256 KiB, which would otherwise be mapped and unmapped for every chunk.
+        bytes(LARGE_BLOCK_BYTES)
         log.info("worker.listening", host=self._proxy.host, port=self._proxy.port)
         try:
             await self._listener.serve()
@@ -111,14 +118,13 @@ class Worker:
         await log_in(sock, peer, self._desk, identified)
 
     async def _clean_up(self) -> None:
-        """Disconnect clients that have been silent for too long."""
+        """Do what time has made due."""
         while True:
-            await asyncio.sleep(JANITOR_INTERVAL_S)
+            for _ in range(TICKS):
+                await asyncio.sleep(1 / TICKS)
+                self._branches.tick(time.perf_counter_ns())
             self._tls.refresh(self._branches.limits)
-            for served in self._branches:
-                for client in list(served.clients):
-                    if client.idle_s() > self._proxy.wait_timeout_s:
-                        client.close()
+            self._branches.kill_expired(time.time())
 
     async def _drain(self) -> None:
         log.info("worker.draining", clients=self._branches.clients)
