@@ -15,6 +15,7 @@ from proxy.session import Session
 from proxy.wire.charsets import charset_names
 from proxy.wire.constants import Capability
 from router.model import Flavor, PoolMode, Role, Server, User
+from router.policy import is_guarded
 
 _NOT_MIRRORED: Final = Capability.SSL | Capability.MULTI_STATEMENTS | Capability.COMPRESS | Capability.ZSTD
 _ALWAYS: Final = Capability.LONG_PASSWORD | Capability.CONNECT_WITH_DB | Capability.CONNECT_ATTRS
@@ -64,7 +65,7 @@ async def _open(
     """Make a client with a backend of its own."""
     branch = served.branch
     capabilities = (visitor.capabilities & ~_NOT_MIRRORED) | _ALWAYS
-    if not branch.safe_migrations:
+    if not is_guarded(branch, visitor.user.role):
         capabilities |= visitor.capabilities & Capability.MULTI_STATEMENTS
     backend: Backend = await open_backend(
         server,

@@ -47,6 +47,11 @@ def refused_kinds(branch: Branch, role: Role = Role.READWRITER) -> frozenset[Kin
             assert_never(role)
 
 
+def is_guarded(branch: Branch, role: Role) -> bool:
+    """Say whether each statement must be looked at, so that the server may not take several at once."""
+    return refused_kinds(branch, role) != REFUSED_ALWAYS
+
+
 _READS_TABLES = re.compile(
     rb"(?<![\w$\x80-\xff])(?:from(?!\s+dual(?![\w$.\x80-\xff])(?!\s*,))|table|handler|checksum|outfile|dumpfile)"
     rb"(?![\w$\x80-\xff])",

@@ -12,15 +12,18 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from proxy.wire.constants import MAX_FRAME, Capability, Command
-from proxy.wire.packets import ErrPacket
+from proxy.wire.auth import sha2_proof
+from proxy.wire.commands import ChangeUser
+from proxy.wire.constants import AUTH_MORE_DATA, CACHING_SHA2_PASSWORD, MAX_FRAME, OK, Capability, Command
+from proxy.wire.framing import frame
+from proxy.wire.packets import AuthSwitch, ErrPacket
 from router.accounts import DENIED, make_traffic_account
 from router.database import Connection
-from router.model import Account, Flavor, PoolMode
+from router.model import Account, Flavor, PoolMode, Role
 from router.routines import warn_of_programs
 from router.servers.process import LocalServer
 from tests.proxy.conftest import open_branch
-from tests.support.proxy import Proxy, production, running_proxy, user
+from tests.support.proxy import PASSWORD, Proxy, production, running_proxy, user
 from tests.support.raw_client import USUAL, raw_client
 from tests.support.servers import fresh_schema
 from tests.support.witness import Witness
@@ -352,7 +355,9 @@ async def place(server: LocalServer, tmp_path_factory: pytest.TempPathFactory) -
             replace(open_branch(main), server=replace(server.server, account=traffic)),
         ]
         folder = tmp_path_factory.mktemp("bypass")
-        async with running_proxy(folder, branches, [user("app"), user("dev", branch="dev")]) as proxy:
+        users = [user("app"), user("dev", branch="dev")]
+        users += [replace(user(role, branch="dev"), role=role) for role in (Role.READER, Role.WRITER)]
+        async with running_proxy(folder, branches, users) as proxy:
             yield Place(proxy, witness, server.server.flavor, schema)
         await admin.execute("DROP USER bypass_traffic")
         await admin.execute("DROP DATABASE other_schema")
@@ -392,6 +397,52 @@ async def test_neither_wall_lets_anybody_past(place: Place, name: str) -> None:
     if place.flavor in ONLY.get(name, BOTH):
         assert unguarded is not None
         assert unguarded.errno in RIGHTS, unguarded
+
+
+@pytest.mark.parametrize(
+    ("role", "refused"),
+    [
+        (Role.READER, b"DELETE FROM t"),
+        (Role.READER, b"SELECT 1; DELETE FROM t"),
+        (Role.READER, b"/* x */ INSERT INTO t VALUES (1, 1)"),
+        (Role.READER, b"WITH x AS (SELECT 1 AS a) DELETE FROM t WHERE a IN (SELECT a FROM x)"),
+        (Role.READER, b"CALL p()"),
+        (Role.READER, b"DROP TABLE t"),
+        (Role.WRITER, b"SELECT * FROM t"),
+        (Role.WRITER, b"INSERT INTO t VALUES (1, 1); SELECT * FROM t"),
+        (Role.WRITER, b"DO 1; TABLE t"),
+        (Role.WRITER, b"DROP TABLE t"),
+    ],
+)
+async def test_a_role_is_held_to_its_own_where_only_the_guard_knows_it(
+    place: Place, role: Role, refused: bytes
+) -> None:
+    for command in (Q, PREPARE):
+        error = await attack(place, str(role), Case(((command, refused),)))
+        assert error is not None
+        assert error.errno == 1142 or (command == PREPARE and error.errno == 1064), error
+        if error.errno == 1142:
+            assert f"the password's role is {role}" in error.message
+    assert await attack(place, str(role), q("SELECT @@sql_mode; SELECT LAST_INSERT_ID()")) is None
+    assert not await place.witness.changed()
+
+
+async def test_a_character_set_that_came_with_a_change_of_user_is_minded(place: Place) -> None:
+    async with raw_client(place.proxy.port, user="dev") as client:
+
+        async def packet() -> bytes:
+            header = await client.reader.readexactly(4)
+            return await client.reader.readexactly(int.from_bytes(header[:3], "little"))
+
+        gbk, first = CHARSETS["gbk"]
+        wish = ChangeUser("app", b"", "", gbk, CACHING_SHA2_PASSWORD, {})
+        client.writer.write(frame(wish.build(client.handshake.capabilities)))
+        nonce = AuthSwitch.parse(await packet()).nonce
+        client.writer.write(frame(sha2_proof(PASSWORD, nonce), 2))
+        assert [(await packet())[0] for _ in range(2)] == [AUTH_MORE_DATA, OK]
+        assert (await client.error(Q, behind(first))).errno in EITHER
+        assert (await client.error(Q, b"DROP TABLE t")).errno == 1105
+    assert not await place.witness.changed()
 
 
 def test_every_exception_is_in_the_list() -> None:

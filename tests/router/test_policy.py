@@ -10,6 +10,7 @@ from router.policy import (
     REFUSED_WHEN_SAFE,
     allowed_starts,
     is_exempt,
+    is_guarded,
     refusal,
     refusal_code,
     refused_kinds,
@@ -102,6 +103,11 @@ def test_nothing_else_is_exempt() -> None:
 def test_who_replicates_asks_for_variables_and_the_log_and_nothing_else(branch: Branch) -> None:
     left = set(Kind) - refused_kinds(branch, Role.REPLICATION)
     assert left == {Kind.READ, Kind.SET, Kind.COMMAND, Kind.EMPTY}
+
+
+def test_only_who_may_do_everything_is_not_looked_at_statement_by_statement() -> None:
+    assert all(is_guarded(MAIN, role) for role in Role)
+    assert [role for role in Role if not is_guarded(OPEN, role)] == [Role.READWRITER, Role.ADMIN]
 
 
 def test_a_role_is_refused_as_a_server_refuses_a_missing_right() -> None:
