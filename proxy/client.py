@@ -45,7 +45,7 @@ from proxy.wire.framing import HEADER_BYTES, PacketTail
 from proxy.wire.response import FAILED, FINISHED, Response
 from router.classify import HEAD_BYTES, START_BYTES, Kind, classify, digest, verb
 from router.model import Role, User
-from router.policy import is_exempt, refusal, refusal_code
+from router.policy import is_exempt, is_guarded, refusal, refusal_code
 
 log = structlog.get_logger()
 
@@ -732,7 +732,7 @@ class Client(Stream):
     @property
     def passes_options(self) -> bool:
         """Whether the server itself decides about several statements at once: nobody looks at them."""
-        return not self.served.branch.safe_migrations
+        return not is_guarded(self.served.branch, self.user.role)
 
     @property
     def no_backslash(self) -> bool:
