@@ -28,10 +28,11 @@ def new_nonce() -> bytes:
     Neither NUL (it ends the nonce on the wire) nor `$` (it ends it in the server's own storage) occurs, and
     every byte is ASCII, because some drivers decode it.
     """
-    return bytes(_NONCE_ALPHABET[byte % len(_NONCE_ALPHABET)] for byte in secrets.token_bytes(NONCE_BYTES))
+    return secrets.token_bytes(NONCE_BYTES).translate(_NONCE_BYTE)
 
 
 _NONCE_ALPHABET = bytes(byte for byte in range(1, 128) if byte != ord("$"))
+_NONCE_BYTE = bytes(_NONCE_ALPHABET[byte % len(_NONCE_ALPHABET)] for byte in range(256))
 
 
 def sha2_verifier(password: str) -> bytes:

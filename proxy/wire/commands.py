@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,7 +16,16 @@ SSL_REQUEST_BYTES = 32
 NAME_BYTES_MAX = 256
 """Names of users and databases that are longer are none of ours."""
 
-_NEEDED = Capability.PROTOCOL_41 | Capability.SECURE_CONNECTION | Capability.PLUGIN_AUTH
+# Plain numbers: at each login they are compared several times, and an enum's operators are ten times slower.
+_PROTOCOL_41 = int(Capability.PROTOCOL_41)
+_NEEDED = int(Capability.PROTOCOL_41 | Capability.SECURE_CONNECTION | Capability.PLUGIN_AUTH)
+_LENENC_AUTH = int(Capability.PLUGIN_AUTH_LENENC)
+_WITH_DB = int(Capability.CONNECT_WITH_DB)
+_PLUGIN_AUTH = int(Capability.PLUGIN_AUTH)
+_ATTRS = int(Capability.CONNECT_ATTRS)
+_ZSTD = int(Capability.ZSTD)
+
+_fixed_part = struct.Struct("<IIB").unpack_from
 
 
 class ClientTooOld(RemoteError):
@@ -62,14 +72,15 @@ class HandshakeResponse:
             null_terminated(self.user.encode()),
             lenenc_bytes(self.auth),
         ]
-        if self.capabilities & Capability.CONNECT_WITH_DB:
+        capabilities = int(self.capabilities)
+        if capabilities & _WITH_DB:
             parts.append(null_terminated(self.database.encode()))
-        if self.capabilities & Capability.PLUGIN_AUTH:
+        if capabilities & _PLUGIN_AUTH:
             parts.append(null_terminated(self.plugin.encode()))
-        if self.capabilities & Capability.CONNECT_ATTRS:
-            pairs = ((key.encode(), value.encode()) for key, value in self.attributes.items())
+        if capabilities & _ATTRS:
+            pairs = [(key.encode(), value.encode()) for key, value in self.attributes.items()]
             parts.append(lenenc_map(pairs))
-        if self.capabilities & Capability.ZSTD:
+        if capabilities & _ZSTD:
             parts.append(bytes((self.zstd_level,)))
         return b"".join(parts)
 
@@ -80,27 +91,27 @@ class HandshakeResponse:
         Raises RemoteError when it contradicts itself, ClientTooOld for clients of before MySQL 5.5. The last
         four of the reserved bytes are MariaDB's further capabilities, which we do not offer.
         """
-        reader = Reader(payload)
-        claimed = Capability(reader.uint(4)) if len(payload) >= SSL_REQUEST_BYTES else Capability(0)
-        if not claimed & Capability.PROTOCOL_41:
+        claimed, max_packet, charset = (
+            _fixed_part(payload) if len(payload) >= SSL_REQUEST_BYTES else (0, 0, 0)
+        )
+        if not claimed & _PROTOCOL_41:
             raise RemoteError("the client does not speak the protocol of MySQL 4.1")
         if claimed & _NEEDED != _NEEDED:
             raise ClientTooOld("the client is too old: it must know authentication plugins (MySQL 5.5)")
-        capabilities = claimed & offered
-        max_packet, charset = reader.uint(4), reader.uint(1)
-        reader.take(23)
+        capabilities = claimed & int(offered)
+        reader = Reader(payload, SSL_REQUEST_BYTES)
         user = _text(reader.null_terminated(), "user name")
-        lenenc_auth = capabilities & Capability.PLUGIN_AUTH_LENENC
-        auth = reader.lenenc_bytes() if lenenc_auth else reader.take(reader.uint(1))
+        auth = reader.lenenc_bytes() if capabilities & _LENENC_AUTH else reader.take(reader.uint(1))
         database = plugin = ""
-        if capabilities & Capability.CONNECT_WITH_DB and reader.remaining:
+        if capabilities & _WITH_DB and reader.remaining:
             database = _text(reader.null_terminated(), "database name")
         if reader.remaining:
             # Some clients leave out the NUL when nothing follows.
             plugin = _text(_until_null_or_end(reader), "plugin name")
-        attributes = _attributes(reader) if capabilities & Capability.CONNECT_ATTRS else {}
-        level = reader.uint(1) if capabilities & Capability.ZSTD and reader.remaining else 0
-        return cls(capabilities, max_packet, charset, user, auth, database, plugin, attributes, level)
+        attributes = _attributes(reader) if capabilities & _ATTRS else {}
+        level = reader.uint(1) if capabilities & _ZSTD and reader.remaining else 0
+        agreed = Capability(capabilities)
+        return cls(agreed, max_packet, charset, user, auth, database, plugin, attributes, level)
 
 
 @dataclass(frozen=True, slots=True)

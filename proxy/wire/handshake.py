@@ -5,6 +5,7 @@ Source: page_protocol_connection_phase.html. Neither side touches a socket: byte
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -36,6 +37,12 @@ from proxy.wire.constants import (
 from proxy.wire.errors import LocalError, RemoteError
 from proxy.wire.framing import PacketReader, frame
 from proxy.wire.packets import AuthSwitch, ErrPacket, Greeting, OkPacket, auth_more_data, raise_if_err
+
+# Plain numbers and bytes: an enum's operators are ten times slower.
+_SSL: Final = int(Capability.SSL)
+_WITH_DB: Final = int(Capability.CONNECT_WITH_DB)
+_NEEDED: Final = int(Capability.PROTOCOL_41 | Capability.SECURE_CONNECTION | Capability.PLUGIN_AUTH)
+_FAST_AUTH: Final = auth_more_data(bytes((FAST_AUTH_OK,)))
 
 LOGIN_PACKET_BYTES_MAX: Final = 80 * 1024
 """No packet of a login is longer: 64 KiB of connection attributes and the rest."""
@@ -133,16 +140,9 @@ class ServerHandshake:
 
     def greeting(self) -> bytes:
         """Return the first bytes of the connection."""
-        greeting = Greeting(
-            self._version,
-            self.connection_id,
-            self._nonce,
-            self.capabilities,
-            self._charset,
-            Status.AUTOCOMMIT,
-            CACHING_SHA2_PASSWORD,
-        )
-        return self._send(greeting.build())
+        first, last = _greeting_parts(self._version, self.capabilities, self._charset)
+        number, nonce = self.connection_id.to_bytes(4, "little"), self._nonce
+        return self._send(b"".join((first[0], number, nonce[:8], first[1], nonce[8:], last)))
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes from the client and return what to send back."""
@@ -213,7 +213,7 @@ class ServerHandshake:
         word = b""
         if self.plugin == CACHING_SHA2_PASSWORD and not self.full:
             # Drivers that were switched to the plugin insist on its own word before the OK.
-            word = self._send(auth_more_data(bytes((FAST_AUTH_OK,))))
+            word = self._send(_FAST_AUTH)
         return word + self._send(OkPacket(status=status).build())
 
     def refuse(self, errno: int, sqlstate: str, message: str) -> bytes:
@@ -234,9 +234,9 @@ class ServerHandshake:
         return b""
 
     def _answer(self, payload: bytes) -> None:
-        wants_tls = len(payload) == SSL_REQUEST_BYTES and payload[1] & (Capability.SSL >> 8)
+        wants_tls = len(payload) == SSL_REQUEST_BYTES and payload[1] & _SSL >> 8
         if wants_tls and not self.tls:
-            if not self.capabilities & Capability.SSL:
+            if not int(self.capabilities) & _SSL:
                 raise RemoteError("the client asked for TLS, which was not offered")
             self._tls_head = SslRequest.parse(payload)
             self.state = ServerState.TLS_WANTED
@@ -259,6 +259,20 @@ class ServerHandshake:
         data = frame(payload, self._sequence & 0xFF)
         self._sequence += 1
         return data
+
+
+@functools.lru_cache(maxsize=16)
+def _greeting_parts(
+    version: str, capabilities: Capability, charset: int
+) -> tuple[tuple[bytes, bytes], bytes]:
+    """Return a greeting without the connection's number and nonce: what comes before, between and after."""
+    nonce = bytes(range(1, 21))
+    whole = Greeting(
+        version, 0, nonce, capabilities, charset, Status.AUTOCOMMIT, CACHING_SHA2_PASSWORD
+    ).build()
+    before, between = whole.split(bytes(4) + nonce[:8], 1)
+    between, after = between.split(nonce[8:], 1)
+    return (before, between), after
 
 
 _LISTENING: Final = frozenset({ServerState.GREETED, ServerState.SWITCHING, ServerState.PASSWORD_AWAITED})
@@ -352,17 +366,13 @@ class ClientHandshake:
 
     def _greeted(self, greeting: Greeting) -> bytes:
         self._greeting = greeting
-        needed = Capability.PROTOCOL_41 | Capability.SECURE_CONNECTION | Capability.PLUGIN_AUTH
-        if self.tls:
-            needed |= Capability.SSL
-        if needed & greeting.capabilities != needed:
-            missing = needed & ~greeting.capabilities
+        needed = _NEEDED | _SSL if self.tls else _NEEDED
+        offered = int(greeting.capabilities)
+        if needed & ~offered:
+            missing = Capability(needed & ~offered)
             raise RemoteError(f"the server cannot do what a safe login needs: {missing!r}")
-        self.capabilities = (self.wanted | needed) & greeting.capabilities
-        if not self.database:
-            self.capabilities &= ~Capability.CONNECT_WITH_DB
-        if not self.tls:
-            self.capabilities &= ~Capability.SSL
+        agreed = (int(self.wanted) & ~_SSL | needed) & offered
+        self.capabilities = Capability(agreed if self.database else agreed & ~_WITH_DB)
         self._plugin, self._nonce = greeting.plugin, greeting.nonce
         if self.tls:
             self.state = ClientState.TLS_WANTED

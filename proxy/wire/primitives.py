@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from proxy.wire.errors import LocalError, RemoteError
 
 _LENENC_SIZES = {0xFC: 2, 0xFD: 3, 0xFE: 8}
+_SHORT = [bytes((size,)) for size in range(0xFB)]
 
 
 class Reader:
@@ -63,6 +64,12 @@ class Reader:
 
     def lenenc_bytes(self) -> bytes:
         """Read a length-encoded string."""
+        data, start = self._data, self._at + 1
+        if start <= len(data) and data[start - 1] < 0xFB:
+            end = start + data[start - 1]
+            if end <= len(data):
+                self._at = end
+                return data[start:end]
         return self.take(self.lenenc_int())
 
     def null_terminated(self) -> bytes:
@@ -93,7 +100,8 @@ def lenenc_int(value: int) -> bytes:
 
 def lenenc_bytes(value: bytes) -> bytes:
     """Write a length-encoded string."""
-    return lenenc_int(len(value)) + value
+    size = len(value)
+    return (_SHORT[size] if size < 0xFB else lenenc_int(size)) + value
 
 
 def null_terminated(value: bytes) -> bytes:

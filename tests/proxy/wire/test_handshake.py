@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import functools
+
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.wire.auth import (
@@ -291,6 +293,7 @@ def test_random_bytes_never_log_in(data: bytes) -> None:
     assert not server.proof_holds(sha2_verifier("secret"))
 
 
+@functools.cache
 def dialogues() -> list[list[bytes]]:
     """What clients send in each kind of login: the answer first, a packet of the dialogue each."""
     password = rsa_encrypt_password("secret", new_nonce(), KEY.public_pem)
@@ -341,6 +344,7 @@ def test_a_login_may_come_in_any_pieces(number: int) -> None:
             assert play(server, chunks) is ServerState.PASSWORD_GIVEN
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_login_with_wrong_bytes_is_a_login_or_the_clients_fault(data: st.DataObject) -> None:
     packets = [bytearray(packet) for packet in data.draw(st.sampled_from(dialogues()))]
