@@ -236,6 +236,12 @@ def kill_of(text: bytes) -> tuple[int, bool] | None:
     return (int(match[2]), (match[1] or b"").upper() == b"QUERY") if match else None
 
 
+def prepared_text(text: bytes) -> bytes | None:
+    """Return the literal of `PREPARE name FROM 'text'`, up to a quote or backslash in it; else None."""
+    match = _PREPARE.match(text)
+    return match[1] if match else None
+
+
 def is_load_local(text: bytes) -> bool:
     """Say whether a statement may ask the client for a file: LOAD DATA LOCAL or LOAD XML LOCAL."""
     words, _, _ = _words(text[:HEAD_BYTES], ())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, assert_never
 
-from router.classify import KIND_OF_START, Kind
+from router.classify import KIND_OF_START, Kind, classify, prepared_text
 from router.model import Branch, Role
 
 REFUSED_WHEN_SAFE: Final = frozenset({Kind.DDL, Kind.ADMIN, Kind.DYNAMIC, Kind.UNKNOWN, Kind.KILL})
@@ -30,15 +30,16 @@ _OF_REPLICATION: Final = frozenset({Kind.READ, Kind.SET, Kind.COMMAND, Kind.EMPT
 def refused_kinds(branch: Branch, role: Role = Role.READWRITER) -> frozenset[Kind]:
     """Return the kinds of statements that a branch refuses to a role.
 
-    Some READ statements of a writer are taken nevertheless: see `is_exempt`.
+    Some statements of these kinds are taken nevertheless: see `is_exempt`.
     """
     refused = REFUSED_WHEN_SAFE if branch.safe_migrations else REFUSED_ALWAYS
     match role:
         case Role.READER:
             # What a routine does is for the rights of the reader's account; without one it is not known.
-            return refused | _CHANGES | ({Kind.CALL} if role not in branch.accounts else frozenset())
+            calls = {Kind.CALL} if role not in branch.accounts else frozenset()
+            return refused | _CHANGES | {Kind.PREPARED} | calls
         case Role.WRITER:
-            return refused | {Kind.READ, Kind.DDL, Kind.ADMIN, Kind.DYNAMIC, Kind.UNKNOWN}
+            return refused | {Kind.READ, Kind.PREPARED, Kind.DDL, Kind.ADMIN, Kind.DYNAMIC, Kind.UNKNOWN}
         case Role.REPLICATION:
             return frozenset(Kind) - _OF_REPLICATION
         case Role.READWRITER | Role.ADMIN:
@@ -64,11 +65,21 @@ def is_exempt(role: Role, kind: Kind, text: bytes) -> bool:
     """Say whether a statement is taken although its kind is refused to the role.
 
     A writer reads no tables, but may ask for variables, for its last insert's number, and what tables look
-    like: drivers and frameworks do so unasked.
+    like: drivers and frameworks do so unasked. What a PREPARE would run must be for the role too; EXECUTE
+    then runs it.
     """
+    if kind is Kind.PREPARED:
+        inner = prepared_text(text)
+        return inner is None or _may_prepare(role, classify(inner), inner)
     if role is not Role.WRITER or kind is not Kind.READ:
         return False
     return bool(_SHOWS.match(text)) or not _READS_TABLES.search(text)
+
+
+def _may_prepare(role: Role, kind: Kind, text: bytes) -> bool:
+    if role is Role.READER:
+        return kind is Kind.READ
+    return role is Role.WRITER and (kind in (Kind.WRITE, Kind.CALL) or is_exempt(role, kind, text))
 
 
 def allowed_starts(refused: frozenset[Kind]) -> dict[bytes, Kind]:

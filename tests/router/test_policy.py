@@ -52,7 +52,7 @@ def test_a_reader_writes_nothing(branch: Branch) -> None:
         Kind.UNKNOWN,
         Kind.CALL,
     } <= refused
-    assert not refused & {Kind.READ, Kind.SET, Kind.SESSION, Kind.TRANSACTION, Kind.PREPARED, Kind.COMMAND}
+    assert not refused & {Kind.READ, Kind.SET, Kind.SESSION, Kind.TRANSACTION, Kind.COMMAND}
     assert set(allowed_starts(refused).values()) == {Kind.READ}
 
 
@@ -96,7 +96,25 @@ def test_a_writer_may_ask_for_what_drivers_ask(text: bytes, taken: bool) -> None
 
 
 def test_nothing_else_is_exempt() -> None:
-    assert not any(is_exempt(Role.WRITER, kind, b"SELECT 1") for kind in Kind if kind is not Kind.READ)
+    others = [kind for kind in Kind if kind not in (Kind.READ, Kind.PREPARED)]
+    assert not any(is_exempt(role, kind, b"SELECT 1") for role in Role for kind in others)
+
+
+@pytest.mark.parametrize(
+    ("text", "roles"),
+    [
+        (b"EXECUTE s", {Role.READER, Role.WRITER}),
+        (b"DEALLOCATE PREPARE s", {Role.READER, Role.WRITER}),
+        (b"PREPARE s FROM 'SELECT * FROM t'", {Role.READER}),
+        (b"PREPARE s FROM 'SELECT @@sql_mode'", {Role.READER, Role.WRITER}),
+        (b"PREPARE s FROM 'DELETE FROM t'", {Role.WRITER}),
+        (b'prepare s from "call p()"', {Role.WRITER}),
+        (b"PREPARE s FROM 'WITH x AS (SELECT 1) DELETE FROM t'", {Role.WRITER}),
+    ],
+)
+def test_what_is_prepared_must_be_for_the_role(text: bytes, roles: set[Role]) -> None:
+    assert classify(text) is Kind.PREPARED
+    assert {role for role in (Role.READER, Role.WRITER) if is_exempt(role, Kind.PREPARED, text)} == roles
 
 
 @pytest.mark.parametrize("branch", [MAIN, OPEN])
