@@ -78,6 +78,7 @@ _MEANING: Final = ("sql_mode", "character_set_client", "character_set_connection
 
 _RELEASABLE: Final = (IDLE, COLLECTING, HELD)
 _ROWS_WORDS: Final = (b"row_count", b"found_rows", b"lastval")
+_ID_WORDS: Final = (b"last_insert_id", b"identity", b"lastval")
 _WARNINGS_WORDS: Final = (b"warning", b"error", b"diagnostics")
 
 _VERDICTS_MAX: Final = 4096
@@ -492,7 +493,8 @@ class PooledClient(Client):
             self._foreign = False
         if about_rows or about_warnings:
             self._pin(PinReason.DIAGNOSTICS, b"")
-        if self._foreign_id:
+        # Not otherwise: it would be the last statement itself, which has no rows and no warnings.
+        if self._foreign_id and any(word in text for word in _ID_WORDS):
             value = str(self.session.last_insert_id).encode()
             steps.append(command(Command.QUERY, b"SET @@SESSION.last_insert_id=" + value))
             self._foreign_id = False
