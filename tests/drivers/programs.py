@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -85,6 +86,30 @@ async def _go() -> Program:
     return Program((str(folder / "scenario"),), {}, version)
 
 
+async def _java() -> Program:
+    async def compile_(work: Path) -> None:
+        fetched = ("dependency:copy-dependencies", "-DoutputDirectory=lib")
+        await run_tool("mvn", "-q", "-B", *fetched, folder=work)
+        await run_tool("javac", "-encoding", "UTF-8", "-cp", "lib/*", "-d", "classes", "Scenario.java", folder=work)
+
+    folder = await built("java", HERE / "java", ["pom.xml", "Scenario.java"], compile_)
+    version = _pinned(HERE / "java/pom.xml", r"mysql-connector-j</artifactId>\s*<version>(.+)</version>")
+    options = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-Dfile.encoding=UTF-8")
+    return Program(("java", *options, "-cp", f"{folder}/classes:{folder}/lib/*", "Scenario"), {}, version)
+
+
+async def _rust() -> Program:
+    async def compile_(work: Path) -> None:
+        # What it depends on stays built for the next state of the program.
+        target = cache_folder() / "rust-target"
+        environment = {"CARGO_TARGET_DIR": str(target)}
+        await run_tool("cargo", "build", "--release", "--quiet", folder=work, environment=environment)
+        shutil.copy(target / "release/scenario", work / "scenario")
+
+    folder = await built("rust", HERE / "rust", ["Cargo.toml", "src/main.rs"], compile_)
+    return Program((str(folder / "scenario"),), {}, _pinned(HERE / "rust/Cargo.toml", r'mysql_async.*"=([\d.]+)"'))
+
+
 def _pinned(manifest: Path, pattern: str) -> str:
     found = re.search(pattern, manifest.read_text())
     assert found, f"{manifest} names no version by {pattern}"
@@ -101,6 +126,8 @@ _ALL = (
     Driver("Django", ("gcc",), _python("with_django.py", "django")),
     Driver("Node mysql2", ("node", "npm"), _node),
     Driver("Go go-sql-driver", ("go",), _go),
+    Driver("Java Connector/J", ("java", "javac", "mvn"), _java),
+    Driver("Rust mysql_async", ("cargo", "gcc", "pkg-config"), _rust),
 )
 
 DRIVERS = {driver.name: driver for driver in _ALL}
