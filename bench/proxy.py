@@ -57,9 +57,9 @@ SECTIONS = {
     "pool": Section(
         pooling.POOL_KEYS, 3, lambda world, rounds, mode: pooling.measure_pool(world, rounds, 4, mode)
     ),
-    "rows": Section(rows.KEYS, 5, rows.measure),
+    "rows": Section(rows.KEYS, 4, rows.measure),
     "connects": Section(
-        connects.KEYS, 4, lambda world, rounds, mode: connects.measure(world, rounds, 1.5, mode)
+        connects.KEYS, 3, lambda world, rounds, mode: connects.measure(world, rounds, 1.5, mode)
     ),
     "workers": Section(
         pooling.WORKER_KEYS, 5, lambda world, rounds, mode: pooling.measure_workers(world, rounds, 1, mode)
