@@ -190,7 +190,10 @@ class Connection:
         if not self.closed:
             with contextlib.suppress(pymysql.err.Error, OSError, RuntimeError, TimeoutError):
                 async with asyncio.timeout(2.0):
+                    writer = self._raw._writer
                     await self._raw.ensure_closed()
+                    # TLS ends with a word from each side.
+                    await writer.wait_closed()
             self.abort()
 
     def abort(self) -> None:

@@ -16,12 +16,18 @@ Stamp = tuple[tuple[str, int, int], ...]
 def client_context(tls: ServerTls) -> ssl.SSLContext | None:
     """Return the TLS settings for connections to a server; None when they are to be without TLS.
 
-    Renewed files are used from then on. Raises OSError when one cannot be used.
+    Renewed files are used from then on. Raises OSError naming the file that cannot be used.
     """
     if tls.mode is TlsMode.DISABLED:
         return None
-    files = (tls.ca, tls.certificate, tls.key)
-    return _client_context(tls, stamp(Path(name).expanduser() for name in files if name))
+    files = [Path(name).expanduser() for name in (tls.ca, tls.certificate, tls.key) if name]
+    try:
+        return _client_context(tls, stamp(files))
+    except ssl.SSLError as error:
+        raise OSError(f"{' or '.join(map(str, files))} cannot be used: {error}") from error
+    except FileNotFoundError:
+        missing = ", ".join(str(file) for file in files if not file.exists())
+        raise FileNotFoundError(f"there is no file {missing}") from None
 
 
 @lru_cache(maxsize=64)
