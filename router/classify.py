@@ -96,10 +96,10 @@ _PREPARE = re.compile(
 _PASSWORD = re.compile(rb"(?<![A-Za-z_$@.`'\"])password(?![\w$])", re.IGNORECASE)
 
 # What may stand anywhere in a list of assignments: the server's own variables (`@@global` directly behind `=`
-# is only read), and session variables that keep writes out of the binary log or change how they are written
-# there, so that a schema change under way would miss them.
+# is only read), who the session is (`SESSION AUTHORIZATION`), and session variables that keep writes out of
+# the binary log or change how they are written there, so that a schema change under way would miss them.
 _REACHES_FURTHER = re.compile(
-    rb"(?<![A-Za-z_$@.`'\"])(?:global|persist|persist_only)(?![\w$])"
+    rb"(?<![A-Za-z_$@.`'\"])(?:global|persist|persist_only|authorization)(?![\w$])"
     rb"|(?<!=)(?<!= )@@[\x00-\x20]*+(?:global|persist|persist_only)(?![\w$])"
     rb"|(?<![A-Za-z_$])(?:sql_log_bin|binlog_format|binlog_row_image|binlog_row_value_options"
     rb"|skip_replication|wsrep_on)(?![\w$])",

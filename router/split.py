@@ -9,7 +9,8 @@ from router.classify import Kind, classify
 from router.tokens import SEMICOLON, UNSURE, WORD, Quoting, pieces
 
 SPLIT_BYTES_MAX: Final = 1 << 20
-"""Longer texts are not looked through: it would keep a worker busy."""
+PARTS_MAX: Final = 10_000
+"""Texts of more than this are not looked through: it would keep a worker busy."""
 
 # Character sets in which no byte below 0x80 is ever a part of another character.
 _PLAIN_CHARSETS: Final = {
@@ -40,8 +41,8 @@ def split(text: bytes, *, no_backslash: bool, ansi_quotes: bool, charset: str) -
     text = text.rstrip(b"; \t\n\v\f\r")
     parts: list[bytes] = []
     begin = 0
-    for kind, start, end in pieces(text, Quoting(no_backslash, ansi_quotes)):
-        if kind == UNSURE:
+    for kind, start, end in pieces(text, Quoting(no_backslash, ansi_quotes), coarse=True):
+        if kind == UNSURE or len(parts) == PARTS_MAX:
             return None
         if kind == SEMICOLON:
             parts.append(text[begin:start])

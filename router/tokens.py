@@ -47,11 +47,18 @@ def _quoted(quote: bytes, inside: bytes) -> bytes:
     return quote + inside.replace(b"{0}", quote) + quote
 
 
-def _pattern(single: bytes, double: bytes, name: bytes) -> re.Pattern[bytes]:
+_WORD_OF: Final = rb"[A-Za-z_\x80-\xff][\w$\x80-\xff]*+"
+_RUN_OF: Final = (
+    rb"(?:" + _WORD_OF + rb"|\d[\w$.\x80-\xff]*+|[^A-Za-z_\x80-\xff\d'\"`\#;\0$/*-]"
+    rb"|-(?!-(?:[\x00-\x20\x7f-\xff]|\Z))|/(?!\*)|\*(?!/))++"
+)
+
+
+def _pattern(single: bytes, double: bytes, name: bytes, word: bytes = _WORD_OF) -> re.Pattern[bytes]:
     """Build the pattern of one piece; the number of its group is what it is."""
     return re.compile(
         rb"[ \t\n\r\v\f]*+(?:"
-        rb"([A-Za-z_\x80-\xff][\w$\x80-\xff]*+)"
+        rb"(" + word + rb")"
         rb"|(\d[\w$.\x80-\xff]*+)"
         rb"|(" + _quoted(b"'", single) + rb"|" + _quoted(b'"', double) + rb")"
         rb"|(`" + name + rb"`)"
@@ -66,26 +73,31 @@ def _pattern(single: bytes, double: bytes, name: bytes) -> re.Pattern[bytes]:
 
 # In a character set such as gbk the backtick may be the second half of a character.
 _UNKNOWN: Final = _pattern(_GUARDED, _GUARDED, rb"(?:[^`\x80-\xff]|``|[\x80-\xff](?!`))*+")
-_KNOWN: Final[dict[Quoting, re.Pattern[bytes]]] = {
-    Quoting(no_backslash, ansi_quotes): _pattern(
+_KNOWN: Final[dict[tuple[Quoting, bool], re.Pattern[bytes]]] = {
+    (Quoting(no_backslash, ansi_quotes), coarse): _pattern(
         _VERBATIM if no_backslash else _ESCAPED,
         _VERBATIM if no_backslash or ansi_quotes else _ESCAPED,
         rb"(?:[^`\0]|``)*+",
+        _RUN_OF if coarse else _WORD_OF,
     )
     for no_backslash in (False, True)
     for ansi_quotes in (False, True)
+    for coarse in (False, True)
 }
 _SPACE: Final = re.compile(rb"[ \t\n\r\v\f]*+")
 _VERSION: Final = re.compile(rb"/\*M?!\d*+")
 
 
-def pieces(text: bytes, quoting: Quoting | None = None) -> Iterator[Piece]:
+def pieces(text: bytes, quoting: Quoting | None = None, *, coarse: bool = False) -> Iterator[Piece]:
     """Cut a text; without `quoting` nothing is known of sql_mode, nor of the character set.
+
+    `coarse`, which needs `quoting`, gives whole runs of words and numbers and what is between them as one
+    WORD.
 
     What is inside of a version comment comes as if the comment were not there, when that is the same for
     servers that run it and servers that skip it.
     """
-    pattern = _UNKNOWN if quoting is None else _KNOWN[quoting]
+    pattern = _UNKNOWN if quoting is None else _KNOWN[quoting, coarse]
     at, size = _SPACE.match(text).end(), len(text)  # type: ignore[union-attr]
     while at < size:
         match = pattern.match(text, at)

@@ -181,6 +181,7 @@ REFUSED = {
     b"SET a = 1, /*!80000PASSWORD = 'x'*/": Kind.ADMIN,
     b"SET a = 1, # =\n@@global.b = 1": Kind.ADMIN,
     b"SET sql_log_bin = 0": Kind.ADMIN,
+    b"SET SESSION AUTHORIZATION root@localhost": Kind.ADMIN,
     b"SET @@session.`sql_log_bin` = 0": Kind.ADMIN,
     b"SET SESSION binlog_format = 'STATEMENT'": Kind.ADMIN,
     "SET sql_log_bín = 0".encode(): Kind.UNKNOWN,

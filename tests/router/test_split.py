@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 
 import pymysql
@@ -13,7 +14,7 @@ from pymysql.constants import CLIENT
 
 from router.classify import HEAD_BYTES, Kind, classify
 from router.servers.process import LocalServer
-from router.split import SPLIT_BYTES_MAX, split
+from router.split import PARTS_MAX, SPLIT_BYTES_MAX, split
 
 MODES = {
     "": (False, False),
@@ -112,9 +113,19 @@ def test_nothing_is_cut_that_is_not_in_its_character_set() -> None:
     assert parts_of(b"SELECT '\xe9'; SELECT 2", charset="latin1") == [b"SELECT '\xe9'", b" SELECT 2"]
 
 
-def test_very_long_texts_are_not_cut() -> None:
-    assert parts_of("SELECT 1;" * (SPLIT_BYTES_MAX // 9)) is not None
-    assert parts_of("SELECT 1;" * (SPLIT_BYTES_MAX // 8)) is None
+def test_very_long_texts_and_very_many_statements_are_not_cut() -> None:
+    assert parts_of("SELECT 1;" + " " * (SPLIT_BYTES_MAX - 10) + ";") is not None
+    assert parts_of("SELECT 1;" + " " * SPLIT_BYTES_MAX + ";") is None
+    assert parts_of("DO 1;" * PARTS_MAX) is not None
+    assert parts_of("DO 1;" * (PARTS_MAX + 1)) is None
+
+
+@pytest.mark.parametrize("piece", ["a,", "a;", "-", "1 ", "'a'", "/", "`a`", "/**/", "/*!*/"])
+def test_a_long_text_does_not_keep_a_worker_busy(piece: str) -> None:
+    text = "SELECT 1;" + piece * ((SPLIT_BYTES_MAX - 10) // len(piece))
+    began = time.process_time()
+    parts_of(text)
+    assert time.process_time() - began < 2.0
 
 
 @given(st.binary(max_size=100), st.sampled_from(sorted(MODES)), st.sampled_from(["utf8mb4", "latin1"]))
