@@ -223,6 +223,38 @@ REFUSED = {
 }
 
 
+# What mysqldump --no-create-info --skip-disable-keys writes.
+DUMP = (
+    b"/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */",
+    b"/*!40101 SET @OLD_CHARACTER_SET_RESULTS=@@CHARACTER_SET_RESULTS */",
+    b"/*!40101 SET @OLD_COLLATION_CONNECTION=@@COLLATION_CONNECTION */",
+    b"/*!50503 SET NAMES utf8mb4 */",
+    b"/*!40103 SET @OLD_TIME_ZONE=@@TIME_ZONE */",
+    b"/*!40103 SET TIME_ZONE='+00:00' */",
+    b"/*!40014 SET @OLD_UNIQUE_CHECKS=@@UNIQUE_CHECKS, UNIQUE_CHECKS=0 */",
+    b"/*!40014 SET @OLD_FOREIGN_KEY_CHECKS=@@FOREIGN_KEY_CHECKS, FOREIGN_KEY_CHECKS=0 */",
+    b"/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */",
+    b"/*!40111 SET @OLD_SQL_NOTES=@@SQL_NOTES, SQL_NOTES=0 */",
+    b"LOCK TABLES `t` WRITE",
+    b"INSERT INTO `t` VALUES (1),(2),(3)",
+    b"UNLOCK TABLES",
+    b"/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */",
+    b"/*!40101 SET SQL_MODE=@OLD_SQL_MODE */",
+    b"/*!40014 SET FOREIGN_KEY_CHECKS=@OLD_FOREIGN_KEY_CHECKS */",
+    b"/*!40014 SET UNIQUE_CHECKS=@OLD_UNIQUE_CHECKS */",
+    b"/*!40101 SET CHARACTER_SET_CLIENT=@OLD_CHARACTER_SET_CLIENT */",
+    b"/*!40101 SET CHARACTER_SET_RESULTS=@OLD_CHARACTER_SET_RESULTS */",
+    b"/*!40101 SET COLLATION_CONNECTION=@OLD_COLLATION_CONNECTION */",
+    b"/*!40111 SET SQL_NOTES=@OLD_SQL_NOTES */",
+)
+
+
+@pytest.mark.parametrize("statement", DUMP, ids=repr)
+def test_a_dump_of_rows_is_taken(statement: bytes) -> None:
+    assert classify(b"-- Dumping data\n--\n\n" + statement) not in REFUSED_WHEN_SAFE
+    assert classify(statement + b";") not in REFUSED_WHEN_SAFE
+
+
 @pytest.mark.parametrize(("statement", "kind"), ALLOWED.items(), ids=repr)
 def test_an_ordinary_statement_is_named(statement: bytes, kind: Kind) -> None:
     assert classify(statement) is kind
