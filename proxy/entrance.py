@@ -46,7 +46,9 @@ async def enter(
     The caller gives it the transport by `adopt`. Raises ProxyError with what the client may know.
     """
     branch = served.branch
-    account = branch.account(visitor.user.role)
+    # Who asked to read from a replica must not write, whatever the server there is set to.
+    reads = visitor.replica and Role.READER in branch.accounts
+    account = branch.account(Role.READER if reads else visitor.user.role)
     if account is not None:
         server = replace(server, account=account)
     if not branch.local_infile:

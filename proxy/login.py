@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from proxy.admission import destination, replica
 from proxy.branches import Branches, ServedBranch
 from proxy.client import Client, Doors
 from proxy.compression import CompressedTransport, switch_on
@@ -26,14 +27,11 @@ from proxy.errors import (
     ClientUnsupported,
     Draining,
     HostBlocked,
-    InsecureTransport,
     NoSuchBranch,
     ProxyError,
-    TooManyConnections,
-    TooManyUserConnections,
 )
 from proxy.failures import Failures
-from proxy.listener import Identified, share, turn_away
+from proxy.listener import Identified, turn_away
 from proxy.stream import Stream, accept
 from proxy.tls import TlsDoor
 from proxy.wire.commands import SSL_REQUEST_BYTES, ClientTooOld
@@ -43,8 +41,7 @@ from proxy.wire.errors import RemoteError
 from proxy.wire.framing import HEADER_BYTES
 from proxy.wire.handshake import LOGIN_PACKET_BYTES_MAX, ServerHandshake, ServerState
 from proxy.wire.proxy_header import ProxyHeaderReader
-from router.errors import RouteError
-from router.model import Branch, Role, Route, Server, User
+from router.model import Branch, Route, Server, User
 from router.networks import contains
 
 log = structlog.get_logger()
@@ -79,8 +76,6 @@ OFFERED: Final = (
 attributes) or a result's column count (optional metadata), and proofs of several factors."""
 
 _BEGINNING_BYTES: Final = HEADER_BYTES + SSL_REQUEST_BYTES
-_OWN_ACCOUNT: Final = frozenset({Role.READER, Role.WRITER, Role.REPLICATION})
-"""Roles that must not use another one's server account on production."""
 
 
 class LoginStream(Stream):
@@ -249,9 +244,13 @@ class _Visit:
         desk, handshake, stream = self.desk, self.handshake, self.stream
         response = handshake.response
         assert response is not None
-        route = self._route(user)
+        self._check_unchanged(user)
+        wish = response.user, response.database
+        route = destination(desk.branches, user, *wish, tls=handshake.tls)
         server = await desk.locate(route.branch)
         served = self._served(route)
+        if route.replica:
+            server = replica(served.branch, server, handshake.connection_id)
         visitor = Visitor(
             user,
             self.peer,
@@ -282,37 +281,6 @@ class _Visit:
         early = stream.take()
         if early:
             entrance.data_received(early)
-
-    def _route(self, user: User) -> Route:
-        """Return where a client goes that has proved who it is, if it may and there is room for it."""
-        desk, response = self.desk, self.handshake.response
-        assert response is not None
-        table, limits = desk.branches.table, desk.branches.limits
-        self._check_unchanged(user)
-        try:
-            route = table.route(response.user, response.database)
-        except RouteError as error:
-            raise NoSuchBranch(str(error)) from error
-        branch = route.branch
-        if not self.handshake.tls and (branch.require_tls or limits.tls_client_ca):
-            raise InsecureTransport(
-                "Connections using insecure transport are prohibited on branch "
-                f"{branch.name!r}: connect with TLS (for the mysql shell: --ssl-mode=REQUIRED)"
-            )
-        if branch.production and user.role in _OWN_ACCOUNT and user.role not in branch.accounts:
-            raise ProxyError(
-                f"branch {branch.name!r} has no server account for the role {user.role}: name one with the "
-                f"settings production.{user.role}_user and production.{user.role}_password"
-            )
-        everyone = desk.branches.clients
-        if everyone >= share(limits.max_connections, limits.workers) and user.role is not Role.ADMIN:
-            raise TooManyConnections("Too many connections")
-        own = share(limits.max_user_connections, limits.workers)
-        if everyone >= own and _connections(desk.branches, user) >= own:
-            raise TooManyUserConnections(
-                f"User {user.name} already has more than 'max_user_connections' active connections"
-            )
-        return route
 
     def _served(self, route: Route) -> ServedBranch:
         """Return the branch as it is now, if it is still there and the user is still who it was."""
@@ -467,10 +435,6 @@ def _available(sock: socket.socket) -> bytes:
         return sock.recv(LOGIN_PACKET_BYTES_MAX)
     except BlockingIOError:
         return b""
-
-
-def _connections(branches: Branches, user: User) -> int:
-    return sum(client.user.name == user.name for served in branches for client in served.clients)
 
 
 def _bad_handshake(error: RemoteError) -> ProxyError:

@@ -21,7 +21,8 @@ from proxy.wire.errors import ServerRefused
 from proxy.wire.framing import PacketReader, frame
 from proxy.wire.handshake import ClientHandshake, ClientState
 from proxy.wire.packets import AuthSwitch, ErrPacket, Greeting
-from router.model import Branch, Flavor, Role, User
+from router.database import Connection
+from router.model import Account, Address, Branch, Flavor, Role, User
 from router.secrets import slow_hash
 from router.servers.process import LocalServer
 from router.servers.programs import Programs
@@ -378,3 +379,40 @@ async def test_a_role_without_an_account_on_production_is_told_what_to_set(
     assert "production.reader_user" in found.message
     async with raw_client(door.port, user="reads.dev") as client:
         assert await client.query("SELECT 1") == [[b"1"]]
+
+
+async def test_a_role_chooses_the_account_and_a_replica_the_server(
+    mysql: LocalServer, tmp_path: Path
+) -> None:
+    accounts = {
+        Role.READER: Account("only_reads", "a secret"),
+        Role.WRITER: Account("only_writes", "a secret"),
+    }
+    async with await Connection.open(mysql.server) as admin:
+        for account in accounts.values():
+            await admin.execute(f"CREATE USER {account.user} IDENTIFIED BY '{account.password}'")
+            await admin.execute(f"GRANT SELECT ON mysql.* TO {account.user}")
+            # What is known to the server opens over TCP, too.
+            (await Connection.open(replace(mysql.server, account=account))).abort()
+    # By TCP, where the server calls the client by its address.
+    replica = replace(mysql.server, address=Address("127.0.0.1", mysql.port or 0))
+    main = replace(production(mysql.server, "mysql"), accounts=accounts, replicas=(replica,))
+    far = replace(main, name="far", production=False, replicas=(), replica_fallback=False)
+    near = replace(main, name="near", production=False, replicas=())
+    users = [user(), replace(user("reports"), replica=True)]
+    users += [replace(user(str(role)), role=role) for role in (Role.READER, Role.WRITER)]
+    async with running_proxy(tmp_path, [main, near, far], users) as proxy:
+        for name, database, who in (
+            ("app", "", b"tester@localhost"),
+            ("reader", "", b"only_reads@localhost"),
+            ("writer", "", b"only_writes@localhost"),
+            ("reports", "", b"only_reads@127.0.0.1"),
+            ("app|replica", "", b"only_reads@127.0.0.1"),
+            ("app", "@replica", b"only_reads@127.0.0.1"),
+            ("app.near|replica", "", b"only_reads@localhost"),
+        ):
+            async with raw_client(proxy.port, user=name, database=database) as client:
+                assert await client.query("SELECT USER()") == [[who]]
+        error = await refused(proxy.port, user="app.far|replica")
+        assert error.errno == 1105
+        assert "production.replica_fallback" in error.message
