@@ -6,12 +6,13 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from router.model import Flavor
-from router.servers.packages import fetch
+from router.servers.packages import MANIFEST, fetch
+from router.servers.programs import find_program, find_server, launch
 from tests.support.toolchains import built, cache_folder, run_tool
 
 HERE = Path(__file__).parent
@@ -66,6 +67,26 @@ def _python(script: str, package: str) -> Callable[[], Awaitable[Program]]:
     return build
 
 
+def _shell(
+    flavor: Flavor, plain: Sequence[str], tls: Sequence[str], options: Sequence[str] = ()
+) -> Callable[[], Awaitable[Program]]:
+    async def build() -> Program:
+        programs = await find_server(flavor)
+        environment = {
+            "DRIVER_SHELL": json.dumps(programs.command(flavor.value)),
+            "DRIVER_SHELL_OPTIONS": json.dumps(options),
+            "DRIVER_SHELL_PLAIN": json.dumps(plain),
+            "DRIVER_SHELL_TLS": json.dumps(tls),
+        }
+        if programs.root is not None:
+            plugins = next(programs.root.glob("usr/lib/*/libmariadb3/plugin"), programs.root)
+            environment["MARIADB_PLUGIN_DIR"] = str(plugins)
+        command = (sys.executable, str(HERE / "shell/scenario.py"))
+        return Program(command, environment, programs.version.split("-")[0])
+
+    return build
+
+
 async def _node() -> Program:
     async def install(work: Path) -> None:
         options = ("--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
@@ -90,7 +111,9 @@ async def _java() -> Program:
     async def compile_(work: Path) -> None:
         fetched = ("dependency:copy-dependencies", "-DoutputDirectory=lib")
         await run_tool("mvn", "-q", "-B", *fetched, folder=work)
-        await run_tool("javac", "-encoding", "UTF-8", "-cp", "lib/*", "-d", "classes", "Scenario.java", folder=work)
+        await run_tool(
+            "javac", "-encoding", "UTF-8", "-cp", "lib/*", "-d", "classes", "Scenario.java", folder=work
+        )
 
     folder = await built("java", HERE / "java", ["pom.xml", "Scenario.java"], compile_)
     version = _pinned(HERE / "java/pom.xml", r"mysql-connector-j</artifactId>\s*<version>(.+)</version>")
@@ -107,7 +130,39 @@ async def _rust() -> Program:
         shutil.copy(target / "release/scenario", work / "scenario")
 
     folder = await built("rust", HERE / "rust", ["Cargo.toml", "src/main.rs"], compile_)
-    return Program((str(folder / "scenario"),), {}, _pinned(HERE / "rust/Cargo.toml", r'mysql_async.*"=([\d.]+)"'))
+    return Program(
+        (str(folder / "scenario"),), {}, _pinned(HERE / "rust/Cargo.toml", r'mysql_async.*"=([\d.]+)"')
+    )
+
+
+async def _php() -> Program:
+    root = await fetch("php", ["php-cli", "php-mysql"], "bookworm", cache_folder())
+    php = find_program(root, "php8.2")
+    extensions = next(root.glob("usr/lib/php/2*/mysqli.so")).parent
+    settings = [f"extension_dir={extensions}", "memory_limit=1G", "display_errors=stderr"]
+    settings += [f"extension={name}" for name in ("mysqlnd", "mysqli", "pdo", "pdo_mysql")]
+    options = [word for setting in settings for word in ("-d", setting)]
+    script = str(HERE / "php/scenario.php")
+    return Program((*launch(root, php), "-n", *options, script), {}, _packaged(root, "php8.2-mysql"))
+
+
+async def _ruby() -> Program:
+    root = await fetch("ruby", ["ruby", "ruby-mysql2"], "bookworm", cache_folder())
+    scripts = [root / "usr/lib/ruby" / name for name in ("vendor_ruby", "3.1.0")]
+    compiled = [*root.glob("usr/lib/*/ruby/vendor_ruby/3.1.0"), *root.glob("usr/lib/*/ruby/3.1.0")]
+    environment = {
+        "RUBYLIB": ":".join(map(str, [*scripts, *compiled])),
+        "MARIADB_PLUGIN_DIR": str(next(root.glob("usr/lib/*/libmariadb3/plugin"))),
+        "LC_ALL": "C.UTF-8",
+    }
+    ruby = launch(root, find_program(root, "ruby3.1"))
+    command = (*ruby, "--disable-gems", str(HERE / "ruby/scenario.rb"))
+    return Program(command, environment, _packaged(root, "ruby-mysql2"))
+
+
+def _packaged(root: Path, package: str) -> str:
+    """Return the version of a package in a fetched tree."""
+    return _pinned(root / MANIFEST, rf"(?m)^{re.escape(package)}_(?:\d+:)?([\d.]+)")
 
 
 def _pinned(manifest: Path, pattern: str) -> str:
@@ -116,7 +171,19 @@ def _pinned(manifest: Path, pattern: str) -> str:
     return found[1]
 
 
+_MYSQL_SHELL = _shell(
+    Flavor.MYSQL,
+    ["--ssl-mode=DISABLED", "--get-server-public-key"],
+    ["--ssl-mode=VERIFY_IDENTITY", "--ssl-ca={ca}"],
+    ["--commands"],
+)
+_MARIADB_SHELL = _shell(
+    Flavor.MARIADB, ["--skip-ssl"], ["--ssl", "--ssl-ca={ca}", "--ssl-verify-server-cert"]
+)
+
 _ALL = (
+    Driver("mysql shell", (), _MYSQL_SHELL, (Flavor.MYSQL,), "it has no plugin for MariaDB's passwords"),
+    Driver("mariadb shell", (), _MARIADB_SHELL),
     Driver("PyMySQL", (), _python("with_pymysql.py", "pymysql")),
     Driver("mysqlclient", ("gcc", "pkg-config"), _python("with_mysqlclient.py", "mysqlclient")),
     Driver("Connector/Python", (), _python("with_connector.py", "mysql-connector-python")),
@@ -128,6 +195,8 @@ _ALL = (
     Driver("Go go-sql-driver", ("go",), _go),
     Driver("Java Connector/J", ("java", "javac", "mvn"), _java),
     Driver("Rust mysql_async", ("cargo", "gcc", "pkg-config"), _rust),
+    Driver("PHP mysqlnd", ("apt-get",), _php),
+    Driver("Ruby mysql2", ("apt-get",), _ruby),
 )
 
 DRIVERS = {driver.name: driver for driver in _ALL}
