@@ -41,7 +41,7 @@ from proxy.wire.execute import insert_types, parse_execute, statement_id, with_t
 from proxy.wire.framing import HEADER_BYTES, PacketTail
 from proxy.wire.response import EDITED, FAILED, FINISHED, NEWS, UNFINISHED, Response
 from proxy.wire.session_state import StateChange, StateKind, Wishes
-from router.classify import START_BYTES, Kind
+from router.classify import START_BYTES, Kind, classify
 from router.model import Flavor, User
 
 LINGER_NS: Final = 1_000_000_000
@@ -83,18 +83,19 @@ _WARNINGS_WORDS: Final = (b"warning", b"error", b"diagnostics")
 
 _VERDICTS_MAX: Final = 4096
 _VERDICT_BYTES_MAX: Final = 64
-_verdicts: dict[bytes, tuple[PinReason | None, bool]] = {}
+_verdicts: dict[tuple[bytes, bool], tuple[PinReason | None, bool]] = {}
 
 
-def _verdict(kind: Kind, data: bytes) -> tuple[PinReason | None, bool]:
+def _verdict(kind: Kind, data: bytes, mariadb: bool) -> tuple[PinReason | None, bool]:
     """Say what a query leaves behind, and whether it asks about the one before; short ones are remembered."""
     if len(data) > _VERDICT_BYTES_MAX:
-        return leaves_behind(kind, data, _TEXT), asks_about_last(data, _TEXT)
-    known = _verdicts.get(data)
+        return leaves_behind(kind, data, _TEXT, mariadb=mariadb), asks_about_last(data, _TEXT)
+    known = _verdicts.get((data, mariadb))
     if known is None:
         if len(_verdicts) >= _VERDICTS_MAX:
             _verdicts.clear()
-        known = _verdicts[data] = (leaves_behind(kind, data, _TEXT), asks_about_last(data, _TEXT))
+        known = leaves_behind(kind, data, _TEXT, mariadb=mariadb), asks_about_last(data, _TEXT)
+        _verdicts[data, mariadb] = known
     return known
 
 
@@ -115,6 +116,7 @@ class PooledClient(Client):
         "_interrupted",
         "_last_failed",
         "_long_text",
+        "_mariadb",
         "_next_statement",
         "_patches",
         "_pool",
@@ -162,6 +164,7 @@ class PooledClient(Client):
             ),
         )
         self.backend_class = backend_class
+        self._mariadb = backend_class.server.flavor is Flavor.MARIADB
         self.session = session
         self.settling = False
         self.tries = 0
@@ -340,7 +343,7 @@ class PooledClient(Client):
                 self._long_text.feed(data[_TEXT:])
                 self._reason, self._asks = self._long_text.reason, self._long_text.asks
             else:
-                self._reason, self._asks = _verdict(kind, data)
+                self._reason, self._asks = _verdict(kind, data, self._mariadb)
         elif number in _OF_STATEMENTS:
             statement = self._statement(data)
             if statement is None or len(data) < _SHORTEST[number]:
@@ -363,12 +366,29 @@ class PooledClient(Client):
 
     def _unknown_statement(self, number: int, data: bytes) -> ProxyError:
         """Say what the server says of a statement it does not know, or of a command that is too short."""
-        mariadb = self.backend_class.server.flavor is Flavor.MARIADB
+        mariadb = self._mariadb
         if len(data) < _SHORTEST[number] and (number == _EXECUTE or not mariadb):
             return Malformed("Malformed communication packet" + ("" if mariadb else "."))
         known = int.from_bytes(data[_TEXT:_ID_END], "little")
         place = _PLACES.get(number, "mysqld_stmt_execute") if mariadb else "mysql_stmt_precheck"
         return UnknownStatement(f"Unknown prepared statement handler ({known}) given to {place}")
+
+    def send_several(self, kind: Kind, data: bytes, parts: list[bytes]) -> None:
+        """Send a text of several statements; each may leave something behind."""
+        super().send_several(kind, data, parts)
+        for part in parts:
+            kind_of_part = classify(part)
+            reason = leaves_behind(kind_of_part, part, mariadb=self._mariadb)
+            if reason is not None:
+                self._pin(reason, part)
+            if soils(kind_of_part):
+                self._soil(kind_of_part)
+
+    def _soil(self, kind: Kind) -> None:
+        """Note that nobody can know what a statement leaves behind."""
+        self.session.soiled = True
+        if kind is Kind.CALL:
+            self._pin(PinReason.STATE, b"")
 
     def _refuse_or_drop(self, number: int, error: ProxyError, tail: PacketTail | None) -> None:
         if number != _LONG_DATA or tail is not None:
@@ -530,9 +550,7 @@ class PooledClient(Client):
         if self._reason is not None:
             self._pin(self._reason, self._statement_of(data).text if number == _EXECUTE else data[_TEXT:])
         if soils(kind):
-            self.session.soiled = True
-            if kind is Kind.CALL:
-                self._pin(PinReason.STATE, b"")
+            self._soil(kind)
         original = data
         if number in _OF_STATEMENTS:
             statement = self._statement_of(data)
@@ -607,7 +625,10 @@ class PooledClient(Client):
         assert isinstance(backend, PooledBackend)
         self._next_statement += 1
         statement = ClientStatement(
-            preparing[0], (self._sent[_TEXT:], self._meaning()), self._response.parameters
+            preparing[0],
+            (self._sent[_TEXT:], self._meaning()),
+            self._response.parameters,
+            mariadb=self._mariadb,
         )
         if self._prepared is None:
             self._prepared = {}

@@ -108,14 +108,14 @@ class ClientStatement:
 
     __slots__ = ("asks", "at", "at_backend", "key", "kind", "parameters", "plain", "reason", "types")
 
-    def __init__(self, kind: Kind, key: StatementKey, parameters: int) -> None:
+    def __init__(self, kind: Kind, key: StatementKey, parameters: int, *, mariadb: bool) -> None:
         self.kind = kind
         self.key = key
         self.parameters = parameters
         self.types = b""
         self.at: BackendStatement | None = None
         self.at_backend: object = None
-        self.reason = leaves_behind(kind, key[0])
+        self.reason = leaves_behind(kind, key[0], mariadb=mariadb)
         self.asks = asks_about_last(key[0])
         self.plain = self.reason is None and not self.asks and not soils(kind)
 
