@@ -11,7 +11,7 @@ ifeq ($(SERVER),mariadb)
 demo: export HEADGATE_STATE ?= $(HOME)/.local/share/headgate-mariadb
 endif
 
-.PHONY: help compiled demo demo-check test check format bench-proxy bench-migrator soak clean
+.PHONY: help compiled demo demo-check test drivers check format bench-proxy bench-migrator soak clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ demo-check: $(VENV)/installed ## the demo's whole story without a person; SERVER
 
 test: compiled ## all tests, against real MySQL and MariaDB
 	@env -u HEADGATE_SERVERS_FLAVOR $(BIN)/pytest
+
+drivers: compiled ## every client library, directly and through Headgate; writes docs/drivers.md
+	@env -u HEADGATE_SERVERS_FLAVOR HEADGATE_DRIVERS=write $(BIN)/pytest tests/drivers
 
 check: $(VENV)/installed ## format, lint, types, import rules, dead and repeated code; no server needed
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 from router.model import Flavor
 from router.servers.packages import MANIFEST, fetch
 from router.servers.programs import find_program, find_server, launch
-from tests.support.toolchains import built, cache_folder, run_tool
+from tests.support.toolchains import built, cache_folder, missing, run_tool
 
 HERE = Path(__file__).parent
 BOTH = (Flavor.MYSQL, Flavor.MARIADB)
@@ -200,3 +201,17 @@ _ALL = (
 )
 
 DRIVERS = {driver.name: driver for driver in _ALL}
+
+
+async def build_all() -> None:
+    """Build what this machine can build, and say what is left out."""
+    for driver in DRIVERS.values():
+        if lacking := missing(driver.tools):
+            print(f"{driver.name} is left out: {', '.join(lacking)} is not on this machine")
+            continue
+        program = await driver.build()
+        print(f"{driver.name} {program.version}")
+
+
+if __name__ == "__main__":
+    asyncio.run(build_all())
