@@ -18,6 +18,7 @@ from router.model import Flavor, PoolMode, Role, Server, User
 from router.policy import is_guarded
 
 _NOT_MIRRORED: Final = Capability.SSL | Capability.MULTI_STATEMENTS | Capability.COMPRESS | Capability.ZSTD
+_LOCAL_FILES: Final = int(Capability.LOCAL_FILES)
 _ALWAYS: Final = Capability.LONG_PASSWORD | Capability.CONNECT_WITH_DB | Capability.CONNECT_ATTRS
 
 
@@ -49,9 +50,9 @@ async def enter(
     # Who asked to read from a replica must not write, whatever the server there is set to.
     reads = visitor.replica and Role.READER in branch.accounts
     account = branch.account(Role.READER if reads else visitor.user.role)
-    if account is not None:
+    if account is not None and account is not server.account:
         server = replace(server, account=account)
-    if not branch.local_infile:
+    if not branch.local_infile and int(visitor.capabilities) & _LOCAL_FILES:
         visitor = replace(visitor, capabilities=visitor.capabilities & ~Capability.LOCAL_FILES)
     if branch.pool_mode is PoolMode.TRANSACTION and visitor.user.role is not Role.REPLICATION:
         client: Client = await _share(served, visitor, server, doors)

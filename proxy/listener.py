@@ -17,6 +17,8 @@ log = structlog.get_logger()
 BACKLOG = 1024
 YIELD_S = 0.002
 """How long a worker leaves a connection to those that have fewer clients."""
+RETRY_S = 0.1
+"""How long it waits when a connection could not be accepted."""
 STRANGER_PATIENCE_S = 1.0
 """When there are as many connections that have not proved who they are as may be, one that has taken longer
 than this makes room: nobody locks others out by saying nothing."""
@@ -51,6 +53,7 @@ class Listener:
         self._clients = clients
         self._admit = admit
         self._logins = 0
+        self._closed = False
         self._strangers: dict[asyncio.Task[None], float] = {}
         self._sockets: list[socket.socket] = list(inherited)
 
@@ -74,9 +77,16 @@ class Listener:
 
     async def serve(self) -> None:
         """Accept until cancelled; logins under way then end too."""
+        loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
-            for sock in self._sockets:
-                tasks.create_task(self._accept(sock, tasks))
+            try:
+                for sock in self._sockets:
+                    loop.add_reader(sock, self._accept, sock, tasks)
+                await loop.create_future()
+            finally:
+                self._closed = True
+                for sock in self._sockets:
+                    loop.remove_reader(sock)
 
     def close(self) -> None:
         """Stop listening."""
@@ -85,23 +95,37 @@ class Listener:
             sock.close()
         self._sockets.clear()
 
-    async def _accept(self, listening: socket.socket, tasks: asyncio.TaskGroup) -> None:
-        while True:
-            await _readable(listening)
-            self._shares.tell(self._clients() + self._logins)
-            if self._shares.is_ahead():
-                await asyncio.sleep(YIELD_S)
-            try:
-                sock, address = listening.accept()
-            except BlockingIOError:
-                # Another worker was faster.
-                continue
-            except OSError as error:
-                # Out of descriptors, most likely: others will close theirs.
-                log.warning("listener.accept_failed", reason=str(error))
-                await asyncio.sleep(0.1)
-                continue
-            self._welcome(sock, str(address[0]), tasks)
+    def _accept(self, listening: socket.socket, tasks: asyncio.TaskGroup) -> None:
+        """Somebody wants to connect; other workers may be woken for the same one."""
+        self._shares.tell(self._clients() + self._logins)
+        if self._shares.is_ahead():
+            self._pause(listening, tasks, YIELD_S)
+        else:
+            self._take(listening, tasks)
+
+    def _take(self, listening: socket.socket, tasks: asyncio.TaskGroup) -> None:
+        try:
+            sock, address = listening.accept()
+        except BlockingIOError:
+            # Another worker was faster.
+            return
+        except OSError as error:
+            # Out of descriptors, most likely: others will close theirs.
+            log.warning("listener.accept_failed", reason=str(error))
+            self._pause(listening, tasks, RETRY_S)
+            return
+        self._welcome(sock, str(address[0]), tasks)
+
+    def _pause(self, listening: socket.socket, tasks: asyncio.TaskGroup, delay_s: float) -> None:
+        """Leave a socket alone for a moment, then take what is still there."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        loop.call_later(delay_s, self._go_on, listening, tasks)
+
+    def _go_on(self, listening: socket.socket, tasks: asyncio.TaskGroup) -> None:
+        if listening in self._sockets and not self._closed:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening, tasks)
+            self._take(listening, tasks)
 
     def _welcome(self, sock: socket.socket, peer: str, tasks: asyncio.TaskGroup) -> None:
         """Begin the login of a fresh connection, if there is room."""
@@ -148,22 +172,6 @@ class Listener:
     def _left(self, task: asyncio.Task[None]) -> None:
         self._logins -= 1
         self._strangers.pop(task, None)
-
-
-async def _readable(listening: socket.socket) -> None:
-    """Wait until somebody wants to connect; other workers may be woken for the same one."""
-    loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(listening, _wake, waiter)
-    try:
-        await waiter
-    finally:
-        loop.remove_reader(listening)
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 def share(limit: int, workers: int) -> int:

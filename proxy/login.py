@@ -75,6 +75,8 @@ OFFERED: Final = (
 """What clients may ask for. Left out on purpose is what would put bytes before a statement's text (query
 attributes) or a result's column count (optional metadata), and proofs of several factors."""
 
+_OFFERED_WITH_TLS: Final = OFFERED | Capability.SSL
+_COMPRESSION: Final = int(COMPRESSION)
 _BEGINNING_BYTES: Final = HEADER_BYTES + SSL_REQUEST_BYTES
 
 
@@ -276,7 +278,7 @@ class _Visit:
         transport.set_protocol(client)
         client.write(handshake.accept(client.status))
         entrance: asyncio.Protocol = client
-        if response.capabilities & COMPRESSION and not isinstance(transport, CompressedTransport):
+        if int(response.capabilities) & _COMPRESSION and not isinstance(transport, CompressedTransport):
             entrance = switch_on(transport, client, response.capabilities, response.zstd_level)
         early = stream.take()
         if early:
@@ -295,7 +297,8 @@ class _Visit:
         branches = self.desk.branches
         if branches.draining:
             raise Draining("Server shutdown in progress")
-        if branches.table.users.get(user.name) != user:
+        now = branches.table.users.get(user.name)
+        if now is not user and now != user:
             raise AccessDenied(
                 f"Access denied for user '{user.name}'@'{self.peer}' (using password: YES)",
                 reason="the user was changed or deleted meanwhile",
@@ -363,7 +366,7 @@ async def log_in(sock: socket.socket, peer: str, desk: Desk, identified: Identif
         handshake = ServerHandshake(
             connection_id=desk.next_connection_id(),
             version=desk.branches.table.greeting,
-            capabilities=OFFERED | (Capability.SSL if desk.tls.context else Capability(0)),
+            capabilities=_OFFERED_WITH_TLS if desk.tls.context else OFFERED,
             key=desk.credentials.key,
         )
         await _Visit(desk, handshake, stream, peer, source).run(sock, identified)
