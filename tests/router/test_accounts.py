@@ -118,11 +118,13 @@ async def test_making_an_account_again_takes_nothing_from_who_works_with_it(
 ) -> None:
     await admin.execute(f"CREATE TABLE {quote_name(database)}.t (id INT PRIMARY KEY)")
     await make_traffic_account(admin, TRAFFIC, database)
-    async with await Connection.open(as_account(server, TRAFFIC), database=database) as traffic:
-        async with asyncio.TaskGroup() as group:
-            making = group.create_task(make_traffic_account(admin, TRAFFIC, database))
-            while not making.done():
-                await traffic.fetch_all("SELECT * FROM t")
+    async with (
+        await Connection.open(as_account(server, TRAFFIC), database=database) as traffic,
+        asyncio.TaskGroup() as group,
+    ):
+        making = group.create_task(make_traffic_account(admin, TRAFFIC, database))
+        while not making.done():
+            await traffic.fetch_all("SELECT * FROM t")
 
 
 async def test_an_account_with_create_is_named_and_no_probe_is_left(
