@@ -6,10 +6,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from router.model import Flavor
 from router.servers.process import LocalServer
 from tests.support.servers import free_port, fresh_schema, running_server, session_folder
+
+# Machines that are busy are no fault of what is tested.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
