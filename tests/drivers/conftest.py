@@ -43,6 +43,13 @@ async def mariadb_ways(server_folder: Path) -> AsyncIterator[Ways]:
         yield ways
 
 
+@pytest.fixture
+def ways(flavor: Flavor, request: pytest.FixtureRequest) -> Ways:
+    """The ways to a server of the flavour that the test names."""
+    found: Ways = request.getfixturevalue(f"{flavor}_ways")
+    return found
+
+
 @pytest.fixture(scope="session")
 def seen() -> dict[str, Seen]:
     """What this run saw of each driver."""

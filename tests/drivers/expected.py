@@ -45,7 +45,7 @@ STEPS: dict[str, Any] = {
     "deadlock": [["1213", "ok"], [["1", "1"], ["2", "1"]]],
     "call": ANYTHING,
     "errors": [*([errno, ...] for errno in _ERRORS), [["1"]]],
-    "counts": [[2, ANYTHING, ANYTHING, 1, 2], ANYTHING, [["12"]], [["Warning", "1292", ANYTHING]]],
+    "counts": [[2, ANYTHING, ANYTHING, 1, 2], ANYTHING, [["12"]], [["Warning", "1292", ANYTHING]], ...],
     "cancel": [1317, [], [["1"]]],
     "taking_turns": [_ZONES] * 3,
     "session": [
@@ -61,7 +61,7 @@ STEPS: dict[str, Any] = {
         [["SCHEMA"]],
     ],
     "cut_over": ANYTHING,
-    "killed": [[["1"]], ["lost", ANYTHING], [["2"]]],
+    "killed": [[["1"]], ["lost"], [["2"]]],
 }
 
 

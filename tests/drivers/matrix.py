@@ -35,6 +35,12 @@ Results = dict[str, Any]
 # What may differ between the ways, and why: a step (None: all), what is replaced in its results, by what.
 MASKS: tuple[tuple[str | None, str, str, str], ...] = (
     (None, r"drivers_\d+_\d+", "SCHEMA", "each way has a schema of its own on the same server"),
+    (
+        "killed",
+        r'\["lost", .*?\]',
+        '["lost"]',
+        "which error a driver gives for a connection that was killed depends on whether it was still writing",
+    ),
 )
 
 
@@ -54,6 +60,11 @@ class Ways:
     server: LocalServer
     ways: tuple[Way, ...]
     certificate: Path
+
+    @property
+    def version(self) -> str:
+        """The server's version, without what distributions add."""
+        return self.server.programs.version.split("-")[0]
 
 
 @contextlib.asynccontextmanager

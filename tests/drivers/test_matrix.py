@@ -22,9 +22,9 @@ CELLS = [(driver.name, flavor) for driver in DRIVERS.values() for flavor in driv
 async def test_a_driver_cannot_tell_headgate_from_the_server(
     name: str,
     flavor: Flavor,
+    ways: Ways,
     programs: dict[str, asyncio.Task[Program]],
     seen: dict[str, Seen],
-    request: pytest.FixtureRequest,
 ) -> None:
     lacking = missing(DRIVERS[name].tools)
     if lacking and not WANTED:
@@ -33,7 +33,6 @@ async def test_a_driver_cannot_tell_headgate_from_the_server(
         f"{', '.join(lacking)} is not on this machine, and HEADGATE_DRIVERS={WANTED} wants all"
     )
     program = await asyncio.shield(programs[name])
-    ways: Ways = request.getfixturevalue(f"{flavor}_ways")
     results = await run_ways(ways, program.command, program.environment)
     direct = results[DIRECT]
     assert not surprises(direct), "\n".join(surprises(direct))
@@ -47,15 +46,12 @@ async def test_a_driver_cannot_tell_headgate_from_the_server(
         seen[name].same[flavor, mode] = len(direct)
 
 
-async def test_the_page_says_what_this_run_saw(seen: dict[str, Seen], request: pytest.FixtureRequest) -> None:
+def test_the_page_says_what_this_run_saw(seen: dict[str, Seen], mysql_ways: Ways, mariadb_ways: Ways) -> None:
     ran = {name for name, one in seen.items() if len(one.same) == len(MODES) * len(DRIVERS[name].flavors)}
     if ran != set(DRIVERS):
         assert not WANTED, "the whole matrix must have been run"
         pytest.skip(f"not the whole matrix was run; missing: {', '.join(sorted(set(DRIVERS) - ran))}")
-    servers = {
-        flavor: request.getfixturevalue(f"{flavor}_ways").server.programs.version.split("-")[0]
-        for flavor in Flavor
-    }
+    servers = {Flavor.MYSQL: mysql_ways.version, Flavor.MARIADB: mariadb_ways.version}
     now = page(DRIVERS, seen, servers)
     if WANTED == "write":
         PAGE.write_text(now)
