@@ -58,3 +58,17 @@ def test_a_name_with_nul_is_our_fault() -> None:
 def test_a_number_that_is_too_large_is_our_fault() -> None:
     with pytest.raises(LocalError):
         lenenc_int(1 << 64)
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_strings_follow_each_other(first: bytes, second: bytes) -> None:
+    reader = Reader(lenenc_bytes(first) + lenenc_bytes(second))
+    assert (reader.lenenc_bytes(), reader.lenenc_bytes(), reader.remaining) == (first, second, 0)
+
+
+@pytest.mark.parametrize("size", [0, 1, 0xFA, 0xFB, 0xFC, 0xFF, 0x100, 0xFFFF, 0x10000])
+def test_a_string_that_lacks_its_last_byte_is_the_peers_fault(size: int) -> None:
+    whole = lenenc_bytes(b"x" * size)
+    assert Reader(whole).lenenc_bytes() == b"x" * size
+    with pytest.raises(RemoteError):
+        Reader(whole[:-1]).lenenc_bytes()
