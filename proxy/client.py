@@ -28,6 +28,7 @@ from proxy import courtesies
 from proxy.backend import Backend
 from proxy.branches import ServedBranch
 from proxy.channel import Refused
+from proxy.courtesies import ASKS_FOR_ID_BYTES_MAX
 from proxy.errors import (
     BackendLost,
     Draining,
@@ -78,6 +79,7 @@ SEVERAL: Final = -1
 _SESSION: Final = Kind.SESSION
 _TEXT: Final = HEADER_BYTES + 1
 _NO_BYTES: Final = b""
+_CO: Final = (b"CO", b"co", b"Co")
 _QUIT: Final = b"\1\0\0\0\1"
 _NO_BACKSLASH: Final = 1 << 9
 """SERVER_STATUS_NO_BACKSLASH_ESCAPES (mysql__com_8h.html)."""
@@ -228,6 +230,7 @@ class Client(Stream):
                 and header == size - HEADER_BYTES
                 and self.served.gate is None
                 and not (self.splits and b";" in data)
+                and not (size <= ASKS_FOR_ID_BYTES_MAX and _may_ask_for_id(data))
             ):
                 self.kind = kind
                 self._state = ASKING
@@ -251,12 +254,15 @@ class Client(Stream):
                 return
             if kind is _SESSION and tail is None:
                 data = courtesies.translated_use(self.served.branch, data)
+            elif kind is Kind.READ:
+                data = courtesies.translated_question(self, data)
         elif number == _EXECUTE:
             kind, text = self._prepared_kind(data)
         elif number == _PREPARE:
             kind = classify(data, _TEXT)
             if self._too_many_statements(tail):
                 return
+            data = courtesies.translated_question(self, data)
             self._preparing = (kind, data[:HEAD_BYTES])
         elif number in _PASSED_ON:
             kind = Kind.COMMAND
@@ -345,7 +351,7 @@ class Client(Stream):
             data = self._pass_file(data, self._file)
         state = self._state
         if state <= DETACHED and len(data) > HEADER_BYTES and _length(data) == len(data) - HEADER_BYTES:
-            if len(data) > self.served.home.limits.max_allowed_packet:
+            if len(data) - HEADER_BYTES >= self.served.home.limits.max_allowed_packet:
                 self._end(PacketTooLarge())
             else:
                 self._serve(data, None)
@@ -384,7 +390,7 @@ class Client(Stream):
                 del inbox[:HEADER_BYTES]
                 self.refuse(NotPassedOn("Unknown command"))
                 continue
-            if length > longest:
+            if length >= longest:
                 self._end(PacketTooLarge())
                 return
             if len(inbox) >= HEADER_BYTES + length:
@@ -819,6 +825,11 @@ def _response(backend: Backend | None) -> Response:
     assert backend is not None
     deprecate_eof = bool(backend.capabilities & Capability.DEPRECATE_EOF)
     return Response(deprecate_eof=deprecate_eof, status=backend.status)
+
+
+def _may_ask_for_id(data: bytes) -> bool:
+    """Say whether a SELECT goes on with CO: the cheap question whether it may be for the connection's id."""
+    return data[_BEGINNING_BYTES : _BEGINNING_BYTES + 2] in _CO
 
 
 def _length(data: bytes | bytearray) -> int:

@@ -43,6 +43,10 @@ _BYTES_MIN: Final = {
 }
 """Commands that have no answer are passed on only if the server does not answer them with an error."""
 _USE: Final = re.compile(rb"(\s*USE\s+)(`[^`]+`|[^\s;`]+)([\s;]*)", re.IGNORECASE)
+ASKS_FOR_ID_BYTES_MAX: Final = 128
+_ASKS_FOR_ID: Final = re.compile(
+    rb"\s*SELECT\s+(CONNECTION_ID\s*\(\s*\))(?:(?:\s+AS\s*|\s+|\s*(?=`))(\w+|`[^`]+`))?[\s;]*", re.IGNORECASE
+)
 _LOCAL_CAPABILITIES: Final = Capability.LONG_PASSWORD | Capability.CONNECT_ATTRS
 
 
@@ -111,6 +115,20 @@ def serve_rarely(client: Client, number: int, data: bytes, tail: PacketTail | No
         client.refuse(ProxyError(refusal(branch, Kind.DDL, command_name(number), client.user.role)))
     else:
         client.refuse(NotPassedOn("Unknown command"))
+
+
+def translated_question(client: Client, data: bytes) -> bytes:
+    """Return a query or PREPARE that asks for nothing but the connection's id with our number in it.
+
+    KILL takes our numbers, and programs ask for theirs to end a statement later. Within other statements the
+    server answers, by its own number, which KILL does not know.
+    """
+    match = _ASKS_FOR_ID.fullmatch(data, _TEXT) if len(data) <= ASKS_FOR_ID_BYTES_MAX else None
+    if not match:
+        return data
+    name = match[2] or b"`" + match[1] + b"`"
+    text = b"SELECT CAST(%d AS UNSIGNED) AS %s" % (client.connection_id, name)
+    return frame(command(Command(data[HEADER_BYTES]), text))
 
 
 def translated_use(branch: Branch, data: bytes) -> bytes:

@@ -822,6 +822,7 @@ class PooledClient(Client):
     def _may_retry(self, state: int) -> bool:
         """Say whether a statement can be run once more: it only reads, and nothing of an answer came.
 
+        What calls functions does not only read: who knows what those do.
         Only on a backend that had not been used for a while, and so may have been dead before: who ends a
         connection on purpose does not want the statement to run again.
         """
@@ -834,7 +835,14 @@ class PooledClient(Client):
             and self._retries < RETRIES_MAX
             and bool(self._sent)
             and state in (ASKING, BUSY)
+            and self._is_plain()
         )
+
+    def _is_plain(self) -> bool:
+        if self._command == _EXECUTE:
+            statement = self._statement(self._sent)
+            return statement is not None and is_plain(statement.text)
+        return is_plain(self._sent)
 
     def _forget_backend(self, backend: PooledBackend) -> None:
         self._detach(backend)

@@ -110,13 +110,8 @@ async def make_branch_account(admin: Connection, account: Account, schema: str) 
 
 
 async def make_migrator_account(admin: Connection, account: Account, schema: str) -> None:
-    """Create the account of the schema change engine: everything in one schema, little beyond it.
-
-    Nobody may work with it meanwhile: for a moment it has no rights.
-    """
+    """Create the account of the schema change engine: everything in one schema, little beyond it."""
     await _make(admin, account)
-    # What an earlier version gave may be more than what is given now.
-    await admin.execute("REVOKE ALL PRIVILEGES, GRANT OPTION FROM %s@%s", account.user, "%")
     for name in (schema, MIGRATOR_SCHEMA):
         await _grant(admin, MIGRATOR_RIGHTS, f"{_schema_pattern(name)}.*", account)
     flavor = admin.server.flavor

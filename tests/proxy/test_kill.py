@@ -118,10 +118,30 @@ async def test_the_command_does_the_same_as_the_statement(crowd: Proxy) -> None:
 
 async def test_numbers_of_servers_reach_nobody(crowd: Proxy) -> None:
     async with raw_client(crowd.port, user="root") as root:
-        [[thread]] = await root.query("SELECT CONNECTION_ID()")
+        [[thread]] = await root.query("SELECT CONNECTION_ID() + 0")
         for stranger in (1, int(thread or 0), 2**32 - 1):
             assert (await root.error(Command.QUERY, f"KILL {stranger}".encode())).errno == 1094
         assert await root.query("SELECT 1") == [[b"1"]]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "SELECT CONNECTION_ID()",
+        " select connection_id ( ) ;",
+        "SELECT CONNECTION_ID() AS me",
+        "SELECT Connection_Id() `me`",
+    ],
+)
+async def test_a_program_that_asks_for_its_number_is_told_the_one_that_kill_takes(
+    crowd: Proxy, question: str
+) -> None:
+    async with raw_client(crowd.port) as client:
+        ours = str(number(client)).encode()
+        assert await client.query(question) == [[ours]]
+        prepared = await client.prepare(question)
+        rows = [packet for packet in await client.execute(prepared) if packet[:1] == b"\0"]
+        assert int.from_bytes(rows[0][2:10], "little") == number(client)
 
 
 def test_every_worker_gives_its_own_numbers() -> None:
