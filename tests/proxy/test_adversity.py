@@ -604,6 +604,72 @@ async def test_a_server_that_cannot_be_reached_costs_only_patience(impatient: Ar
     assert "cannot be reached" in (await refusal(port)).message
 
 
+def unless_failed(packets: list[bytes]) -> list[bytes]:
+    """Return an answer's packets; raise ServerRefused when it is an error."""
+    if packets[-1][:1] == b"\xff":
+        error = ErrPacket.parse(packets[-1])
+        raise ServerRefused(error.errno, error.sqlstate, error.message)
+    return packets
+
+
+async def marked(client: RawClient, mark: str) -> None:
+    """Run statements whose answers nobody else can have. Raises ServerRefused or ConnectionError."""
+
+    async def query(sql: str) -> list[bytes]:
+        return unless_failed(await client.run(Command.QUERY, sql.encode()))
+
+    text = bytes((len(mark),)) + mark.encode()
+    await query(f"SET @mark = '{mark}'")
+    assert (await query(f"SELECT '{mark}', @mark"))[3] == text * 2
+    prepared = unless_failed(await client.run(Command.STMT_PREPARE, f"SELECT '{mark}', ?".encode()))
+    number = int.from_bytes(prepared[0][1:5], "little")
+    packets = unless_failed(await client.execute(number, b"\0\1\xfd\0" + text))
+    assert packets[3] == b"\0\0" + text * 2
+    client.send(Command.STMT_CLOSE, number.to_bytes(4, "little"))
+    await query("BEGIN")
+    assert (await query(f"SELECT REPEAT('{mark}', 20)"))[2][1:] == mark.encode() * 20
+    await query("COMMIT")
+    unless_failed(await client.run(Command.RESET_CONNECTION))
+
+
+async def test_no_client_ever_gets_anothers_answer(arena: Arena) -> None:
+    turns, faults, over = 0, 0, asyncio.Event()
+
+    async def work(number: int) -> None:
+        nonlocal turns, faults
+        while not over.is_set():
+            try:
+                async with raw_client(arena.proxy.port) as client:
+                    while not over.is_set():
+                        turns += 1
+                        await marked(client, f"{number}-{turns}")
+            except (ConnectionError, ServerRefused):
+                faults += 1
+
+    async def misbehave() -> None:
+        for turn in range(16):
+            await until(lambda seen=turns: turns > seen + 10)
+            match turn % 4:
+                case 0:
+                    arena.between.reset()
+                case 1:
+                    arena.between.inject(Way.TO_CLIENT, INACTIVE)
+                case 2:
+                    arena.between.edit(Way.TO_CLIENT, once(lambda data: data + ANOTHER_OK))
+                case 3:
+                    # A byte is lost, then all the rest.
+                    arena.between.edit(Way.TO_CLIENT, once(lambda data: data[:-1]))
+                    await until(lambda seen=turns: turns > seen + 2)
+                    arena.between.cut()
+        over.set()
+
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(10):
+            tasks.create_task(work(number))
+        tasks.create_task(misbehave())
+    assert faults
+
+
 # -- a machine that misbehaves ------------------------------------------------------------------------------
 
 
