@@ -5,7 +5,7 @@ the statement (`pin`, `release`). tests/proxy/test_trackers.py shows what each s
 
 A pool learns once per server what a fresh session has there: it logs in, runs LEARN, and gives the rows to
 `Canonical`. Then it runs `Canonical.setup` on every new or reset connection, which is `Canonical.fresh` from
-then on.
+then on. What is made global on the server later reaches sessions only by a new `Canonical`.
 """
 
 from __future__ import annotations
@@ -88,6 +88,26 @@ _NEVER_CARRIED_PREFIXES: Final = (
 _STICKY: Final = frozenset({"timestamp", "insert_id", "rand_seed1", "rand_seed2"})
 """Never-carried variables whose reported value does not tell whether they are back to normal."""
 
+_ALIKE: Final = (
+    "sql_mode",
+    "time_zone",
+    "autocommit",
+    "transaction_isolation",
+    "tx_isolation",
+    "foreign_key_checks",
+    "unique_checks",
+    "sql_safe_updates",
+    "sql_auto_is_null",
+    "sql_select_limit",
+    "group_concat_max_len",
+    "lc_time_names",
+    "lock_wait_timeout",
+    "innodb_lock_wait_timeout",
+    "max_execution_time",
+    "max_statement_time",
+)
+"""What statements mean depends on these: all backends have them as the first one had."""
+
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*\Z", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?\Z")
 
@@ -114,7 +134,7 @@ class Canonical:
     def __init__(self, flavor: Flavor, rows: Iterable[tuple[str, str]]) -> None:
         self.flavor = flavor
         self.values: dict[str, str] = {name.lower(): value for name, value in rows}
-        self.setup = [command(Command.QUERY, _setup(flavor, self.values))]
+        self.setup = [command(Command.QUERY, _setup(self.values))]
         """Commands that make a new or reset connection a backend: trackers, and utf8mb4."""
         self._signatures: dict[tuple[object, ...], int] = {}
         self._numbers = count(1)
@@ -364,19 +384,22 @@ def _charset_assignments(wanted: Mapping[str, str]) -> list[str]:
     return parts
 
 
-def _setup(flavor: Flavor, values: Mapping[str, str]) -> bytes:
-    """Turn the trackers on, for all variables but those that would be in every answer.
+def _setup(values: Mapping[str, str]) -> bytes:
+    """Turn the trackers on, for all variables but those that would be in every answer, and make all alike.
 
-    The character set is set too, for COM_RESET_CONNECTION forgets the one of the login.
+    A new connection has the server's global values of this moment, and so has one after COM_RESET_CONNECTION,
+    which forgets the login's character set too. Sessions that move between backends must find the same.
     """
     names = sorted(name for name in values if name not in _NOT_STATE or name == "last_insert_id")
-    listed = ",".join(names)
-    statement = (
-        f"SET NAMES utf8mb4,@@SESSION.session_track_system_variables='{listed}',"
-        "@@SESSION.session_track_schema=ON,"
-        "@@SESSION.session_track_state_change=ON,@@SESSION.session_track_transaction_info='CHARACTERISTICS'"
-    )
-    return statement.encode()
+    parts = ["NAMES utf8mb4"]
+    parts += [f"@@SESSION.{name}={literal(values[name], values[name])}" for name in _ALIKE if name in values]
+    parts += [
+        f"@@SESSION.session_track_system_variables='{','.join(names)}'",
+        "@@SESSION.session_track_schema=ON",
+        "@@SESSION.session_track_state_change=ON",
+        "@@SESSION.session_track_transaction_info='CHARACTERISTICS'",
+    ]
+    return f"SET {','.join(parts)}".encode()
 
 
 def literal(value: str, normal: str | None) -> str:

@@ -309,6 +309,21 @@ async def test_a_reset_leaves_a_session_without_trackers_and_with_the_servers_ch
         assert await session.value("@@character_set_client") == server_charset
 
 
+async def test_all_backends_are_alike_whatever_was_made_global_meanwhile(
+    server: LocalServer, schema: str
+) -> None:
+    async with tracked(server, schema) as session, login(server, schema) as admin:
+        await admin.query("SET GLOBAL sql_mode = 'ANSI'")
+        try:
+            assert (await session.client.run(Command.RESET_CONNECTION))[0][0] == 0
+            assert "ANSI" in await session.value("@@sql_mode")
+            setup = session.canonical.setup[0]
+            assert (await session.client.run(Command.QUERY, setup[1:]))[0][0] == 0
+            assert await session.value("@@sql_mode") == session.canonical.values["sql_mode"]
+        finally:
+            await admin.query(f"SET GLOBAL sql_mode = '{session.canonical.values['sql_mode']}'")
+
+
 # -- carrying it on -----------------------------------------------------------------------------------------
 
 
@@ -339,11 +354,14 @@ async def test_every_variable_can_be_set_to_the_value_it_is_told_to_have(
             assert named(changes).get(name, value) == value
 
 
-async def test_anybody_may_set_the_last_insert_id(server: LocalServer, schema: str) -> None:
+async def test_no_privilege_is_needed_for_any_of_this(server: LocalServer, schema: str) -> None:
+    async with tracked(server, schema) as session:
+        setup = session.canonical.setup[0][1:].decode()
     account = Account(f"nobody_{schema}", "the secret of nobody in particular")
     async with await Connection.open(server.server) as admin:
         await admin.execute(f"CREATE USER '{account.user}'@'%' IDENTIFIED BY '{account.password}'")
     async with await Connection.open(replace(server.server, account=account)) as nobody:
+        await nobody.execute(setup)
         await nobody.execute("SET SESSION last_insert_id = 18446744073709551615")
         assert await nobody.fetch_value("SELECT LAST_INSERT_ID()") == 18446744073709551615
 
