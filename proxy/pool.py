@@ -107,14 +107,15 @@ class Visit:
         self.wanted_session = session
         self.gone = False
         self.tries = 0
-        self.over: asyncio.Future[PooledBackend] = asyncio.get_running_loop().create_future()
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def receive(self, backend: PooledBackend) -> None:
-        """Take a backend."""
-        if self.over.done():
-            backend.pool.give_back(backend)
-        else:
-            self.over.set_result(backend)
+        """Take a backend, and give it back with the state it has been brought into."""
+        if self.wanted_session is not None:
+            backend.state = self.wanted_session.state
+        backend.pool.give_back(backend)
+        if not self.over.done():
+            self.over.set_result(None)
 
     def turned_away(self, error: ProxyError) -> None:
         """There is none."""
@@ -278,16 +279,11 @@ class Pool:
         visit = Visit(wanted, session)
         self.acquire(visit)
         try:
-            backend = await visit.over
+            await visit.over
         except asyncio.CancelledError:
             visit.gone = True
             self.forget(visit)
-            if visit.over.done() and not visit.over.cancelled() and not visit.over.exception():
-                self.give_back(visit.over.result())
             raise
-        if session is not None:
-            backend.state = session.state
-        self.give_back(backend)
 
     def forget(self, demand: Demand) -> None:
         """Somebody who waited has left."""
@@ -307,6 +303,9 @@ class Pool:
     def _serve_waiting(self) -> None:
         """Give what there is to those who wait, in order."""
         for demand in list(self._waiting):
+            if demand not in self._waiting:
+                # What was done for another one has led here too.
+                continue
             backend = self._find(demand)
             if backend is None:
                 if self._opening == 0 or self._opening >= len(self._waiting):
@@ -654,7 +653,9 @@ class Pool:
         known = backend.backend_class
         if known.canonical is None:
             told = await converse(backend, [LEARN])
-            known.canonical = Canonical(known.server.flavor, _rows(told.packets))
+            if known.canonical is None:
+                # Nobody else was faster: there must be only one for all.
+                known.canonical = Canonical(known.server.flavor, _rows(told.packets))
         told = await converse(backend, known.canonical.setup)
         if told.error:
             raise BackendUnreachable(
@@ -669,8 +670,11 @@ class Pool:
             log.warning("backend.not_opened", branch=self._served.branch.name, reason=error.message)
             return
         for demand in [demand for demand in self._waiting if demand.backend_class is wanted]:
-            self._leave_queue(demand)
-            demand.turned_away(error)
+            demand.tries += 1
+            if not isinstance(error, BackendLost) or demand.tries > TRIES_MAX:
+                self._leave_queue(demand)
+                demand.turned_away(error)
+        self._serve_waiting()
 
     # -- once a second --------------------------------------------------------------------------------------
 

@@ -124,10 +124,14 @@ class BackendState:
     variables: Mapping[str, str]
 
 
+_signatures_made = count(1)
+"""One for all: sessions that know different fresh sessions may meet on one backend."""
+
+
 class Canonical:
     """What a fresh session has on one server, as `LEARN` told."""
 
-    __slots__ = ("_numbers", "_signatures", "flavor", "setup", "values")
+    __slots__ = ("_signatures", "flavor", "setup", "values")
 
     STATES_MAX: Final = 10_000
 
@@ -137,7 +141,6 @@ class Canonical:
         self.setup = [command(Command.QUERY, _setup(self.values))]
         """Commands that make a new or reset connection a backend: trackers, and utf8mb4."""
         self._signatures: dict[tuple[object, ...], int] = {}
-        self._numbers = count(1)
 
     def fresh(self, schema: str) -> BackendState:
         """Return the state of a connection to this schema after `setup`."""
@@ -163,7 +166,7 @@ class Canonical:
             if len(self._signatures) >= self.STATES_MAX:
                 # Numbers are never used again: forgetting costs a comparison, never a mistake.
                 self._signatures.clear()
-            signature = self._signatures[key] = next(self._numbers)
+            signature = self._signatures[key] = next(_signatures_made)
         return BackendState(signature, schema, dict(variables))
 
 
