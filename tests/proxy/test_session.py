@@ -390,3 +390,13 @@ def test_the_trackers_leave_out_what_every_answer_would_have(canonical: Canonica
     assert setup[0] == Command.QUERY
     assert b"time_zone" in setup
     assert b"statement_id" not in setup
+
+
+def test_states_of_two_servers_never_look_the_same() -> None:
+    first, second = (Canonical(Flavor.MYSQL, FRESH.items()) for _ in range(2))
+    signatures = [
+        canonical.state("shop", {"group_concat_max_len": value}).signature
+        for canonical, values in ((first, "123"), (second, "456"))
+        for value in values
+    ]
+    assert len(set(signatures)) == len(signatures)
