@@ -64,6 +64,7 @@ class Peers:
             await server.serve_forever()
         finally:
             server.close()
+            path.unlink(missing_ok=True)
 
     def kill(self, asker: Client, connection_id: int, query_only: bool, answer: Answer) -> None:
         """End a connection, or what it is doing, for a client; `answer` is told how that went."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -124,6 +125,7 @@ async def running_proxy(
             for process in proxy.processes:
                 async with asyncio.timeout(20):
                     await process.wait()
+    shutil.rmtree(run_dir(state.absolute()), ignore_errors=True)
     assert all(process.returncode in (0, -signal.SIGKILL) for process in proxy.processes)
 
 
