@@ -52,6 +52,7 @@ class PinReason(StrEnum):
 LEAVES_NOTHING: Final = frozenset(
     {
         PinReason.TABLE_LOCK,
+        PinReason.XA,
         PinReason.SAVEPOINT,
         PinReason.ONE_SHOT,
         PinReason.FOUND_ROWS,
@@ -64,7 +65,8 @@ LEAVES_NOTHING: Final = frozenset(
 
 _SOILING: Final = frozenset({Kind.CALL, Kind.DYNAMIC, Kind.UNKNOWN, Kind.ADMIN})
 
-_LOCKING: Final = (b"get_lock", b"service_get_", b"version_tokens_lock")
+# The locks of a component, which RELEASE_ALL_LOCKS() leaves alone.
+_SERVICE_LOCKS: Final = (b"service_get_", b"version_tokens_lock")
 _BRACKET, _AT, _UNDERSCORE, _V = b"(@_V"
 _COMMAND: Final = Kind.COMMAND
 _DYNAMIC: Final = Kind.DYNAMIC
@@ -192,6 +194,8 @@ def _reason(verb: bytes, low: bytes) -> PinReason | None:
         return PinReason.USER_VARIABLE
     if verb == b"set" and _SET_ROLE.search(low):
         return PinReason.ROLE
+    if verb == b"xa" and (b"start" in low or b"begin" in low):
+        return PinReason.XA
     if verb == b"handler" and b"open" in low:
         return PinReason.HANDLER
     if verb == b"create" and b"temporary" in low:
@@ -204,7 +208,6 @@ def _reason(verb: bytes, low: bytes) -> PinReason | None:
 _ALWAYS: Final = {
     b"prepare": PinReason.PREPARED,
     b"execute": PinReason.STATEMENT,
-    b"xa": PinReason.XA,
     b"savepoint": PinReason.SAVEPOINT,
     b"backup": PinReason.GLOBAL_LOCK,
     b"binlog": PinReason.STATEMENT,
@@ -216,8 +219,11 @@ def _by_words(low: bytes) -> PinReason | None:
     if b"@" in low and (b":=" in low or _INTO_VARIABLE.search(low)):
         return PinReason.USER_VARIABLE
     # Few words are looked for; only what has one is looked at again.
-    if (b"_lock" in low or b"service_" in low) and any(word in low for word in _LOCKING):
-        return PinReason.NAMED_LOCK
+    if b"_lock" in low or b"service_" in low:
+        if any(word in low for word in _SERVICE_LOCKS):
+            return PinReason.STATE
+        if b"get_lock" in low:
+            return PinReason.NAMED_LOCK
     if b"calc_found" in low:
         return PinReason.FOUND_ROWS
     if b"tval" in low and (b"nextval" in low or b"setval" in low):

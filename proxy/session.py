@@ -462,6 +462,7 @@ def _told_by_text(statement: bytes) -> bool:
 _NAME_AT_END: Final = rb"\s+(`[^`]+`|[\w$\x80-\xff]+)"
 _NAMES_AT_END: Final = rb"\s+([\w$`.,\s\x80-\xff]+)"
 _NAMED: Final = {
+    PinReason.GLOBAL_LOCK: re.compile(rb"\s*(?:flush|lock)\s+(tables?|instance)(?![\w$])", re.IGNORECASE),
     PinReason.PREPARED: re.compile(rb"\s*prepare" + _NAME_AT_END + rb"\s+from", re.IGNORECASE),
     PinReason.HANDLER: re.compile(rb"\s*handler" + _NAME_AT_END + rb"\s+open\s*;?\s*\Z", re.IGNORECASE),
     PinReason.TEMPORARY_TABLE: re.compile(
@@ -471,11 +472,15 @@ _NAMED: Final = {
 }
 _ENDS: Final = (
     (PinReason.SAVEPOINT, re.compile(rb"\s*(?:commit|rollback(?!\s+(?:work\s+)?to(?![\w$])))(?![\w$])")),
-    (PinReason.GLOBAL_LOCK, re.compile(rb"\s*unlock\s+(?:tables?|instance)\s*;?\s*\Z")),
     (PinReason.NAMED_LOCK, re.compile(rb"\s*(?:do|select)\s+release_all_locks\s*\(\s*\)\s*;?\s*\Z")),
-    (PinReason.XA, re.compile(rb"\s*xa\s+(?:commit|rollback)(?![\w$])")),
+    # Where the session keeps what it prepared, the status says that it is still in a transaction.
+    (PinReason.XA, re.compile(rb"\s*xa\s+(?:commit|rollback|prepare)(?![\w$])")),
 )
 _ENDS_NAMED: Final = (
+    (
+        PinReason.GLOBAL_LOCK,
+        re.compile(rb"\s*unlock\s+(tables?|instance)\s*;?\s*\Z", re.IGNORECASE),
+    ),
     (
         PinReason.PREPARED,
         re.compile(rb"\s*(?:deallocate|drop)\s+prepare" + _NAME_AT_END + rb"\s*;?\s*\Z", re.IGNORECASE),
@@ -498,4 +503,11 @@ def _names(statement: bytes, pattern: re.Pattern[bytes]) -> set[bytes]:
     match = pattern.match(statement)
     if not match:
         return set()
-    return {name.strip().strip(b"`").lower() for name in match[1].split(b",")}
+    return {_ONE_SPELLING.get(name, name) for name in _spelled(match[1])}
+
+
+_ONE_SPELLING: Final = {b"table": b"tables"}
+
+
+def _spelled(names: bytes) -> list[bytes]:
+    return [name.strip().strip(b"`").lower() for name in names.split(b",")]

@@ -283,8 +283,10 @@ def test_a_savepoint_pins_only_without_autocommit(session: Session) -> None:
             "DROP TEMPORARY TABLE a, `b`",
         ),
         (("FLUSH TABLES WITH READ LOCK",), "UNLOCK TABLES"),
+        (("flush table WITH READ LOCK", "LOCK INSTANCE FOR BACKUP", "UNLOCK INSTANCE"), "unlock tables"),
         (("DO GET_LOCK('a', 1)", "DO RELEASE_LOCK('a')"), "SELECT RELEASE_ALL_LOCKS()"),
-        (("XA START 'a'", "XA END 'a'", "XA PREPARE 'a'"), "XA COMMIT 'a'"),
+        (("XA START 'a'", "XA END 'a'"), "XA PREPARE 'a'"),
+        (("XA BEGIN 'a'", "XA END 'a'", "XA RECOVER"), "XA ROLLBACK 'a'"),
         (("SELECT SQL_CALC_FOUND_ROWS 1",), "SELECT FOUND_ROWS()"),
     ],
 )
@@ -307,6 +309,9 @@ def test_a_pin_goes_with_the_last_of_its_reasons(
         ("CREATE TEMPORARY TABLE shop.a (x INT)", "DROP TEMPORARY TABLE a"),
         ("CREATE TEMPORARY TABLE a (x INT)", "DROP TEMPORARY TABLE b"),
         ("SET @a = 1", "SET @a = NULL"),
+        ("BACKUP STAGE START", "UNLOCK TABLES"),
+        ("LOCK INSTANCE FOR BACKUP", "UNLOCK TABLES"),
+        ("SELECT service_get_write_locks('a', 'b', 1)", "DO RELEASE_ALL_LOCKS()"),
     ],
 )
 def test_a_pin_stays_when_its_end_is_not_clear(session: Session, sql: str, end: str) -> None:

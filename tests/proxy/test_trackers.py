@@ -222,6 +222,21 @@ async def test_a_savepoint_outside_of_a_transaction_is_not_told(server: LocalSer
         assert not session.response.status & Status.IN_TRANSACTION
 
 
+async def test_an_xa_transaction_shows_in_the_status_for_as_long_as_the_session_has_it(
+    server: LocalServer, schema: str
+) -> None:
+    async with tracked(server, schema) as session:
+        inside = []
+        for sql in ("XA START 'x'", "INSERT INTO t (a) VALUES (1)", "XA END 'x'", "XA PREPARE 'x'"):
+            await session.run(sql)
+            inside.append(bool(session.response.status & Status.IN_TRANSACTION))
+        # MySQL lets a session go when it has prepared, and any other may commit.
+        assert inside == [True, True, True, server.server.flavor is Flavor.MARIADB]
+        await session.run("XA ROLLBACK 'x'")
+        assert session.response.errno == 0
+        assert not session.response.status & Status.IN_TRANSACTION
+
+
 async def test_a_role_is_told_by_mariadb_only(server: LocalServer, schema: str) -> None:
     async with tracked(server, schema) as session:
         told = await session.run("SET ROLE NONE")
