@@ -103,6 +103,9 @@ def descriptors(pid: int) -> int:
 async def new_arena(
     server: LocalServer, schema: str, mode: PoolMode, folder: Path, **environment: str
 ) -> AsyncIterator[Arena]:
+    async with await Connection.open(server.server) as connection:
+        for setting in ("max_allowed_packet = 67108864", "local_infile = 1"):
+            await connection.execute(f"SET GLOBAL {setting}")
     async with chaos(server.server.address, folder) as between:
         main = production(replace(server.server, address=between.address), schema)
         branches = [replace(main, pool_mode=mode, local_infile=True)]
@@ -271,9 +274,8 @@ async def test_rows_of_a_closed_cursor_are_not_fetched(arena: Arena) -> None:
         assert await client.query("SELECT 1") == [[b"1"]]
 
 
-async def test_nothing_is_served_behind_a_goodbye(arena: Arena, server: LocalServer) -> None:
-    async with await Connection.open(server.server) as connection, raw_client(arena.proxy.port) as client:
-        await connection.execute("SET GLOBAL general_log = OFF")
+async def test_nothing_is_served_behind_a_goodbye(arena: Arena) -> None:
+    async with raw_client(arena.proxy.port) as client:
         client.writer.write(frame(b"\x01") + frame(b"\x03SELECT 'behind', 'goodbye'") * 3)
         assert b"behind" not in await client.reader.read()
 
@@ -292,11 +294,7 @@ async def test_commands_sent_ahead_are_answered_in_order(arena: Arena) -> None:
 
 
 @pytest.mark.parametrize("extra", [-1, 0, 1])
-async def test_a_packet_as_long_as_a_frame_has_an_empty_tail(
-    arena: Arena, server: LocalServer, extra: int
-) -> None:
-    async with await Connection.open(server.server) as connection:
-        await connection.execute("SET GLOBAL max_allowed_packet = 67108864")
+async def test_a_packet_as_long_as_a_frame_has_an_empty_tail(arena: Arena, extra: int) -> None:
     async with raw_client(arena.proxy.port) as client:
         text = b"SELECT LENGTH('"
         size = MAX_FRAME - 1 - len(text) - 2 + extra
@@ -305,9 +303,7 @@ async def test_a_packet_as_long_as_a_frame_has_an_empty_tail(
         assert await client.query("SELECT 1") == [[b"1"]]
 
 
-async def test_a_row_longer_than_a_frame_is_no_end(arena: Arena, server: LocalServer) -> None:
-    async with await Connection.open(server.server) as connection:
-        await connection.execute("SET GLOBAL max_allowed_packet = 67108864")
+async def test_a_row_longer_than_a_frame_is_no_end(arena: Arena) -> None:
     # Its row begins with 0xFE, as the packet does that ends a result.
     async with raw_client(arena.proxy.port) as client:
         [[value]] = await client.query(f"SELECT REPEAT('x', {MAX_FRAME + 10})")
@@ -399,7 +395,6 @@ async def test_a_client_that_vanishes_in_its_file_leaves_nothing_behind(
     arena: Arena, server: LocalServer, shop: str
 ) -> None:
     async with await Connection.open(server.server, database=shop) as connection:
-        await connection.execute("SET GLOBAL local_infile = 1")
         await connection.execute("CREATE TABLE file_target (v VARCHAR(99))")
         try:
             capabilities = USUAL | Capability.DEPRECATE_EOF | Capability.LOCAL_FILES

@@ -7,6 +7,7 @@ import os
 import random
 import zlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,17 @@ from hypothesis import strategies as st
 from proxy.compression import ROUND_BYTES, CompressedTransport, switch_on
 from proxy.stream import INBOX_IS_FULL, Stream
 from proxy.wire import framing as packets
+from proxy.wire.auth import sha2_proof
+from proxy.wire.commands import ChangeUser
 from proxy.wire.compression import FRAME_HEADER_BYTES, FrameCodec, Scheme
-from proxy.wire.constants import MAX_FRAME, Capability, Command
+from proxy.wire.constants import CACHING_SHA2_PASSWORD, MAX_FRAME, Capability, Command
+from proxy.wire.framing import PacketReader
+from proxy.wire.packets import AuthSwitch
 from router.database import Connection
-from router.model import Address, Flavor
+from router.model import Address, Flavor, PoolMode
 from router.servers.process import LocalServer
 from tests.support.chaos import Chaos, Way, chaos
-from tests.support.proxy import PASSWORD, Proxy
+from tests.support.proxy import PASSWORD, Proxy, production, running_proxy, user
 from tests.support.raw_client import USUAL, RawClient, raw_client
 
 
@@ -312,14 +317,17 @@ async def test_the_servers_own_shells_compress_in_every_way_they_know(
         await shell(server, port, b"nonsense", SCHEMES[server.programs.flavor][0])
 
 
-async def test_a_blob_of_20_mb_comes_and_goes(server: LocalServer, proxy: Proxy, shop: str) -> None:
+async def test_a_blob_of_20_mb_comes_and_goes(server: LocalServer, shop: str, tmp_path: Path) -> None:
     blob = random.Random(7).randbytes(5_000_000).hex().encode() * 2
     sql = b"SELECT SHA2('" + blob + b"', 256), CONCAT('" + blob + b"', 'end')"
     async with await Connection.open(server.server) as connection:
+        # Connections to the server that are opened from now on have it.
         await connection.execute("SET GLOBAL max_allowed_packet = 67108864")
-    for options in SCHEMES[server.programs.flavor][:2]:
-        out = (await shell(server, proxy.port, sql, options)).split()
-        assert out == [hashlib.sha256(blob).hexdigest().encode(), blob + b"end"]
+    branch = replace(production(server.server, shop), pool_mode=PoolMode.TRANSACTION)
+    async with running_proxy(tmp_path, [branch], [user()]) as proxy:
+        for options in SCHEMES[server.programs.flavor][:2]:
+            out = (await shell(server, proxy.port, sql, options)).split()
+            assert out == [hashlib.sha256(blob).hexdigest().encode(), blob + b"end"]
 
 
 async def test_a_large_result_is_the_same_in_every_way(server: LocalServer, proxy: Proxy, shop: str) -> None:
@@ -353,6 +361,11 @@ class CompressedPipe:
         self.writer.write(header(cut, 0, 0) + data[:cut] + second)
         self.number = 2
 
+    def go_on(self, data: bytes) -> None:
+        """Send a packet that belongs to the same command."""
+        self.writer.write(header(len(data), self.number, 0) + data)
+        self.number += 1
+
     async def read(self, _: int) -> bytes:
         """Wait for one frame and return what is inside."""
         try:
@@ -374,9 +387,9 @@ class CompressedPipe:
 
 
 @contextlib.asynccontextmanager
-async def compressed_client(port: int, scheme: Scheme) -> AsyncIterator[RawClient]:
+async def compressed_client(port: int, scheme: Scheme, user: str = "app") -> AsyncIterator[RawClient]:
     bit = Capability.COMPRESS if scheme is Scheme.ZLIB else Capability.ZSTD
-    async with raw_client(port, capabilities=USUAL | Capability.DEPRECATE_EOF | bit) as client:
+    async with raw_client(port, user=user, capabilities=USUAL | Capability.DEPRECATE_EOF | bit) as client:
         pipe = CompressedPipe(client.reader, client.writer, scheme)
         client.reader = client.writer = pipe  # type: ignore[assignment]
         yield client
@@ -400,6 +413,23 @@ async def test_prepared_statements_work_at_every_byte_split(
         assert error.errno == 1054
         client.send(Command.QUIT)
         assert await client.gone()
+
+
+@pytest.mark.parametrize("scheme", list(Scheme))
+async def test_the_user_can_be_changed_inside_compression(proxy: Proxy, scheme: Scheme) -> None:
+    async with compressed_client(proxy.port, scheme) as client:
+        pipe = client.writer
+        for name in ("app.dev", "app"):
+            asked = ChangeUser(name, b"", "shop", 45, CACHING_SHA2_PASSWORD)
+            pipe.write(packets.frame(asked.build(client.handshake.capabilities)))
+            [(number, switch)] = PacketReader().feed(await client.reader.read(0))
+            proof = sha2_proof(PASSWORD, AuthSwitch.parse(switch).nonce)
+            pipe.go_on(packets.frame(proof, number + 1))  # type: ignore[attr-defined]
+            answer = b""
+            while not PacketReader().feed(answer)[1:]:
+                answer += await client.reader.read(0)
+            assert [body[0] for _, body in PacketReader().feed(answer)] == [1, 0]
+            assert await client.query("SELECT REPEAT('x', 99)") == [[b"x" * 99]]
 
 
 @pytest.mark.parametrize(
