@@ -256,6 +256,26 @@ def test_who_changes_the_user_must_prove_itself_with_a_fresh_nonce() -> None:
     assert [number for number, _ in PacketReader().feed(server.accept(2))] == [3, 4]
 
 
+@pytest.mark.parametrize(
+    ("version", "name", "packets"),
+    [
+        ("5.5.5-10.11.18-MariaDB", "MySQL Connector/J", 1),
+        ("9.7.4", "MySQL Connector/J", 2),
+        ("5.5.5-10.11.18-MariaDB", "libmariadb", 2),
+    ],
+)
+def test_connector_j_gets_its_ok_at_once_where_it_cannot_read_the_plugins_word(
+    version: str, name: str, packets: int
+) -> None:
+    server = ServerHandshake(connection_id=1, version=version, capabilities=OFFERED)
+    server.greeting()
+    answer = HandshakeResponse(OFFERED, 1 << 24, 45, "app", b"x" * 32, "shop", SHA2, {"_client_name": name})
+    named(server, frame(answer.build(), 1))
+    accepted = list(PacketReader().feed(server.accept(2)))
+    assert len(accepted) == packets
+    assert OkPacket.parse(accepted[-1][1]).status == 2
+
+
 @pytest.mark.parametrize("missing", [Capability.SECURE_CONNECTION, Capability.PLUGIN_AUTH])
 def test_clients_without_authentication_plugins_are_too_old(missing: Capability) -> None:
     server = a_server()
