@@ -241,7 +241,8 @@ class Session:
             elif kind == StateKind.STATE_CHANGED:
                 marked = True
             elif kind == StateKind.CHARACTERISTICS:
-                self._keep(PinReason.ONE_SHOT, bool(value))
+                # With START in it a transaction is open, which the status tells.
+                self._keep(PinReason.ONE_SHOT, bool(value) and "START" not in value)
             elif kind == StateKind.TRANSACTION_STATE:
                 self._keep(PinReason.TABLE_LOCK, value[7:8] == "L")
         if marked and not (named and explains(statement)) and not _told_by_text(statement):

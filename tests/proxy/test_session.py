@@ -254,6 +254,15 @@ def test_a_one_shot_level_pins_until_it_is_used_up(session: Session) -> None:
     assert not session.soiled
 
 
+@pytest.mark.parametrize(
+    "text", ["START TRANSACTION READ ONLY;", "SET TRANSACTION READ ONLY; START TRANSACTION;"]
+)
+def test_an_open_transaction_is_not_a_pin(session: Session, text: str) -> None:
+    session.apply([StateChange(StateKind.CHARACTERISTICS, "", "SET TRANSACTION READ ONLY;")])
+    session.apply([StateChange(StateKind.CHARACTERISTICS, "", text)])
+    assert not session.pins
+
+
 def test_locked_tables_pin_until_they_are_unlocked(session: Session) -> None:
     session.apply([StateChange(StateKind.TRANSACTION_STATE, "", "_______L")])
     assert session.pins == {PinReason.TABLE_LOCK}
