@@ -11,7 +11,7 @@ import pytest
 
 from control.replicas import replica_lag_s, usable_replicas
 from router.database import Connection
-from router.model import Account, Address, Flavor, Server
+from router.model import Account, Address, Flavor, Server, ServerTls, TlsMode
 from router.servers.process import LocalServer
 from tests.support.servers import free_port, running_server, until
 
@@ -35,9 +35,10 @@ class Pair:
         self.replica = replica
 
     def by_tcp(self, server: LocalServer) -> Server:
-        return replace(
-            server.server, address=Address("127.0.0.1", server.server.address.port), account=ACCOUNT
-        )
+        # A server that has not seen the password yet wants it itself: it goes through TLS.
+        mode = TlsMode.REQUIRED if server.server.flavor is Flavor.MYSQL else TlsMode.DISABLED
+        address = Address("127.0.0.1", server.server.address.port)
+        return replace(server.server, address=address, account=ACCOUNT, tls=ServerTls(mode))
 
     async def on(self, server: LocalServer, *statements: str) -> None:
         async with await Connection.open(server.server) as connection:
