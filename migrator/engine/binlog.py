@@ -17,7 +17,8 @@ from proxy.wire.framing import PacketReader, frame
 from proxy.wire.handshake import ClientHandshake, ClientState
 from proxy.wire.packets import raise_if_err
 from router.errors import ConnectionLost
-from router.model import Flavor, Server
+from router.model import Flavor, Server, TlsMode
+from router.tls import client_context, public_key
 
 CHUNK_BYTES = 256 * 1024
 LOGIN_TIMEOUT_S = 10.0
@@ -130,12 +131,21 @@ class _Link:
             password=server.account.password,
             wanted=CAPABILITIES,
             secure=server.address.socket is not None,
+            tls=server.tls.mode is not TlsMode.DISABLED,
+            public_key=public_key(server.public_key),
         )
         while login.state is not ClientState.DONE:
             data = await reader.read(CHUNK_BYTES)
             if not data:
                 raise ConnectionLost(0, "the server hung up during login")
             writer.write(login.receive(data))
+            if login.state is ClientState.TLS_WANTED:
+                # The server says nothing between its greeting and the beginning of TLS, so nothing is lost.
+                context = client_context(server.tls)
+                assert context is not None
+                name = server.address.host if server.address.socket is None else ""
+                await writer.start_tls(context, server_hostname=name)
+                writer.write(login.tls_started())
         return cls(reader, writer, int(login.capabilities), login.greeting.connection_id)
 
     def send(self, payload: bytes) -> None:

@@ -11,6 +11,8 @@ import pytest
 import uvloop
 
 from control.certificate import ensure_certificate
+from migrator.engine.binlog import _Link
+from proxy.wire.errors import ServerRefused
 from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Account, Address, Server, ServerTls, TlsMode
@@ -102,3 +104,21 @@ def test_settings_are_made_once_as_long_as_the_files_stay(tmp_path: Path) -> Non
     renewed.replace(certificate)
     assert client_context(tls) is not first
     assert client_context(ServerTls()) is None
+
+
+@pytest.mark.usefixtures("forgotten")
+async def test_the_log_is_read_by_tls_too(mysql: LocalServer, admin: Connection) -> None:
+    await admin.execute(f"ALTER USER {ACCOUNT.user} REQUIRE SSL")
+    tls = ServerTls(TlsMode.VERIFY_CA, str(mysql.directory / "ca.pem"))
+
+    async def talk() -> None:
+        link = await _Link.open(over_tcp(mysql, tls))
+        await link.ask("SET @there_is_an_answer = 1")
+        link.close()
+
+    try:
+        await talk()
+        with pytest.raises(ServerRefused):
+            await _Link.open(over_tcp(mysql, public_key=str(mysql.directory / "public_key.pem")))
+    finally:
+        await admin.execute(f"ALTER USER {ACCOUNT.user} REQUIRE NONE")
