@@ -62,7 +62,7 @@ def page(drivers: Mapping[str, Driver], seen: Mapping[str, Seen], servers: Mappi
         cells = [_cell(driver, seen[name], flavor, mode) for flavor in SERVERS for mode in MODES]
         lines.append(f"| {name} | {seen[name].version} | {' | '.join(cells)} | verified |")
     notes = [f"- **{name}**: {driver.note}" for name, driver in drivers.items() if driver.note]
-    masked = [f"- {reason}" for _, _, _, reason in MASKS]
+    masked = [f"- {reason}" for reason in dict.fromkeys(mask.reason for mask in MASKS)]
     return "\n".join(
         [HEAD, *lines, "", *notes, "", STEPS, "What may differ between the ways, and why:", "", *masked, ""]
     )
