@@ -147,6 +147,7 @@ class Client(Stream):
         "kind",
         "may_send_files",
         "peer",
+        "role",
         "served",
         "splits",
         "takes_farewell",
@@ -169,6 +170,7 @@ class Client(Stream):
         if response is None:
             response = _response(backend)
         self.user = user
+        self.role = user.role
         self.peer = peer
         self.connection_id = connection_id
         self.capabilities = capabilities
@@ -212,9 +214,14 @@ class Client(Stream):
         backend.other = self
         backend.serve(self)
 
+    def act_as(self, role: Role) -> None:
+        """Be held to the rules of another role than the user's."""
+        self.role = role
+        self.follow_rules()
+
     def follow_rules(self) -> None:
         """Learn from the branch which statements need no second look."""
-        self._rules = self.served.rules(self.user.role)
+        self._rules = self.served.rules(self.role)
         self._kind_of = self._rules.kind_of
 
     # -- from the client ------------------------------------------------------------------------------------
@@ -453,7 +460,7 @@ class Client(Stream):
 
     def refuses(self, kind: Kind, text: bytes) -> bool:
         """Say whether the branch refuses a statement to this client's role."""
-        return kind in self._rules.refused and not is_exempt(self.user.role, kind, text)
+        return kind in self._rules.refused and not is_exempt(self.role, kind, text)
 
     def refuse_statement(self, kind: Kind, data: bytes, tail: PacketTail | None) -> None:
         """Refuse a statement that the branch does not take, and tell control."""
@@ -462,7 +469,7 @@ class Client(Stream):
         served.refused_count += 1
         self._preparing = None
         errno, sqlstate = refusal_code(branch, kind)
-        message = refusal(branch, kind, words, self.user.role)
+        message = refusal(branch, kind, words, self.role)
         self.refuse(ProxyError(message, errno=errno, sqlstate=sqlstate), tail)
         served.home.counts.add("ddl_blocked_total", branch=branch.name, verb=words)
         self.doors.report(
@@ -733,12 +740,12 @@ class Client(Stream):
     @property
     def reads_binlog(self) -> bool:
         """Whether the client may follow the binary log: by its role, on a backend of its own."""
-        return self.user.role is Role.REPLICATION
+        return self.role is Role.REPLICATION
 
     @property
     def passes_options(self) -> bool:
         """Whether the server itself decides about several statements at once: nobody looks at them."""
-        return not is_guarded(self.served.branch, self.user.role)
+        return not is_guarded(self.served.branch, self.role)
 
     @property
     def no_backslash(self) -> bool:

@@ -112,7 +112,7 @@ def serve_rarely(client: Client, number: int, data: bytes, tail: PacketTail | No
     elif number == Command.DEBUG and not branch.safe_migrations:
         client.take(number, Kind.COMMAND, data, None, b"")
     elif number in _DDL_COMMANDS and branch.safe_migrations:
-        client.refuse(ProxyError(refusal(branch, Kind.DDL, command_name(number), client.user.role)))
+        client.refuse(ProxyError(refusal(branch, Kind.DDL, command_name(number), client.role)))
     else:
         client.refuse(NotPassedOn("Unknown command"))
 

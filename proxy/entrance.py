@@ -38,6 +38,11 @@ class Visitor:
     attributes: Mapping[str, str] = field(default_factory=dict)
     replica: bool = False
 
+    @property
+    def role(self) -> Role:
+        """What it may do: who asked to read from a replica must not write, whatever the server there says."""
+        return Role.READER if self.replica else self.user.role
+
 
 async def enter(
     served: ServedBranch, visitor: Visitor, server: Server, doors: Doors, *, timeout_s: float
@@ -47,14 +52,12 @@ async def enter(
     The caller gives it the transport by `adopt`. Raises ProxyError with what the client may know.
     """
     branch = served.branch
-    # Who asked to read from a replica must not write, whatever the server there is set to.
-    reads = visitor.replica and Role.READER in branch.accounts
-    account = branch.account(Role.READER if reads else visitor.user.role)
+    account = branch.account(visitor.role)
     if account is not None and account is not server.account:
         server = replace(server, account=account)
     if not branch.local_infile and int(visitor.capabilities) & _LOCAL_FILES:
         visitor = replace(visitor, capabilities=visitor.capabilities & ~Capability.LOCAL_FILES)
-    if branch.pool_mode is PoolMode.TRANSACTION and visitor.user.role is not Role.REPLICATION:
+    if branch.pool_mode is PoolMode.TRANSACTION and visitor.role is not Role.REPLICATION:
         client: Client = await _share(served, visitor, server, doors)
     else:
         client = await _open(served, visitor, server, doors, timeout_s)
@@ -68,7 +71,7 @@ async def _open(
     """Make a client with a backend of its own."""
     branch = served.branch
     capabilities = (visitor.capabilities & ~_NOT_MIRRORED) | _ALWAYS
-    if not is_guarded(branch, visitor.user.role):
+    if not is_guarded(branch, visitor.role):
         capabilities |= visitor.capabilities & Capability.MULTI_STATEMENTS
     backend: Backend = await open_backend(
         server,
@@ -93,6 +96,7 @@ async def _open(
         doors=doors,
         backend=backend,
     )
+    client.act_as(visitor.role)
     if client.passes_options:
         client.splits = False
     return client
@@ -114,7 +118,7 @@ async def _share(served: ServedBranch, visitor: Visitor, server: Server, doors: 
     session = Session(canonical, schema, charset)
     if schema != branch.schema:
         await pool.visit(wanted, session)
-    return PooledClient(
+    client = PooledClient(
         served,
         user=visitor.user,
         peer=visitor.peer,
@@ -124,6 +128,8 @@ async def _share(served: ServedBranch, visitor: Visitor, server: Server, doors: 
         backend_class=wanted,
         session=session,
     )
+    client.act_as(visitor.role)
+    return client
 
 
 def _takes_farewell(attributes: Mapping[str, str]) -> bool:
