@@ -29,7 +29,8 @@ from proxy.courtesies import SEVERAL_ON, ok_packet
 from proxy.errors import Interrupted, Malformed, NotPassedOn, ProxyError, UnknownStatement
 from proxy.gate import Gate
 from proxy.pins import LongText, PinReason, asks_about_last, is_plain, leaves_behind, soils
-from proxy.pool import BackendClass, Pool, PooledBackend
+from proxy.pool import Pool
+from proxy.pooled_backend import BackendClass, PooledBackend
 from proxy.preparation import Conversation
 from proxy.prepared import BackendStatement, ClientStatement, Meaning
 from proxy.session import Session
@@ -482,13 +483,17 @@ class PooledClient(Client):
             self._asks = False
         if number in _OF_STATEMENTS:
             statement = self._statement_of(data)
-            if not self._has_at_hand(statement):
-                known = backend.statements.get(statement.key)
-                if known is not None:
-                    statement.at, statement.at_backend = known, backend
-                else:
-                    steps += self._steps_to_prepare(statement)
+            at = statement.at if self._has_at_hand(statement) else backend.statements.get(statement.key)
+            if at is None or self._is_anothers(statement_id(data), at):
+                steps += self._steps_to_prepare(statement)
+            else:
+                statement.at, statement.at_backend = at, backend
         return steps
+
+    def _is_anothers(self, number: int, at: BackendStatement) -> bool:
+        """Say whether a cursor, or parameters sent ahead, of another of our statements depend on this one."""
+        held = self._held
+        return held is not None and any(at is its and of != number for (of, _), its in held.items())
 
     def _steps_before_question(self, number: int, data: bytes, backend: PooledBackend) -> list[bytes] | None:
         """Return what makes a question about the last statement be about ours, not about somebody else's."""
@@ -678,6 +683,8 @@ class PooledClient(Client):
         if at is None:
             return False
         at.held -= 1
+        if at.displaced and not at.held and isinstance(self._backend, PooledBackend):
+            self._backend.send([at.close()])
         if not any(other is reason for _, other in self._held):
             self.session.unpin(reason)
         if not self._held:

@@ -34,16 +34,23 @@ class BackendStatement:
 
     `number` is the server's id as it goes over the wire. `types` are the parameter types that were bound
     there last: whoever did so, they are what an execution without types would use. `held` counts open cursors
-    and parameters sent ahead. Once it is `gone`, its number means nothing.
+    and parameters sent ahead; one that is `displaced` was replaced meanwhile, and is closed when they are
+    over. Once it is `gone`, its number means nothing.
     """
 
-    __slots__ = ("gone", "held", "number", "types")
+    __slots__ = ("displaced", "gone", "held", "number", "types")
 
     def __init__(self, number: int) -> None:
         self.number = number.to_bytes(4, "little")
         self.types = b""
         self.held = 0
+        self.displaced = False
         self.gone = False
+
+    def close(self) -> bytes:
+        """Return the command that closes it."""
+        self.gone = True
+        return command(Command.STMT_CLOSE, self.number)
 
 
 class BackendStatements:
@@ -68,7 +75,9 @@ class BackendStatements:
         """Know a statement that was prepared, and return it with the commands that close others for it."""
         closing: list[bytes] = []
         known = self._known.get(key)
-        if known is not None and not known.held:
+        if known is not None and known.held:
+            known.displaced = True
+        elif known is not None:
             closing.append(self._close(key))
         for other in [*self._known][: max(0, len(self._known) + 1 - limit)]:
             if not self._known[other].held:
@@ -93,9 +102,7 @@ class BackendStatements:
         self._known.clear()
 
     def _close(self, key: StatementKey) -> bytes:
-        statement = self._known.pop(key)
-        statement.gone = True
-        return command(Command.STMT_CLOSE, statement.number)
+        return self._known.pop(key).close()
 
 
 class ClientStatement:

@@ -258,6 +258,7 @@ async def test_a_command_in_pieces_is_one_command(proxy: Proxy) -> None:
 async def test_a_long_statement_goes_through(proxy: Proxy, server: LocalServer, shop: str, size: int) -> None:
     async with await Connection.open(server.server) as connection:
         await connection.execute("SET GLOBAL max_allowed_packet = 67108864")
+        await kill_others(connection)
     async with raw_client(proxy.port) as client:
         text = b"SELECT LENGTH('" + b"x" * (size - 19) + b"')"
         packets = await client.run(Command.QUERY, text)
@@ -440,7 +441,7 @@ async def test_a_backend_killed_during_a_statement_is_told_to_the_client(
     proxy: Proxy, server: LocalServer
 ) -> None:
     async with await Connection.open(server.server) as connection, raw_client(proxy.port) as client:
-        [[thread]] = await client.query("SELECT CONNECTION_ID()")
+        [[thread]] = await client.query("SELECT 0 + CONNECTION_ID()")
         assert thread is not None
         client.send(Command.QUERY, b"SELECT SLEEP(30)")
         while not await running(connection, thread, "SLEEP"):
@@ -456,7 +457,7 @@ async def test_a_backend_killed_between_statements_ends_a_client_that_does_not_s
     proxy: Proxy, server: LocalServer, pool_mode: PoolMode
 ) -> None:
     async with await Connection.open(server.server) as connection, raw_client(proxy.port) as client:
-        [[thread]] = await client.query("SELECT CONNECTION_ID()")
+        [[thread]] = await client.query("SELECT 0 + CONNECTION_ID()")
         assert thread is not None
         await connection.execute(f"KILL {int(thread)}")
         if pool_mode is PoolMode.SESSION:
@@ -464,9 +465,9 @@ async def test_a_backend_killed_between_statements_ends_a_client_that_does_not_s
             return
         while await running(connection, thread):
             pass
-        assert await client.query("SELECT CONNECTION_ID()") != [[thread]]
+        assert await client.query("SELECT 0 + CONNECTION_ID()") != [[thread]]
         await client.query("BEGIN")
-        [[thread]] = await client.query("SELECT CONNECTION_ID()")
+        [[thread]] = await client.query("SELECT 0 + CONNECTION_ID()")
         await connection.execute(f"KILL {int(thread or 0)}")
         assert await client.gone(), "its transaction is lost"
 
@@ -476,7 +477,7 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(
 ) -> None:
     async with await Connection.open(server.server) as connection:
         client = await RawClient.connect(proxy.port)
-        [[thread]] = await client.query("SELECT CONNECTION_ID()")
+        [[thread]] = await client.query("SELECT 0 + CONNECTION_ID()")
         await client.query("SELECT GET_LOCK('vanishing', 0)")
         await client.query("BEGIN")
         client.writer.transport.abort()
