@@ -13,6 +13,7 @@ from prometheus_client.core import (
     GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
+    SummaryMetricFamily,
 )
 from prometheus_client.registry import Collector
 
@@ -33,9 +34,12 @@ MEANINGS: Final[dict[str, str]] = {
     "killed_total": "Connections and statements ended by KILL.",
     "protocol_errors_total": "Connections ended because somebody did not keep to the protocol.",
     "hold_overflow_total": "Statements that a shut gate had no room for.",
+    "tls_handshake_seconds": "Time that TLS handshakes with clients took.",
 }
 
 BranchKey = tuple[str, str]
+Labelled = Mapping[tuple[tuple[str, str], ...], float]
+"""Values by their labels."""
 
 
 class _Durations:
@@ -122,7 +126,10 @@ class Metrics(Collector):
         """Yield every metric with its values."""
         yield from self._gauges()
         for name, values in sorted(self._counters.items()):
-            yield _counter(name, values)
+            if name.endswith("_seconds_sum"):
+                yield _summary(name.removesuffix("_sum"), values, self._counters)
+            elif not name.endswith("_seconds_count"):
+                yield _counter(name, values)
         labels = ["database", "branch", "class"]
         yield _histogram("query_seconds", "Time from statement to end of result.", labels, self._queries)
         yield _histogram(
@@ -204,12 +211,22 @@ class Metrics(Collector):
         return found
 
 
-def _counter(name: str, values: Mapping[tuple[tuple[str, str], ...], float]) -> Metric:
+def _counter(name: str, values: Labelled) -> Metric:
     labels = [label for label, _ in next(iter(values))]
     meaning = MEANINGS.get(name, name.removesuffix("_total").replace("_", " ").capitalize() + ".")
     family = CounterMetricFamily(PREFIX + name.removesuffix("_total"), meaning, labels=labels)
     for key, value in values.items():
         family.add_metric([text for _, text in key], value)
+    return family
+
+
+def _summary(name: str, sums: Labelled, counters: Mapping[str, Labelled]) -> Metric:
+    """Return what workers count as a sum of seconds and a number of times."""
+    labels = [label for label, _ in next(iter(sums))]
+    family = SummaryMetricFamily(PREFIX + name, MEANINGS.get(name, ""), labels=labels)
+    for key, seconds in sums.items():
+        count = counters.get(f"{name}_count", {}).get(key, 0.0)
+        family.add_metric([text for _, text in key], count_value=int(count), sum_value=seconds)
     return family
 
 

@@ -184,6 +184,7 @@ def serve_several(client: Client, data: bytes) -> bool:
 
     The server, which takes one only, then decides.
     """
+    client.served.home.counts.add("guard_slow_path_total", reason="several")
     parts = _parts(client, data[_TEXT:])
     if parts is None or len(parts) < 2:
         return False
@@ -263,7 +264,6 @@ async def _kill_on_server(home: Branches, backend: Backend, query_only: bool) ->
         other.leave()
         if told.error is not None:
             log.info("kill.failed", reason=told.error.message)
-        home.counts.add("killed_total")
     except ProxyError as error:
         log.warning("kill.failed", reason=error.message)
     finally:

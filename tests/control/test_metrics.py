@@ -34,7 +34,16 @@ def report(**changes: object) -> Stats:
     branch = BranchStats(
         "shop", "main", 9, 2, 1, {"read": ClassStats(2, 1, 1, 7_000_300, buckets)}, pool, pinned
     )
-    return Stats(0.0, [branch], [Count("auth_total", [("result", "ok"), ("tls", "yes")], 3)], 4.0)
+    counts = [
+        Count("auth_total", [("result", "ok"), ("tls", "yes")], 3),
+        Count("tls_handshake_seconds_sum", [], 0.25),
+        Count("tls_handshake_seconds_count", [], 5),
+        Count("ddl_blocked_total", [("branch", "main"), ("verb", "ALTER TABLE")], 1),
+        Count("killed_total", [("what", "query")], 1),
+        Count("protocol_errors_total", [("where", "login"), ("kind", "malformed")], 1),
+        Count("guard_slow_path_total", [("reason", "several")], 1),
+    ]
+    return Stats(0.0, [branch], counts, 4.0)
 
 
 def values(metrics: Metrics) -> dict[str, float]:
@@ -62,6 +71,8 @@ def test_reports_of_all_workers_are_added_up() -> None:
     assert found[f"pinned_connections{{{main},reason=call}}"] == 2
     assert found[f"pool_steals_total{{{main},kind=set}}"] == 10
     assert found["auth_total{result=ok,tls=yes}"] == 6
+    assert found["tls_handshake_seconds_sum{}"] == 0.5
+    assert found["tls_handshake_seconds_count{}"] == 10
     assert found["loop_lag_seconds{worker=1}"] == pytest.approx(0.004)
 
 
