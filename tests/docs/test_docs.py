@@ -36,7 +36,14 @@ DATABASE = "/v1/organizations/{org}/databases/{db}"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
-OTHER_VARIABLES = {"HEADGATE_URL", "HEADGATE_TOKEN", "HEADGATE_CONFIG", "HEADGATE_FAILPOINT"}
+OTHER_VARIABLES = {
+    "HEADGATE_URL",
+    "HEADGATE_TOKEN",
+    "HEADGATE_CONFIG",
+    "HEADGATE_FAILPOINT",
+    "HEADGATE_PURE",
+    "HEADGATE_DRIVERS",
+}
 
 
 def prose(text: str) -> str:
