@@ -98,15 +98,8 @@ class ServedBranch:
         the guard does not look through: they end when the branch becomes guarded.
         """
         guarded_now = branch.safe_migrations and not self.branch.safe_migrations
-        before, self.branch = self.branch, branch
-        if (before.server, before.accounts, before.replicas, before.schema, before.local_infile) != (
-            branch.server,
-            branch.accounts,
-            branch.replicas,
-            branch.schema,
-            branch.local_infile,
-        ):
-            self.pool.change(branch)
+        self.branch = branch
+        self.pool.change(branch)
         self._rules.clear()
         if guarded_now:
             self.kill()
@@ -208,7 +201,9 @@ class Branches:
         """Replace the routing table; clients of branches and users that are gone are cut off."""
         self.table = table
         for key in [key for key in self._served if key not in table.branches]:
-            self._served.pop(key).kill()
+            gone = self._served.pop(key)
+            gone.kill()
+            gone.pool.shut()
         for key, branch in table.branches.items():
             served = self._served.get(key)
             if served:

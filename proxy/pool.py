@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
@@ -521,12 +522,15 @@ class Pool:
         backend.used_ns = used_ns if backend.client is None else backend.used_ns
 
     def change(self, branch: Branch) -> None:
-        """Follow the branch to another server or accounts; what is linked ends with its transaction."""
-        former, self._classes = self._classes, {}
-        for old in former.values():
-            old.stale = True
-            while old.idle:
-                self.close(old.idle.pop())
+        """Follow the branch to other servers or accounts: backends that lead elsewhere are not lent again."""
+        servers = [server for server in (branch.server, *branch.replicas) if server is not None]
+        for key, known in list(self._classes.items()):
+            if any(_is_reached_by(known.server, server, branch) for server in servers):
+                continue
+            del self._classes[key]
+            known.stale = True
+            while known.idle:
+                self.close(known.idle.pop())
 
     def shut(self) -> None:
         """Close what is idle, and everything else as it comes back."""
@@ -595,6 +599,12 @@ class Pool:
 
 
 _Done = Callable[[PooledBackend, Conversation], None]
+
+
+def _is_reached_by(known: Server, server: Server, branch: Branch) -> bool:
+    """Say whether a backend to a known server with its account may be used for a server of the branch."""
+    accounts = (server.account, *branch.accounts.values())
+    return known.account in accounts and replace(known, account=server.account) == server
 
 
 def _tells_something(changes: list[StateChange]) -> bool:

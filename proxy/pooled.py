@@ -461,6 +461,12 @@ class PooledClient(Client):
             statement = self._statement_of(self._waiting[2])
             self._put_at(backend, statement, told.prepared[-1])
         self._advance()
+        self._take_what_came_meanwhile()
+
+    def _take_what_came_meanwhile(self) -> None:
+        """Go on behind a command that had to wait and has no answer."""
+        if self._state <= DETACHED and self._inbox is not None:
+            self._take_from_inbox()
 
     def _give_up(self, error: ProxyError) -> None:
         """Answer the command that waits with an error."""
@@ -723,6 +729,7 @@ class PooledClient(Client):
         if self._state == DETACHED:
             self._state = IDLE
         self._advance()
+        self._take_what_came_meanwhile()
 
     def _attach(self, backend: PooledBackend) -> None:
         self._link(backend)
@@ -865,7 +872,10 @@ class PooledClient(Client):
             super()._misunderstood(error)
 
     def tick(self, now_ns: int) -> None:
-        """End what has taken too long; notice that the backend rests."""
+        """End what has taken too long; notice that the backend rests, or that it leads nowhere any more."""
+        if self.backend_class.stale:
+            # The session cannot be carried to a server that may be another.
+            self.leave_when_idle()
         if self._state == IDLE and now_ns - self.heard_ns > RESTED_NS:
             self._rested_ns = now_ns
         super().tick(now_ns)

@@ -296,3 +296,26 @@ async def test_a_file_of_the_clients_is_passed_on_where_it_may_be(
             assert await client.query("SELECT COUNT(*) FROM things WHERE id < 20") == [[b"3"]]
             assert (await client.error(Command.QUERY, load)).errno in (1148, 3948, 4166)
             await client.query("DELETE FROM things")
+
+
+async def test_a_branch_that_moves_takes_its_clients_leave_between_transactions(
+    server: LocalServer, schema: str, tmp_path: Path
+) -> None:
+    async with (
+        sharing(tmp_path, server, schema) as proxy,
+        raw_client(proxy.port, capabilities=MODERN) as idle,
+        raw_client(proxy.port, capabilities=MODERN) as busy,
+    ):
+        await idle.query("SELECT 1")
+        await busy.query("BEGIN")
+        branch = shared(server, schema)
+        assert branch.server is not None
+        replica = replace(branch.server, version="9.0.0")
+        await proxy.publish([replace(branch, replicas=(replica,))], [user()])
+        for _ in range(3):
+            assert await idle.query("SELECT 1") == [[b"1"]], "another replica is nothing to it"
+        await proxy.publish([replace(branch, server=replica)], [user()])
+        assert await idle.gone()
+        assert await busy.query("SELECT 1") == [[b"1"]]
+        await busy.query("COMMIT")
+        assert await busy.gone()
