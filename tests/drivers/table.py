@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,10 @@ that clients must share them). What it got, values and types of columns, counts,
 must be the same every way. *same* followed by a number is the number of steps that were.
 
 This page is written by the run: `make drivers` does it again.
+"""
+
+NOTES = """\
+What to know of some; faults of drivers were seen directly on the server as well:
 """
 
 STEPS = """\
@@ -61,11 +66,28 @@ def page(drivers: Mapping[str, Driver], seen: Mapping[str, Seen], servers: Mappi
     for name, driver in drivers.items():
         cells = [_cell(driver, seen[name], flavor, mode) for flavor in SERVERS for mode in MODES]
         lines.append(f"| {name} | {seen[name].version} | {' | '.join(cells)} | verified |")
-    notes = [f"- **{name}**: {driver.note}" for name, driver in drivers.items() if driver.note]
-    masked = [f"- {reason}" for reason in dict.fromkeys(mask.reason for mask in MASKS)]
+    notes = [_item(f"**{name}**: {driver.note}") for name, driver in drivers.items() if driver.note]
+    masked = [_item(reason) for reason in dict.fromkeys(mask.reason for mask in MASKS)]
     return "\n".join(
-        [HEAD, *lines, "", *notes, "", STEPS, "What may differ between the ways, and why:", "", *masked, ""]
+        [
+            HEAD,
+            *lines,
+            "",
+            NOTES,
+            *notes,
+            "",
+            STEPS,
+            "What may differ between the ways, and why:",
+            "",
+            *masked,
+            "",
+        ]
     )
+
+
+def _item(text: str) -> str:
+    """Return an item of a list, in lines of a readable length."""
+    return textwrap.fill(text, 105, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _cell(driver: Driver, seen: Seen, flavor: Flavor, mode: PoolMode) -> str:
