@@ -274,6 +274,30 @@ async def test_rows_of_a_closed_cursor_are_not_fetched(arena: Arena) -> None:
         assert await client.query("SELECT 1") == [[b"1"]]
 
 
+async def test_statements_with_the_same_text_have_cursors_of_their_own(arena: Arena) -> None:
+    async with raw_client(arena.proxy.port) as client:
+        first, second = [await client.prepare("SELECT 'a' UNION SELECT 'b' UNION SELECT ?") for _ in range(2)]
+        bound = b"\0\1\xfd\0\1"
+        await client.execute(first, bound + b"1", cursor=True)
+        assert len(await client.execute(second, bound + b"2")) == 6
+        more = first.to_bytes(4, "little") + b"\x09\0\0\0"
+        assert [row[-1:] for row in (await client.run(Command.STMT_FETCH, more))[:3]] == [b"a", b"b", b"1"]
+        for statement in (first, second):
+            client.send(Command.STMT_CLOSE, statement.to_bytes(4, "little"))
+        assert await client.query("SELECT 1") == [[b"1"]]
+
+
+async def test_statements_with_the_same_text_have_parameters_of_their_own(arena: Arena) -> None:
+    async with raw_client(arena.proxy.port) as client:
+        numbers = [await client.prepare("SELECT CONCAT('sent ', ?)") for _ in range(3)]
+        for statement in numbers:
+            piece = statement.to_bytes(4, "little") + b"\0\0" + str(statement).encode()
+            client.send(Command.STMT_SEND_LONG_DATA, piece)
+        for statement in numbers:
+            packets = await client.execute(statement, b"\0\1\xfd\0")
+            assert packets[2].endswith(b"sent " + str(statement).encode())
+
+
 async def test_nothing_is_served_behind_a_goodbye(arena: Arena) -> None:
     async with raw_client(arena.proxy.port) as client:
         client.writer.write(frame(b"\x01") + frame(b"\x03SELECT 'behind', 'goodbye'") * 3)
