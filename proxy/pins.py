@@ -77,17 +77,21 @@ _START: Final = re.compile(rb"[ \t\n\r\v\f(]*+([A-Za-z]++)")
 _INTO_VARIABLE: Final = re.compile(rb"into[\s\xa0\x00]*+(?:@(?!@)|/\*|#|--)")
 _ENDS_IN_INTO: Final = re.compile(rb"into[\s\xa0\x00]*+\Z")
 _USER_VARIABLE: Final = re.compile(rb"(?<!@)@(?!@)")
-_NEXT_VALUE: Final = re.compile(rb"next(?:[\s\xa0\x00]|\*/|/\*|#|--)[^;]{0,2000}?value")
+# None of these may look through the rest of a text from each of many beginnings: a text can be made of them.
+_NEXT: Final = rb"next(?:[\s\xa0\x00]|\*/|/\*|#|--)"
+_NEXT_VALUE: Final = re.compile(_NEXT + rb"(?:(?!value|" + _NEXT + rb")[^;]){0,2000}+value")
 _ASKS_COUNT: Final = re.compile(rb"(?:row|warning|error)_count")
 # The OK packets of these tell a last insert id that the statement set itself.
 _TELLS_INSERT_ID: Final = re.compile(rb"\s*(?:update|insert|replace)\s")
 _SETS_INSERT_ID: Final = re.compile(rb"last_insert_id`?[\s\xa0\x00]*+\((?![\s\xa0\x00]*+\))")
 # The word may follow a comment, or the digits of a version comment.
-_SET_ROLE: Final = re.compile(rb"set[^=@]*?(?:role|resource)(?![\w$])")
-_SETS_UNTOLD: Final = re.compile(rb"@@[\s\xa0\x00]*+(?!(?:session|local|global)[\s\xa0\x00]*+\.)[^=,;]*:?=")
+_ROLE: Final = re.compile(rb"(?:role|resource)(?![\w$])")
+_ROLE_ENDS: Final = re.compile(rb"[=@]")
+_UNTOLD: Final = re.compile(rb"@@[\s\xa0\x00]*+(?!(?:session|local|global)[\s\xa0\x00]*+\.)")
+_ASSIGNMENT_ENDS: Final = re.compile(rb"([=,;])")
 _PLAIN_SET: Final = re.compile(rb"[\s(]*+(?:set|use)(?![\w$])")
 _SELECTS: Final = re.compile(rb"(?<![\w$])(?:select|table|values)(?![\w$])")
-_CALL_IN_SET: Final = re.compile(rb"([\w$.`\x80-\xff]*)[\s\xa0\x00]*+\(")
+_WORD_AND_BRACKET: Final = re.compile(rb"([\w$.`\x80-\xff]*+)([\s\xa0\x00]*+)(\(?)")
 _HARMLESS: Final = frozenset(
     {b"", b"concat", b"concat_ws", b"replace", b"if", b"ifnull", b"nullif", b"coalesce", b"lower", b"upper"}
 )
@@ -118,7 +122,7 @@ def leaves_behind(kind: Kind, text: bytes, start: int = 0, *, mariadb: bool = Fa
     if kind is _COMMAND:
         return None
     low = text[start:].lower() if start else text.lower()
-    if mariadb and b"@@" in low and _SETS_UNTOLD.search(low):
+    if mariadb and b"@@" in low and _sets_untold(low):
         return PinReason.STATE
     return _by_verb(kind, low) or _by_words(low)
 
@@ -153,8 +157,9 @@ def explains(text: bytes) -> bool:
     if not _PLAIN_SET.match(low) or _SELECTS.search(low) or _USER_VARIABLE.search(low):
         return False
     return all(
-        call[1] in _HARMLESS and (not call[1] or call[0].endswith(call[1] + b"("))
-        for call in _CALL_IN_SET.finditer(low)
+        word in _HARMLESS and not (word and gap)
+        for word, gap, bracket in _WORD_AND_BRACKET.findall(low)
+        if bracket
     )
 
 
@@ -192,7 +197,7 @@ def _reason(verb: bytes, low: bytes) -> PinReason | None:
         return _ALWAYS[verb]
     if verb in (b"set", b"call", b"load", b"get") and _USER_VARIABLE.search(low):
         return PinReason.USER_VARIABLE
-    if verb == b"set" and _SET_ROLE.search(low):
+    if verb == b"set" and _sets_role(low):
         return PinReason.ROLE
     if verb == b"xa" and (b"start" in low or b"begin" in low):
         return PinReason.XA
@@ -212,6 +217,23 @@ _ALWAYS: Final = {
     b"backup": PinReason.GLOBAL_LOCK,
     b"binlog": PinReason.STATEMENT,
 }
+
+
+def _sets_role(low: bytes) -> bool:
+    """Say whether ROLE or RESOURCE follows SET with no assignment between them."""
+    for part in _ROLE_ENDS.split(low):
+        at = part.find(b"set")
+        if at >= 0 and _ROLE.search(part, at):
+            return True
+    return False
+
+
+def _sets_untold(low: bytes) -> bool:
+    """Say whether a variable is assigned to as `@@name`."""
+    parts = _ASSIGNMENT_ENDS.split(low)
+    return any(
+        end == b"=" and _UNTOLD.search(part) for part, end in zip(parts[::2], parts[1::2], strict=False)
+    )
 
 
 def _by_words(low: bytes) -> PinReason | None:

@@ -108,7 +108,7 @@ _REACHES_FURTHER = re.compile(
 
 # What may be assigned to: the name, and whether it has the @ of a user's variable.
 _ASSIGNED = re.compile(
-    rb"(?<![\w$\x80-\xff])(@*+)[`\"]?([\w$\x80-\xff]++)[ \t\n\r\v\f`\"]*+(?::?=|/\*|--|#)",
+    rb"(?<![\w$\x80-\xff])(@{0,3}+)[`\"]?([\w$\x80-\xff]++)[ \t\n\r\v\f`\"]*+(?::?=|/\*|--|#)",
 )
 
 # A name of plain ASCII, for servers compare names of routines without regard to accents.
@@ -174,6 +174,12 @@ _COMMENTS_MAX = 4
 _WORDS_MAX = 5
 _STEPS_MAX = 200
 """Words and comments looked at; beyond, a statement made of comments would keep a worker busy."""
+_STEPS_OF_READING = 40
+"""The same for each of the many readings of a statement with version comments."""
+_LOOKED_THROUGH: Final = frozenset(
+    {"SET", "WITH", "EXPLAIN", "DESCRIBE", "DESC", "ANALYZE", "CALL", "PREPARE"}
+)
+"""What decides about these is in the text behind the first two words: that is looked at once."""
 
 
 def classify(data: bytes, start: int = 0) -> Kind:
@@ -256,25 +262,36 @@ def _classify_slowly(text: bytes) -> Kind:
         return kind
     if comments > _COMMENTS_MAX:
         return Kind.UNKNOWN
-    seen = {(*words, clean)}
+    seen = {_deciding(words, clean)}
+    read: tuple[int, ...] | None = None
     # Skipping one comment can uncover others, so every combination is as long as the most there may be.
     for choices in itertools.product((_EXECUTED, _SKIPPED, _SKIPPED_NESTED), repeat=_COMMENTS_MAX):
-        words, comments, clean = _words(text, choices)
+        if read is not None and choices[: len(read)] == read:
+            # The same reading: there are not that many comments.
+            continue
+        words, comments, clean = _words(text, choices, _STEPS_OF_READING)
         if comments > _COMMENTS_MAX:
             return Kind.UNKNOWN
-        if (*words, clean) in seen:
+        read = choices[:comments]
+        deciding = _deciding(words, clean)
+        if deciding in seen:
             continue
-        seen.add((*words, clean))
+        seen.add(deciding)
         other = _kind(words, text, clean)
         if _STRICTNESS[other] > _STRICTNESS[kind]:
             kind = other
     return kind
 
 
-def _words(text: bytes, choices: Sequence[int]) -> tuple[list[str], int, bool]:
+def _deciding(words: Sequence[str], clean: bool) -> tuple[object, ...]:
+    """Return what `_kind` decides by, besides the text."""
+    return tuple(words[:2]) if words and words[0] in _LOOKED_THROUGH else (*words, clean)
+
+
+def _words(text: bytes, choices: Sequence[int], steps: int = _STEPS_MAX) -> tuple[list[str], int, bool]:
     """Return the first words, how many version comments were met, and whether the text ended after them."""
     at, comments, words = 0, 0, list[str]()
-    for _ in range(_STEPS_MAX):
+    for _ in range(steps):
         if len(words) == _WORDS_MAX:
             return words, comments, False
         at = _next_token(text, at, words)

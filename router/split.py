@@ -10,6 +10,7 @@ from router.tokens import SEMICOLON, UNSURE, WORD, Quoting, pieces
 
 SPLIT_BYTES_MAX: Final = 1 << 20
 PARTS_MAX: Final = 10_000
+VERSION_COMMENTS_MAX: Final = 32
 """Texts of more than this are not looked through: it would keep a worker busy."""
 
 # Character sets in which no byte below 0x80 is ever a part of another character.
@@ -38,6 +39,8 @@ def split(text: bytes, *, no_backslash: bool, ansi_quotes: bool, charset: str) -
         return None
     if charset.startswith("utf8") and not _is_utf8(text):
         return None
+    if text.count(b"/*!") + text.count(b"/*M!") > VERSION_COMMENTS_MAX:
+        return None
     text = text.rstrip(b"; \t\n\v\f\r")
     parts: list[bytes] = []
     begin = 0
@@ -56,12 +59,14 @@ def split(text: bytes, *, no_backslash: bool, ansi_quotes: bool, charset: str) -
 def _stands_alone(parts: list[bytes], text: bytes) -> bool:
     """Say whether no statement has others inside of it, or changes how those behind it are read."""
     at = 0
+    # Once for all parts: each of them would look through the whole rest.
+    last = max((match.start() for match in _MATTERS.finditer(text)), default=-1)
     for part in parts:
         kind = classify(part)
         if kind is Kind.UNKNOWN or (kind is Kind.DDL and _has_body(part)):
             return False
         at += len(part) + 1
-        if kind not in _LEAVES_MODES and _MATTERS.search(text, at):
+        if kind not in _LEAVES_MODES and at <= last:
             return False
     return True
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -236,3 +238,16 @@ def test_a_routine_soils_its_backend() -> None:
 
 def test_a_command_without_text_leaves_nothing_behind() -> None:
     assert leaves_behind(Kind.COMMAND, b"GET_LOCK(") is None
+
+
+@pytest.mark.parametrize(
+    "piece", ["set", "set ", "@@a", "@@ ", "a", "a ", " ", "next ", "into ", "last_insert_id(", "("]
+)
+@pytest.mark.parametrize("begin", ["SET x=", "SELECT @", ""])
+def test_no_text_keeps_a_worker_busy(begin: str, piece: str) -> None:
+    text = (begin + piece * (100_000 // len(piece))).encode()
+    began = time.process_time()
+    leaves_behind(classify(text), text, mariadb=True)
+    asks_about_last(text)
+    explains(text)
+    assert time.process_time() - began < 1.0

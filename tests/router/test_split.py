@@ -128,6 +128,13 @@ def test_a_long_text_does_not_keep_a_worker_busy(piece: str) -> None:
     assert time.process_time() - began < 2.0
 
 
+@pytest.mark.parametrize("part", ["SET a=1;", "/*!1*//*!2*//*!3*//*!4*/" + "/**/" * 150 + "SET a=1;"])
+def test_many_parts_do_not_keep_a_worker_busy(part: str) -> None:
+    began = time.process_time()
+    parts_of(part * min(PARTS_MAX, 200_000 // len(part)))
+    assert time.process_time() - began < 1.0
+
+
 @given(st.binary(max_size=100), st.sampled_from(sorted(MODES)), st.sampled_from(["utf8mb4", "latin1"]))
 def test_parts_and_semicolons_are_the_whole_text(text: bytes, mode: str, charset: str) -> None:
     parts = parts_of(text, mode, charset)
