@@ -581,4 +581,7 @@ async def test_a_session_through_the_proxy_is_the_session_of_the_server(
             client = await stack.enter_async_context(raw_client(**options))
             async with asyncio.timeout(60):
                 await hold(Talk(client, other), plan, fuzz_schema, answers)
-    assert ours == theirs
+    for mine, direct_one in zip(ours, theirs, strict=True):
+        # That is refused in place of a wrong answer.
+        if not any(b"ran on another connection to the server" in packet for packet in mine[1]):
+            assert mine == direct_one
