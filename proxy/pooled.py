@@ -560,6 +560,8 @@ class PooledClient(Client):
         """Pass a command on to the backend."""
         if self._reason is not None:
             self._pin(self._reason, self._statement_of(data).text if number == _EXECUTE else data[_TEXT:])
+            if self._reason is PinReason.LAST_INSERT_ID:
+                self._foreign_id = False
         if soils(kind):
             self._soil(kind)
         original = data

@@ -195,6 +195,12 @@ CASES = [
         "SELECT @@identity",
         pins=False,
     ),
+    Case(
+        "last insert id of rows returned",
+        ("INSERT INTO things (v) VALUES (1) RETURNING v",),
+        "SELECT LAST_INSERT_ID()",
+        only=Flavor.MARIADB,
+    ),
     Case("last insert id set", ("SELECT LAST_INSERT_ID(77)",), "SELECT LAST_INSERT_ID()"),
     Case("last insert id assigned", ("SET last_insert_id = 78",), "SELECT LAST_INSERT_ID()", pins=False),
     Case("warnings", ("SELECT CAST('x' AS SIGNED)",), "SHOW WARNINGS"),
