@@ -78,7 +78,6 @@ VALID = [GREETING, LOGIN, CHANGE, OK, TRACKED, ERROR, SWITCH, COLUMN, EOF, EXECU
 PARSERS: dict[str, Callable[[bytes], object]] = {
     "greeting": packets.Greeting.parse,
     "OK": packets.OkPacket.parse,
-    "trackers in OK": lambda data: packets.OkPacket.parse(data).tracked(),
     "ERR": packets.ErrPacket.parse,
     "EOF": packets.EofPacket.parse,
     "auth switch": packets.AuthSwitch.parse,

@@ -136,8 +136,8 @@ async def test_an_interactive_client_has_its_own_patience(limited: Proxy) -> Non
 
 
 async def test_a_client_that_works_is_not_silent(limited: Proxy) -> None:
-    async with limits(limited, wait_timeout_s=1.0), raw_client(limited.port) as client:
-        assert await client.query("SELECT SLEEP(2.5)") == [[b"0"]]
+    async with limits(limited, wait_timeout_s=0.5), raw_client(limited.port) as client:
+        assert await client.query("SELECT SLEEP(1.6)") == [[b"0"]]
         assert await client.query("SELECT 1") == [[b"1"]]
 
 
@@ -163,13 +163,16 @@ async def test_a_transaction_left_open_is_rolled_back(limited: Proxy, server: Lo
 
 
 async def test_a_client_that_stops_in_a_packet_is_disconnected(limited: Proxy) -> None:
-    async with limits(limited, net_read_timeout_s=1.0):
-        for beginning in (b"\x20\0\0\0\x03SELECT 1", b"\x20\0", b"\0\0\x10\0\x03SELECT '" + b"x" * 300_000):
-            async with raw_client(limited.port) as client:
-                client.writer.write(beginning)
-                number, error = await last_words(client)
-                assert number == 1
-                assert error == ErrPacket(1159, "08S01", "Got timeout reading communication packets")
+    async def stop(beginning: bytes) -> None:
+        async with raw_client(limited.port) as client:
+            client.writer.write(beginning)
+            number, error = await last_words(client)
+            assert number == 1
+            assert error == ErrPacket(1159, "08S01", "Got timeout reading communication packets")
+
+    async with limits(limited, net_read_timeout_s=0.5):
+        beginnings = (b"\x20\0\0\0\x03SELECT 1", b"\x20\0", b"\0\0\x10\0\x03SELECT '" + b"x" * 300_000)
+        await asyncio.gather(*(stop(beginning) for beginning in beginnings))
 
 
 async def test_a_client_that_takes_nothing_is_disconnected(limited: Proxy, server: LocalServer) -> None:
