@@ -13,11 +13,14 @@ from pathlib import Path
 
 from router.model import Flavor
 from router.servers.packages import MANIFEST, fetch
-from router.servers.programs import find_program, find_server, launch
+from router.servers.programs import find_server, launch
 from tests.support.toolchains import built, cache_folder, missing, run_tool
 
 HERE = Path(__file__).parent
 BOTH = (Flavor.MYSQL, Flavor.MARIADB)
+
+# One environment for all of Python's; mysqlclient is compiled against a library that is fetched.
+PYTHON_TOOLS = ("apt-get", "gcc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,25 +141,27 @@ async def _rust() -> Program:
 
 async def _php() -> Program:
     root = await fetch("php", ["php-cli", "php-mysql"], "bookworm", cache_folder())
-    php = find_program(root, "php8.2")
+    php = next(root.glob("usr/bin/php[0-9]*"))
     extensions = next(root.glob("usr/lib/php/2*/mysqli.so")).parent
     settings = [f"extension_dir={extensions}", "memory_limit=1G", "display_errors=stderr"]
     settings += [f"extension={name}" for name in ("mysqlnd", "mysqli", "pdo", "pdo_mysql")]
     options = [word for setting in settings for word in ("-d", setting)]
     script = str(HERE / "php/scenario.php")
-    return Program((*launch(root, php), "-n", *options, script), {}, _packaged(root, "php8.2-mysql"))
+    return Program((*launch(root, php), "-n", *options, script), {}, _packaged(root, f"{php.name}-mysql"))
 
 
 async def _ruby() -> Program:
     root = await fetch("ruby", ["ruby", "ruby-mysql2"], "bookworm", cache_folder())
-    scripts = [root / "usr/lib/ruby" / name for name in ("vendor_ruby", "3.1.0")]
-    compiled = [*root.glob("usr/lib/*/ruby/vendor_ruby/3.1.0"), *root.glob("usr/lib/*/ruby/3.1.0")]
+    scripts = next(root.glob("usr/lib/ruby/[0-9]*"))
+    folders = [scripts.with_name("vendor_ruby"), scripts]
+    for kind in ("ruby/vendor_ruby", "ruby"):
+        folders += root.glob(f"usr/lib/*/{kind}/{scripts.name}")
     environment = {
-        "RUBYLIB": ":".join(map(str, [*scripts, *compiled])),
+        "RUBYLIB": ":".join(map(str, folders)),
         "MARIADB_PLUGIN_DIR": str(next(root.glob("usr/lib/*/libmariadb3/plugin"))),
         "LC_ALL": "C.UTF-8",
     }
-    ruby = launch(root, find_program(root, "ruby3.1"))
+    ruby = launch(root, next(root.glob("usr/bin/ruby[0-9]*")))
     command = (*ruby, "--disable-gems", str(HERE / "ruby/scenario.rb"))
     return Program(command, environment, _packaged(root, "ruby-mysql2"))
 
@@ -185,33 +190,33 @@ _MARIADB_SHELL = _shell(
 _ALL = (
     Driver("mysql shell", (), _MYSQL_SHELL, (Flavor.MYSQL,), "it has no plugin for MariaDB's passwords"),
     Driver("mariadb shell", (), _MARIADB_SHELL),
-    Driver("PyMySQL", (), _python("with_pymysql.py", "pymysql"), note="it prepares by SQL only"),
+    Driver("PyMySQL", PYTHON_TOOLS, _python("with_pymysql.py", "pymysql"), note="it prepares by SQL only"),
     Driver(
         "mysqlclient",
-        ("gcc", "pkg-config"),
+        PYTHON_TOOLS,
         _python("with_mysqlclient.py", "mysqlclient"),
         note="on MariaDB's C library; it prepares by SQL only",
     ),
     Driver(
         "Connector/Python",
-        (),
+        PYTHON_TOOLS,
         _python("with_connector.py", "mysql-connector-python"),
         note="the driver in plain Python; in results of prepared statements it misreads what follows a YEAR",
     ),
     Driver(
         "aiomysql",
-        (),
+        PYTHON_TOOLS,
         _python("with_aiomysql.py", "aiomysql"),
         note="with PyMySQL 1.2 it cannot write bytes into a statement without a converter for them",
     ),
     Driver(
         "asyncmy",
-        (),
+        PYTHON_TOOLS,
         _python("with_asyncmy.py", "asyncmy"),
         note="it loses rows that are longer than a packet (16 MiB), so the long value is read in pieces",
     ),
-    Driver("SQLAlchemy", (), _python("with_sqlalchemy.py", "sqlalchemy"), note="on PyMySQL"),
-    Driver("Django", ("gcc", "pkg-config"), _python("with_django.py", "django"), note="on mysqlclient"),
+    Driver("SQLAlchemy", PYTHON_TOOLS, _python("with_sqlalchemy.py", "sqlalchemy"), note="on PyMySQL"),
+    Driver("Django", PYTHON_TOOLS, _python("with_django.py", "django"), note="on mysqlclient"),
     Driver("Node mysql2", ("node", "npm"), _node),
     Driver(
         "Go go-sql-driver",

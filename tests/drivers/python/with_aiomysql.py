@@ -43,5 +43,5 @@ def connect(*, password: str = PASSWORD, tls: bool = False) -> Connection:
 
 
 if __name__ == "__main__":
-    encoders[Bytes] = lambda value, mapping: escape_bytes(bytes(value))
+    encoders[Bytes] = lambda value, _: escape_bytes(bytes(value))
     Scenario(connect, (pymysql.MySQLError,)).run()
