@@ -15,6 +15,7 @@ from proxy.errors import (
 from proxy.listener import share
 from router.errors import RouteError
 from router.model import Branch, Role, Route, Server, User
+from router.table import REPLICA_DATABASE, REPLICA_SUFFIX
 
 _OWN_ACCOUNT: Final = frozenset({Role.READER, Role.WRITER, Role.REPLICATION})
 """Roles that must not use another one's server account on production."""
@@ -23,8 +24,8 @@ _OWN_ACCOUNT: Final = frozenset({Role.READER, Role.WRITER, Role.REPLICATION})
 def destination(branches: Branches, user: User, login: str, database: str, *, tls: bool) -> Route:
     """Return where a user goes that logged in by this name, asking for this database.
 
-    Raises ProxyError when there is no such branch, it wants TLS, has no account for the user's role, or when
-    there is no room: only administrators get the last connections.
+    Raises ProxyError when there is no such branch, it wants TLS, has no account for the user's role, is
+    not to be read by it, or when there is no room: only administrators get the last connections.
     """
     try:
         route = branches.table.route(login, database)
@@ -40,6 +41,13 @@ def destination(branches: Branches, user: User, login: str, database: str, *, tl
         raise ProxyError(
             f"branch {branch.name!r} has no server account for the role {user.role}: name one with the "
             f"settings production.{user.role}_user and production.{user.role}_password"
+        )
+    if route.replica and user.role is Role.WRITER:
+        raise ProxyError(
+            f"user {user.name!r} has the role writer, which does not read, and a replica is only read from: "
+            f"log in without {REPLICA_SUFFIX} or {REPLICA_DATABASE}, or with a password of another role",
+            errno=1142,
+            sqlstate="42000",
         )
     everyone = branches.clients
     if everyone >= share(limits.max_connections, limits.workers) and user.role is not Role.ADMIN:

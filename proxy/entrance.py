@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -10,6 +11,7 @@ from proxy.backend import Backend, open_backend
 from proxy.branches import ServedBranch
 from proxy.client import Client, Doors
 from proxy.courtesies import schema_of
+from proxy.errors import ProxyError
 from proxy.pooled import PooledClient
 from proxy.session import Session
 from proxy.wire.charsets import charset_names
@@ -19,6 +21,11 @@ from router.policy import is_guarded
 
 _NOT_MIRRORED: Final = Capability.SSL | Capability.MULTI_STATEMENTS | Capability.COMPRESS | Capability.ZSTD
 _LOCAL_FILES: Final = int(Capability.LOCAL_FILES)
+ATTRIBUTES_BYTES_MAX: Final = 60_000
+"""How much of a client's attributes is passed on: servers take 64 KiB of them (performance-schema-connection-
+attribute-tables.html)."""
+_LENGTHS_BYTES_MAX: Final = 6
+_VERSION: Final = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})", re.ASCII)
 _ALWAYS: Final = Capability.LONG_PASSWORD | Capability.CONNECT_WITH_DB | Capability.CONNECT_ATTRS
 
 
@@ -40,8 +47,12 @@ class Visitor:
 
     @property
     def role(self) -> Role:
-        """What it may do: who asked to read from a replica must not write, whatever the server there says."""
-        return Role.READER if self.replica else self.user.role
+        """What it may do: who asked to read from a replica must not write, whatever the server there says.
+
+        That takes rights away and gives none, so a role that may not read stays what it is.
+        """
+        reads = self.user.role in (Role.READWRITER, Role.ADMIN)
+        return Role.READER if self.replica and reads else self.user.role
 
 
 async def enter(
@@ -79,7 +90,7 @@ async def _open(
         capabilities=capabilities,
         charset=visitor.charset,
         attributes={
-            **visitor.attributes,
+            **_short(visitor.attributes),
             "_proxy": "headgate",
             "_proxy_user": visitor.user.name,
             "_branch": branch.name,
@@ -87,6 +98,10 @@ async def _open(
         },
         timeout_s=timeout_s,
     )
+    if backend.capabilities & Capability.MULTI_STATEMENTS and is_guarded(served.branch, visitor.role):
+        # The branch has changed meanwhile: nobody would look through what comes behind a semicolon.
+        backend.abort()
+        raise ProxyError(f"branch {branch.name!r} was changed during the login: connect again")
     client = Client(
         served,
         user=visitor.user,
@@ -132,8 +147,24 @@ async def _share(served: ServedBranch, visitor: Visitor, server: Server, doors: 
     return client
 
 
+def _short(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return as many of a client's attributes as the server takes for sure, together with ours.
+
+    It answers a login that has more with an error, and counts that against the host all clients come from.
+    """
+    short: dict[str, str] = {}
+    left = ATTRIBUTES_BYTES_MAX
+    for key, value in attributes.items():
+        left -= len(key.encode()) + len(value.encode()) + _LENGTHS_BYTES_MAX
+        if left < 0:
+            break
+        short[key] = value
+    return short
+
+
 def _takes_farewell(attributes: Mapping[str, str]) -> bool:
     """Say whether a client expects an error though it asked nothing: MySQL's own library, since 8.0.24."""
-    numbers = attributes.get("_client_version", "").split(".")
-    version = tuple(int(number) for number in numbers if number.isdecimal())
-    return attributes.get("_client_name") == "libmysql" and version >= (8, 0, 24)
+    version = _VERSION.match(attributes.get("_client_version", ""))
+    if version is None or attributes.get("_client_name") != "libmysql":
+        return False
+    return tuple(map(int, version.groups())) >= (8, 0, 24)

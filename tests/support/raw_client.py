@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from proxy.wire.constants import CHARSET_UTF8MB4, Capability, Command
 from proxy.wire.framing import Packet, PacketReader, frame
@@ -47,6 +47,7 @@ class RawClient:
         database: str = "",
         capabilities: Capability = USUAL | Capability.DEPRECATE_EOF,
         charset: int = CHARSET_UTF8MB4,
+        attributes: Mapping[str, str] | None = None,
     ) -> RawClient:
         """Log in, or raise what the server said."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -56,7 +57,7 @@ class RawClient:
             capabilities,
             database,
             charset,
-            attributes={"program_name": "raw"},
+            attributes={"program_name": "raw"} if attributes is None else attributes,
             public_key=public_key_pem(),
         )
         try:
