@@ -79,6 +79,8 @@ SEVERAL: Final = -1
 _SESSION: Final = Kind.SESSION
 _TEXT: Final = HEADER_BYTES + 1
 _NO_BYTES: Final = b""
+_NOTHING: Final = ProxyError("")
+"""Stands for no answer at all to a command that is not passed on."""
 _CO: Final = (b"CO", b"co", b"Co")
 _QUIT: Final = b"\1\0\0\0\1"
 _NO_BACKSLASH: Final = 1 << 9
@@ -441,7 +443,8 @@ class Client(Stream):
         self._upload = None
         if self._refusal is not None:
             error, self._refusal = self._refusal, None
-            self.write(error.packet(tail.sequence + 1))
+            if error is not _NOTHING:
+                self.write(error.packet(tail.sequence + 1))
         if self._response.over:
             self._state = self._rest_state()
         else:
@@ -482,6 +485,12 @@ class Client(Stream):
             self.write(error.packet())
         else:
             self._refusal = error
+            self._follow(tail)
+
+    def drop(self, tail: PacketTail | None) -> None:
+        """Let a command that has no answer come to nothing, once all of it is here."""
+        if tail is not None:
+            self._refusal = _NOTHING
             self._follow(tail)
 
     def answer(self, packet: bytes) -> None:
@@ -587,7 +596,7 @@ class Client(Stream):
             self._statements = None
             self._tables_locked = False
         elif self._command == SEVERAL:
-            self.ask([courtesies.SEVERAL_OFF], lambda _: self.answer(_NO_BYTES))
+            self.ask([courtesies.SEVERAL_OFF], lambda _: self._several_over())
 
     def _go_on(self) -> None:
         """Take the next command, if it is here; look up when somebody wants something of us."""
@@ -651,6 +660,11 @@ class Client(Stream):
         self._state = BUSY
         self._command = SEVERAL
 
+    def _several_over(self) -> None:
+        """Go on after several statements: the server takes only one again."""
+        self._command = 0
+        self.answer(_NO_BYTES)
+
     # -- the end --------------------------------------------------------------------------------------------
 
     @property
@@ -694,7 +708,7 @@ class Client(Stream):
             if self.served.gate is not None:
                 self.served.gate.forget(self)
             self._state = WAITING
-            self.answer(Interrupted("Query execution was interrupted").packet())
+            self._give_up(Interrupted("Query execution was interrupted"))
         elif not self._response.over and self._backend is not None:
             courtesies.kill_on_server(self.served.home, self._backend, query_only)
         if not query_only and self._state != CLOSED:
@@ -703,6 +717,15 @@ class Client(Stream):
     def _stop_waiting(self) -> bool:
         """Give up what the command waits for, if that can be given up."""
         return False
+
+    def _give_up(self, error: ProxyError) -> None:
+        """Answer the command that waits with an error, once all of it is here."""
+        waiting, self._waiting = self._waiting, None
+        self._state = self._rest_state()
+        tail = waiting[3] if waiting is not None else None
+        self.refuse(error, tail)
+        if tail is None:
+            self._go_on()
 
     def vacate(self) -> bytes:
         """Leave the transport to somebody else, with the bytes that came too early."""

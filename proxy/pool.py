@@ -41,6 +41,8 @@ PING_AFTER_S: Final = 8.0
 PING_TIMEOUT_S: Final = 3.0
 REACHED_S: Final = 5.0
 """A server that answered within this time is taken to be there."""
+FULL_S: Final = 2
+"""So long after a server said that it has too many connections none is opened while there are others."""
 TRIES_MAX: Final = 3
 """So many backends are tried for one statement before it fails."""
 
@@ -62,7 +64,7 @@ class Pool:
         self._opening = 0
         self._waiting: dict[Demand, int] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._reached_ns = -(1 << 62)
+        self._reached_ns = self._full_until_ns = -(1 << 62)
         self._closed = False
         self.steals: Counter[str] = Counter()
         self.opened_count = 0
@@ -100,6 +102,7 @@ class Pool:
 
     def acquire(self, demand: Demand) -> None:
         """Give a backend: now, or when it is somebody's turn, by calling back."""
+        assert demand not in self._waiting
         self._waiting[demand] = perf_counter_ns()
         demand.backend_class.waiting += 1
         if len(self._waiting) == 1:
@@ -119,9 +122,16 @@ class Pool:
             self.forget(visit)
             raise
 
-    def forget(self, demand: Demand) -> None:
-        """Somebody who waited has left."""
-        self._leave_queue(demand)
+    def forget(self, demand: Demand) -> bool:
+        """Somebody who waited has left; false when nothing waited any more, as a backend is on its way."""
+        return self._leave_queue(demand) is not None
+
+    def disown(self, client: PooledClient) -> None:
+        """Keep what a server is about to tell of a session from a client that has begun another one."""
+        for backend in self._backends:
+            if backend.former is client:
+                backend.former = None
+                backend.dirty = True
 
     def _leave_queue(self, demand: Demand) -> int | None:
         since = self._waiting.pop(demand, None)
@@ -157,7 +167,7 @@ class Pool:
             return wanted.idle.pop()
         if wanted.opening >= wanted.waiting:
             return None
-        if self.size >= self.budget:
+        if self._is_full():
             victim = self._victim(wanted)
             if victim is not None:
                 return self._unlink(victim)
@@ -165,6 +175,10 @@ class Pool:
                 return None
         self._start_opening(wanted)
         return None
+
+    def _is_full(self) -> bool:
+        """Say whether there can be no further backend: by our limit, or by the server's."""
+        return self.size >= self.budget or perf_counter_ns() < self._full_until_ns
 
     def _victim(self, wanted: BackendClass | None) -> PooledBackend | None:
         """Find the linked backend that its client has not used for longest."""
@@ -298,12 +312,18 @@ class Pool:
 
     def _prepared(self, backend: PooledBackend, told: Conversation) -> None:
         demand = backend.demand
-        if told.lost or told.error:
+        if told.lost or (told.error and told.error.errno not in _NO_SCHEMA):
             self.close(backend)
             self._failed(demand, told.error)
             return
         if backend.dirty:
             backend.renewed()
+        if told.error:
+            # All has been answered, but who knows what has taken effect.
+            backend.dirty = True
+            self._release(backend)
+            self._failed(demand, told.error)
+            return
         if demand is None or demand.gone:
             backend.dirty = True
             self._release(backend)
@@ -357,8 +377,12 @@ class Pool:
 
     def offer(self, client: PooledClient) -> None:
         """Take a backend from a client that could do without, for those who wait."""
-        if self._waiting:
-            self._release(client.let_go())
+        full = self._is_full()
+        for demand in self._waiting:
+            wanted = demand.backend_class
+            if wanted is client.backend_class or (full and wanted.opening < wanted.waiting):
+                self._release(client.let_go())
+                return
 
     def give_back(self, backend: PooledBackend) -> None:
         """Take a backend whose client has left, between two responses."""
@@ -389,7 +413,7 @@ class Pool:
                     self.waits_ns.append(perf_counter_ns() - since)
                 self._hand(backend, demand)
                 return True
-            if wanted.opening < wanted.waiting and self.size >= self.budget:
+            if wanted.opening < wanted.waiting and self._is_full():
                 self.close(backend)
                 self._start_opening(wanted)
                 return True
@@ -415,6 +439,8 @@ class Pool:
         if backend.talking_ns:
             backend.abort()
         else:
+            # Who had it may have another one when this connection has ended.
+            backend.rest()
             backend.leave()
 
     def close_at_once(self, backend: PooledBackend) -> None:
@@ -463,6 +489,8 @@ class Pool:
         """Tell who waits, unless there are others to wait for."""
         if error.errno in _SERVER_IS_FULL and self._backends:
             log.warning("backend.not_opened", branch=self._served.branch.name, reason=error.message)
+            self._full_until_ns = perf_counter_ns() + FULL_S * NS
+            self._serve_waiting()
             return
         for demand in [demand for demand in self._waiting if demand.backend_class is wanted]:
             demand.tries += 1

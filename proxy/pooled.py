@@ -7,6 +7,7 @@ the command nearer to a server step by step.
 
 from __future__ import annotations
 
+import re
 import struct
 from time import perf_counter_ns
 from typing import Final
@@ -25,8 +26,8 @@ from proxy.client import (
     Client,
     Doors,
 )
-from proxy.courtesies import SEVERAL_ON, ok_packet
-from proxy.errors import Interrupted, Malformed, NotPassedOn, ProxyError, UnknownStatement
+from proxy.courtesies import SEVERAL_ON, kill_on_server, ok_packet
+from proxy.errors import BackendLost, Interrupted, Malformed, NotPassedOn, ProxyError, UnknownStatement
 from proxy.gate import Gate
 from proxy.pins import LongText, PinReason, asks_about_last, is_plain, leaves_behind, soils
 from proxy.pool import Pool
@@ -40,9 +41,10 @@ from proxy.wire.constants import Capability, Command, Status
 from proxy.wire.errors import RemoteError
 from proxy.wire.execute import insert_types, parse_execute, statement_id, with_types
 from proxy.wire.framing import HEADER_BYTES, PacketTail
+from proxy.wire.packets import ErrPacket
 from proxy.wire.response import EDITED, FAILED, FINISHED, NEWS, UNFINISHED, Response
 from proxy.wire.session_state import StateChange, StateKind, Wishes
-from router.classify import START_BYTES, Kind, classify
+from router.classify import START_BYTES, Kind, classify, verb
 from router.model import Flavor, User
 
 LINGER_NS: Final = 1_000_000_000
@@ -78,9 +80,11 @@ _MEANING: Final = ("sql_mode", "character_set_client", "character_set_connection
 """The variables on which it depends how a statement's text is read."""
 
 _RELEASABLE: Final = (IDLE, COLLECTING, HELD)
-_ROWS_WORDS: Final = (b"row_count", b"found_rows", b"lastval")
+_GAP: Final = rb"(?:[\s\xa0\x00]|/\*[^*]*+\*/|--[^\n]*+\n|#[^\n]*+\n)*+"
+_ABOUT_ROWS: Final = re.compile(rb"(?:row_count|found_rows|lastval)`?" + _GAP + rb"\(")
 _ID_WORDS: Final = (b"last_insert_id", b"identity", b"lastval")
-_WARNINGS_WORDS: Final = (b"warning", b"error", b"diagnostics")
+_ABOUT_WARNINGS: Final = re.compile(rb"@@[^,;=]{0,16}?(?:warning|error)_count")
+_WARNINGS_SHOWN: Final = re.compile(rb"(?:show|\))" + _GAP + rb"(?:warnings|errors)(?![\w$])")
 
 _VERDICTS_MAX: Final = 4096
 _VERDICT_BYTES_MAX: Final = 64
@@ -302,6 +306,7 @@ class PooledClient(Client):
     def _finish(self, outcome: int) -> None:
         """The answer is over."""
         session = self.session
+        self._foreign = False
         if session.pins or self._reason is not None:
             if outcome == FINISHED:
                 session.release(self._text_sent())
@@ -350,6 +355,8 @@ class PooledClient(Client):
             if statement is None or len(data) < _SHORTEST[number]:
                 self._refuse_or_drop(number, self._unknown_statement(number, data), tail)
                 return
+            if statement.failure is not None and self._has_failed(number, statement, tail):
+                return
             if number == _EXECUTE:
                 self._reason, self._asks = statement.reason, statement.asks
             elif number != _LONG_DATA and not self._has_at_hand(statement):
@@ -360,6 +367,7 @@ class PooledClient(Client):
             return
         self._waiting = (number, kind, data, tail)
         self._state = WAITING
+        self._interrupted = False
         self._seen_gate = self.served.gate
         self.tries = self._retries = 0
         self._wants_ns = 0
@@ -392,8 +400,24 @@ class PooledClient(Client):
             self._pin(PinReason.STATE, b"")
 
     def _refuse_or_drop(self, number: int, error: ProxyError, tail: PacketTail | None) -> None:
-        if number != _LONG_DATA or tail is not None:
+        if number == _LONG_DATA:
+            self.drop(tail)
+        else:
             self.refuse(error, tail)
+
+    def _has_failed(self, number: int, statement: ClientStatement, tail: PacketTail | None) -> bool:
+        """Answer for a statement of which a parameter got lost that was sent ahead: it must not run."""
+        failure = statement.failure
+        assert failure is not None
+        if number == _LONG_DATA:
+            self.drop(tail)
+            return True
+        if number == _FETCH:
+            return False
+        statement.failure = None
+        if number == _EXECUTE:
+            self.refuse(failure, tail)
+        return number == _EXECUTE
 
     def _has_at_hand(self, statement: ClientStatement) -> bool:
         return statement.at is not None and statement.at_backend is self._backend and not statement.at.gone
@@ -416,6 +440,9 @@ class PooledClient(Client):
             return
         backend = self._backend
         if backend is None:
+            if self.backend_class.stale and not self.settling:
+                self._end(BackendLost("the branch has moved to another server: connect again"))
+                return
             if not self._wants_ns:
                 self._wants_ns = perf_counter_ns()
             if not self.settling:
@@ -427,6 +454,8 @@ class PooledClient(Client):
             # It was shut while the command waited for its backend.
             text = self._statement_of(data).text if number == _EXECUTE else data
             if self._wait_at_gate(text, self._waiting):
+                if self.releasable(perf_counter_ns()):
+                    self._pool.offer(self)
                 return
         steps = self._steps_before(number, data, backend)
         if steps is None:
@@ -453,8 +482,7 @@ class PooledClient(Client):
     def _ready(self, told: Conversation) -> None:
         """What the command needed first is done, or could not be."""
         if told.error is not None:
-            error = told.error
-            self._give_up(ProxyError(error.message, errno=error.errno, sqlstate=error.sqlstate))
+            self._not_ready(told, told.error)
             return
         backend = self._backend
         if told.prepared and self._waiting is not None and isinstance(backend, PooledBackend):
@@ -468,12 +496,28 @@ class PooledClient(Client):
         if self._state <= DETACHED and self._inbox is not None:
             self._take_from_inbox()
 
+    def _not_ready(self, told: Conversation, refused: ErrPacket) -> None:
+        """Tell why the command cannot run; the backend is of no use if its state is not ours any more."""
+        error = ProxyError(refused.message, errno=refused.errno, sqlstate=refused.sqlstate)
+        backend = self._backend
+        if isinstance(backend, PooledBackend) and (told.errors > 1 or told.failed[0] != _PREPARE):
+            if self._in_transaction or self.session.pins:
+                self._end(error)
+                return
+            self._forget_backend(backend)
+            self._pool.close_at_once(backend)
+        self._give_up(error)
+
     def _give_up(self, error: ProxyError) -> None:
         """Answer the command that waits with an error."""
         waiting, self._waiting = self._waiting, None
+        self._interrupted = False
         self._state = self._rest_state()
         tail = waiting[3] if waiting is not None else None
         if waiting is not None:
+            if waiting[0] == _LONG_DATA:
+                statement = self._statement_of(waiting[2])
+                statement.failure, statement.at = error, None
             self._refuse_or_drop(waiting[0], error, tail)
         if tail is None:
             self._go_on()
@@ -481,12 +525,14 @@ class PooledClient(Client):
     def _steps_before(self, number: int, data: bytes, backend: PooledBackend) -> list[bytes] | None:
         """Return what must be said to the backend before the command; None when the command has ended."""
         steps: list[bytes] = []
+        if self._long_text is not None and self._foreign_id:
+            # What it asks for may come with the rest of it.
+            steps.append(self._carry_insert_id())
         if self._asks:
             asked = self._steps_before_question(number, data, backend)
             if asked is None:
                 return None
             steps += asked
-            self._asks = False
         if number in _OF_STATEMENTS:
             statement = self._statement_of(data)
             at = statement.at if self._has_at_hand(statement) else backend.statements.get(statement.key)
@@ -504,8 +550,8 @@ class PooledClient(Client):
     def _steps_before_question(self, number: int, data: bytes, backend: PooledBackend) -> list[bytes] | None:
         """Return what makes a question about the last statement be about ours, not about somebody else's."""
         text = (self._statement_of(data).text if number == _EXECUTE else data[_TEXT:]).lower()
-        about_rows = any(word in text for word in _ROWS_WORDS)
-        about_warnings = any(word in text for word in _WARNINGS_WORDS)
+        about_rows = _ABOUT_ROWS.search(text) is not None
+        about_warnings = _is_about_warnings(text)
         steps: list[bytes] = []
         if (about_rows or about_warnings) and self._foreign:
             if (about_rows and self._has_run) or (about_warnings and self._last_failed):
@@ -516,20 +562,25 @@ class PooledClient(Client):
                     )
                 )
                 return None
-            canonical = self.backend_class.canonical
-            assert canonical is not None
-            fresh = canonical.fresh(backend.state.schema)
-            steps += [*self.backend_class.renewal(), *self.session.steps_from(fresh)]
-            backend.statements.clear()
             self._foreign = False
+            if not self._in_transaction and not self.session.pins:
+                # Else there is something to lose; what is seen then is a ping of ours.
+                canonical = self.backend_class.canonical
+                assert canonical is not None
+                fresh = canonical.fresh(backend.state.schema)
+                steps += [*self.backend_class.renewal(), *self.session.steps_from(fresh)]
+                backend.statements.clear()
         if about_rows or about_warnings:
             self._pin(PinReason.DIAGNOSTICS, b"")
         # Not otherwise: it would be the last statement itself, which has no rows and no warnings.
         if self._foreign_id and any(word in text for word in _ID_WORDS):
-            value = str(self.session.last_insert_id).encode()
-            steps.append(command(Command.QUERY, b"SET @@SESSION.last_insert_id=" + value))
-            self._foreign_id = False
+            steps.append(self._carry_insert_id())
         return steps
+
+    def _carry_insert_id(self) -> bytes:
+        self._foreign_id = False
+        value = str(self.session.last_insert_id).encode()
+        return command(Command.QUERY, b"SET @@SESSION.last_insert_id=" + value)
 
     def _steps_to_prepare(self, statement: ClientStatement) -> list[bytes]:
         """Return what prepares a statement as it was meant when the client prepared it."""
@@ -671,9 +722,13 @@ class PooledClient(Client):
         if statement is not None and self._held is not None:
             self._let_go_of(number, PinReason.CURSOR)
             if self._let_go_of(number, PinReason.LONG_DATA) or statement.kind is Kind.READ:
-                backend = self._backend
-                if isinstance(backend, PooledBackend) and self._has_at_hand(statement):
-                    backend.send(backend.statements.drop(statement.key))
+                self._drop_at_backend(statement)
+
+    def _drop_at_backend(self, statement: ClientStatement) -> None:
+        """Have the backend forget a statement, with what it has been sent for it."""
+        backend = self._backend
+        if isinstance(backend, PooledBackend) and self._has_at_hand(statement):
+            backend.send(backend.statements.drop(statement.key))
 
     def _hold(self, number: int, reason: PinReason, at: BackendStatement) -> None:
         """Keep the backend for what the client has on it: a cursor, parameters sent ahead."""
@@ -706,7 +761,9 @@ class PooledClient(Client):
             if status & Status.LAST_ROW_SENT or self._response.errno:
                 self._let_go_of(statement, PinReason.CURSOR)
             return
-        self._let_go_of(statement, PinReason.LONG_DATA)
+        if self._let_go_of(statement, PinReason.LONG_DATA) and self._response.errno:
+            # A server that could not read the execution may still have what was sent ahead.
+            self._drop_at_backend(self._statement_of(self._sent))
         self._let_go_of(statement, PinReason.CURSOR)
         if number == _EXECUTE and status & Status.CURSOR_EXISTS and not self._response.errno:
             at = self._statement_of(self._sent).at
@@ -819,6 +876,10 @@ class PooledClient(Client):
             self._forget_backend(backend)
         elif state == WAITING:
             self._forget_backend(backend)
+            if self._waiting is None:
+                if self._command == SEVERAL:
+                    self._several_over()
+                return
             self.tries += 1
             if self.tries > RETRIES_MAX + 1:
                 self._give_up(
@@ -886,12 +947,12 @@ class PooledClient(Client):
 
     def resets(self, data: bytes) -> None:
         """Take a COM_RESET_CONNECTION: the backend is left to the pool, which cleans it if need be."""
+        if self.settling:
+            # What the server is about to tell belongs to the session that ends here.
+            self.settling = False
+            self._pool.disown(self)
         if self._backend is not None:
-            backend = self.let_go()
-            if self.session.pins or self._in_transaction:
-                backend.dirty = True
-            backend.former = None
-            self._pool.give_back(backend)
+            self._leave_backend()
         if self._in_transaction:
             self._in_transaction = False
             self.served.in_transaction -= 1
@@ -907,10 +968,12 @@ class PooledClient(Client):
     def _stop_waiting(self) -> bool:
         if self._waiting is None:
             return False
-        if self._backend is None and not self.settling:
-            self._pool.forget(self)
+        if self._backend is None and not self.settling and self._pool.forget(self):
             return True
+        # A backend is on its way to us, or is being asked something for us: that must come to its end.
         self._interrupted = True
+        if self._backend is not None:
+            kill_on_server(self.served.home, self._backend, True)
         return False
 
     def _part(self, state: int) -> None:
@@ -919,13 +982,27 @@ class PooledClient(Client):
         backend = self._backend
         if not isinstance(backend, PooledBackend):
             return
-        if self._response.over and state in _RELEASABLE and not backend.kills and not backend.talking_ns:
-            backend = self.let_go()
-            backend.dirty = backend.dirty or bool(self.session.pins) or self._in_transaction
-            self._pool.give_back(backend)
+        if self._response.over and state in _RELEASABLE and not backend.talking_ns:
+            self._leave_backend()
         else:
             self._detach(backend)
             self._pool.close_at_once(backend)
+
+    def _leave_backend(self) -> None:
+        """Give the backend back between two responses, for the pool to clean if need be."""
+        assert self._backend is not None
+        if self._backend.kills or PinReason.XA in self.session.pins:
+            # A KILL is on its way there; a prepared XA transaction outlives a connection, but no reset.
+            backend = self._backend
+            assert isinstance(backend, PooledBackend)
+            self._detach(backend)
+            self._pool.close_at_once(backend)
+            return
+        backend = self.let_go()
+        # After an error nobody knows whether it left a transaction open.
+        open_perhaps = self._in_transaction or bool(self._response.errno)
+        backend.dirty = backend.dirty or bool(self.session.pins) or open_perhaps
+        self._pool.give_back(backend)
 
     @property
     def passes_options(self) -> bool:
@@ -944,6 +1021,18 @@ class PooledClient(Client):
         canonical = self.backend_class.canonical
         mode = variables.get("sql_mode", canonical.values.get("sql_mode", "") if canonical else "")
         return "ANSI_QUOTES" in mode, variables["character_set_client"]
+
+
+def _is_about_warnings(text: bytes) -> bool:
+    """Say whether a text in lower case asks for the warnings or errors of the statement before.
+
+    Words are not enough: tables and columns are called so too, and what asks may be refused.
+    """
+    if _ABOUT_WARNINGS.search(text):
+        return True
+    if b"diagnostics" in text:
+        return verb(text).startswith("GET")
+    return _WARNINGS_SHOWN.search(text) is not None and verb(text).startswith("SHOW")
 
 
 def _renumbered(data: bytes, at: BackendStatement) -> bytes:

@@ -222,6 +222,11 @@ async def _set_up(backend: PooledBackend, schema: str) -> None:
     known = backend.backend_class
     if known.canonical is None:
         told = await converse(backend, [LEARN])
+        if told.error:
+            # Without its settings every session would be taken for a fresh one.
+            raise BackendUnreachable(
+                f"the server of this branch does not tell its settings: {told.error.message}"
+            )
         if known.canonical is None:
             # Nobody else was faster: there must be only one for all.
             known.canonical = Canonical(known.server.flavor, _rows(told.packets))

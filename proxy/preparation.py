@@ -24,9 +24,10 @@ ANSWER_BYTES_MAX: Final = 1 << 20
 class Conversation:
     """Commands that are sent at once; `done` is called once their answers are here, or will never be.
 
-    `commands` are payloads. Afterwards: `error` is the first ERR among the answers and `failed` the command
-    it answers, `lost` says that the connection is gone or of no use, `changes` and `status` are what the
-    answers told, `prepared` the ids that STMT_PREPAREs gave, `packets` all payloads of the answers.
+    `commands` are payloads. Afterwards: `error` is the first ERR among the answers, `failed` the command it
+    answers and `errors` how many there were, `lost` says that the connection is gone or of no use, `changes`
+    and `status` are what the answers told, `prepared` the ids that STMT_PREPAREs gave, `packets` all payloads
+    of the answers.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class Conversation:
         "_response",
         "changes",
         "error",
+        "errors",
         "failed",
         "lost",
         "packets",
@@ -59,6 +61,7 @@ class Conversation:
         )
         self.changes: list[StateChange] = []
         self.error: ErrPacket | None = None
+        self.errors = 0
         self.failed = b""
         self.lost = False
         self.packets: list[bytes] = []
@@ -100,6 +103,7 @@ class Conversation:
             self.changes += response.changes
             self.status = response.status
             if payload[0] == ERR:
+                self.errors += 1
                 if self.error is None:
                     self.error = ErrPacket.parse(payload)
                     self.failed = self._commands[self._at]

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
+from proxy.errors import ProxyError
 from proxy.pins import asks_about_last, leaves_behind, soils
 from proxy.wire.commands import command
 from proxy.wire.constants import Command
@@ -111,9 +112,21 @@ class ClientStatement:
     `types` are the parameter types the client bound last, `at` is the statement on the backend `at_backend`
     (a plain object: only its identity matters), where the client used it last. `reason` is what an execution
     leaves behind, `asks` whether it asks about the statement before; `plain` says that there is neither.
+    `failure` is why the next execution must fail: a parameter that was sent ahead got lost.
     """
 
-    __slots__ = ("asks", "at", "at_backend", "key", "kind", "parameters", "plain", "reason", "types")
+    __slots__ = (
+        "asks",
+        "at",
+        "at_backend",
+        "failure",
+        "key",
+        "kind",
+        "parameters",
+        "plain",
+        "reason",
+        "types",
+    )
 
     def __init__(self, kind: Kind, key: StatementKey, parameters: int, *, mariadb: bool) -> None:
         self.kind = kind
@@ -122,6 +135,7 @@ class ClientStatement:
         self.types = b""
         self.at: BackendStatement | None = None
         self.at_backend: object = None
+        self.failure: ProxyError | None = None
         self.reason = leaves_behind(kind, key[0], mariadb=mariadb)
         self.asks = asks_about_last(key[0])
         self.plain = self.reason is None and not self.asks and not soils(kind)
