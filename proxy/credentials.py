@@ -107,7 +107,7 @@ class Credentials:
         try:
             user, _ = table.find(login)
         except UnknownUser:
-            return self._stranger(login)
+            return self._stranger(table, login)
         if not user.slow_hash:
             return Candidate(user, user.verifier, user.native_verifier, "")
         known = self._remembered.get(user.name)
@@ -126,15 +126,16 @@ class Credentials:
         self._remember(candidate.user, sha2_verifier(given))
         return True
 
-    def _stranger(self, login: str) -> Candidate:
-        # Names of users have no dots: all that begins alike must look alike.
-        name = login.removesuffix("|replica").partition(".")[0]
+    def _stranger(self, table: RoutingTable, login: str) -> Candidate:
+        # Names of users have neither dots nor bars: all that begins alike must look alike, like a user too.
+        name = login.partition(".")[0].partition("|")[0]
         kind = hmac.digest(self._seed, name.encode(), "sha256")[0]
+        native, slow = bool(kind & 1), bool(kind & 2)
+        user = table.users.get(name)
+        if user is not None:
+            native, slow = bool(user.native_verifier), bool(user.slow_hash)
         return Candidate(
-            None,
-            self._nobody,
-            self._nobody[:20] if kind & 1 else b"",
-            self._nobody_slow if kind & 2 else "",
+            None, self._nobody, self._nobody[:20] if native else b"", self._nobody_slow if slow else ""
         )
 
     def _remember(self, user: User, verifier: bytes) -> None:

@@ -304,11 +304,21 @@ async def test_names_nobody_has_answer_like_those_of_users(door: Proxy, tmp_path
 
 
 async def test_a_suffix_does_not_tell_who_there_is(door: Proxy, tmp_path: Path) -> None:
-    for name in (*strangers(tmp_path), "chooses", "app"):
-        ways = set()
-        for suffix in ("", ".dev", ".nope", ".shop.dev", "|replica", ".dev|replica"):
-            ways.add(tuple(await dialogue(door.port, name + suffix, SHA2)))
-        assert len(ways) == 1
+    suffixes = (
+        "",
+        ".dev",
+        ".nope",
+        ".shop.dev",
+        ".other.dev",
+        ".a.b.c",
+        "|replica",
+        ".dev|replica",
+        "|replica|x",
+    )
+    for name in (*strangers(tmp_path), "chooses", "app", "old"):
+        for plugin in (SHA2, NATIVE):
+            ways = {tuple(await dialogue(door.port, name + suffix, plugin)) for suffix in suffixes}
+            assert len(ways) == 1, name
 
 
 async def test_who_may_not_come_now_or_from_here_is_refused_like_a_wrong_password(door: Proxy) -> None:
