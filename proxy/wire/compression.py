@@ -7,6 +7,7 @@ begin and end anywhere in the other.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from enum import StrEnum
 from typing import Final
@@ -57,10 +58,15 @@ class _Inflater:
 
     __slots__ = ("_left", "_stream", "_zlib")
 
-    def __init__(self, scheme: Scheme, announced: int, decompressor: zstandard.ZstdDecompressor) -> None:
+    def __init__(self, scheme: Scheme, announced: int) -> None:
         self._left = announced
-        self._zlib = zlib.decompressobj() if scheme is Scheme.ZLIB else None
-        self._stream = self._zlib or decompressor.decompressobj()
+        self._zlib: zlib._Decompress | None = None
+        self._stream: zlib._Decompress | zstandard.ZstdDecompressionObj
+        if scheme is Scheme.ZLIB:
+            self._stream = self._zlib = zlib.decompressobj()
+        else:
+            # One of its own for each frame: it keeps much that a client that rests does not need.
+            self._stream = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES_MAX).decompressobj()
 
     @property
     def over(self) -> bool:
@@ -134,15 +140,21 @@ class _Packets:
         return bytes(mended) if mended is not None else data, whole
 
 
+@functools.cache
+def _compressor(level: int) -> zstandard.ZstdCompressor:
+    """What compresses at once is shared by all: between two calls it holds nothing of anybody's."""
+    return zstandard.ZstdCompressor(level=level)
+
+
 class _Deflater:
-    """Makes what goes into one frame shorter, as it comes."""
+    """Makes what goes into one frame shorter, as it comes; `level` is zstd's, 0 for zlib."""
 
-    __slots__ = ("_compressor", "_packed", "_parts", "_stream", "size")
+    __slots__ = ("_level", "_packed", "_parts", "_stream", "size")
 
-    def __init__(self, compressor: zstandard.ZstdCompressor | None) -> None:
+    def __init__(self, level: int) -> None:
         self.size = 0
         """How much has gone in."""
-        self._compressor = compressor
+        self._level = level
         self._parts: list[bytes] = []
         self._packed: list[bytes] = []
         self._stream: zlib._Compress | zstandard.ZstdCompressionObj | None = None
@@ -152,9 +164,10 @@ class _Deflater:
         self.size += len(data)
         self._parts.append(data)
         if self.size > _KEPT_BYTES:
-            if self._stream is None:
-                zstd = self._compressor
-                self._stream = zstd.compressobj() if zstd is not None else zlib.compressobj(_ZLIB_LEVEL)
+            if self._stream is None and self._level:
+                self._stream = zstandard.ZstdCompressor(level=self._level).compressobj()
+            elif self._stream is None:
+                self._stream = zlib.compressobj(_ZLIB_LEVEL)
             self._packed += map(self._stream.compress, self._parts)
             self._parts.clear()
 
@@ -164,8 +177,8 @@ class _Deflater:
             return b"".join([*self._packed, self._stream.flush()]), self.size
         inside = b"".join(self._parts)
         if self.size >= COMPRESS_BYTES_MIN:
-            zstd = self._compressor
-            packed = zstd.compress(inside) if zstd is not None else zlib.compress(inside, _ZLIB_LEVEL)
+            level = self._level
+            packed = _compressor(level).compress(inside) if level else zlib.compress(inside, _ZLIB_LEVEL)
             if len(packed) < self.size:
                 return packed, self.size
         return inside, 0
@@ -179,12 +192,11 @@ class FrameCodec:
     """
 
     __slots__ = (
-        "_compressor",
-        "_decompressor",
         "_deflater",
         "_inflater",
         "_input",
         "_left",
+        "_level",
         "_received",
         "_scheme",
         "_sent",
@@ -192,16 +204,14 @@ class FrameCodec:
     )
 
     def __init__(self, scheme: Scheme, level: int = ZSTD_LEVEL_DEFAULT) -> None:
-        self._scheme = scheme
         self._sequence = 0
         self._input = bytearray()
         self._left = 0
         self._inflater: _Inflater | None = None
-        self._decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES_MAX)
         self._received = _Packets()
-        level = max(1, min(level, _ZSTD_LEVEL_MAX))
-        self._compressor = zstandard.ZstdCompressor(level=level) if scheme is Scheme.ZSTD else None
-        self._deflater = _Deflater(self._compressor)
+        self._scheme = scheme
+        self._level = max(1, min(level, _ZSTD_LEVEL_MAX)) if scheme is Scheme.ZSTD else 0
+        self._deflater = _Deflater(self._level)
         self._sent = _Packets()
 
     def feed(self, data: bytes) -> None:
@@ -247,7 +257,7 @@ class FrameCodec:
             return b""
         payload, announced = self._deflater.finish()
         header = _header(len(payload), self._sequence, announced)
-        self._deflater = _Deflater(self._compressor)
+        self._deflater = _Deflater(self._level)
         self._sequence = (self._sequence + 1) & 0xFF
         return header + payload
 
@@ -275,7 +285,7 @@ class FrameCodec:
         self._sequence = (number + 1) & 0xFF
         self._left = length
         if announced:
-            self._inflater = _Inflater(self._scheme, announced, self._decompressor)
+            self._inflater = _Inflater(self._scheme, announced)
         return True
 
     def _next_piece(self, wanted: int) -> tuple[bytes, int]:

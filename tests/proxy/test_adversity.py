@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pymysql
 import pytest
 
 from proxy.wire.constants import MAX_FRAME, Capability, Command
@@ -19,7 +20,7 @@ from router.database import Connection
 from router.model import PoolMode
 from router.servers.process import LocalServer
 from tests.support.chaos import Chaos, Way, chaos
-from tests.support.proxy import Proxy, production, running_proxy, user
+from tests.support.proxy import PASSWORD, Proxy, production, running_proxy, user
 from tests.support.raw_client import USUAL, RawClient, raw_client
 from tests.support.servers import ADMIN, fresh_schema, until
 
@@ -352,6 +353,27 @@ async def test_everything_works_a_byte_at_a_time(
             assert any(packet == b"\0\0\3abc" for packet in packets)
             assert await client.query("SET @a = 5") == []
             assert await client.query("SELECT @a") == [[b"5"]]
+
+
+async def test_tls_works_a_byte_at_a_time(arena: Arena, tmp_path: Path) -> None:
+    address = replace(arena.between.address, socket=None, port=arena.proxy.port)
+    async with chaos(address, tmp_path) as before:
+        before.split(1)
+
+        def work() -> object:
+            connection = pymysql.connect(
+                host="127.0.0.1",
+                port=before.address.port,
+                user="app",
+                password=PASSWORD,
+                ssl={"check_hostname": False},
+            )
+            with connection, connection.cursor() as cursor:
+                cursor.execute("SELECT REPEAT('x', 5000)")
+                assert connection._secure
+                return cursor.fetchone()
+
+        assert await asyncio.to_thread(work) == ("x" * 5000,)
 
 
 async def test_many_that_connect_and_vanish_leave_nothing_behind(arena: Arena) -> None:
