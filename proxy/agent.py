@@ -165,6 +165,7 @@ class Agent:
         served = self._branches.get(order.database, order.branch)
         if served is not None and served.gate is gate:
             served.gate = None
+            served.gate_opened(gate)
         log.info("gate.opened", branch=order.branch, held=report.held, by_timer=report.by_timer)
         self.send(
             channel.GateOpened(
