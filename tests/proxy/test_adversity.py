@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import resource
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -460,6 +461,31 @@ async def test_a_client_that_vanishes_in_its_file_leaves_nothing_behind(
 
 def _idle(arena: Arena) -> Callable[[], bool]:
     return lambda: arena.own_descriptors() == arena.descriptors
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_noise_behind_a_login_harms_nobody(arena: Arena, seed: int) -> None:
+    chance = random.Random(seed)
+
+    def noise() -> bytes:
+        number = chance.choice([*range(34), 0x80, 0xFF, 3, 22, 23, 24, 28, 23, 24])
+        known = chance.randrange(3).to_bytes(4, "little")
+        body = bytes((number,)) + chance.choice([b"", known]) + chance.randbytes(chance.randrange(30))
+        packet = frame(body, chance.choice([0, 0, 0, 0, 0, 0, 0, 1]))
+        return packet[: chance.randrange(len(packet) + 1)] if chance.random() < 0.05 else packet
+
+    async def scream() -> None:
+        async with raw_client(arena.proxy.port) as client:
+            await client.prepare("SELECT ?, ?")
+            client.writer.write(b"".join(noise() for _ in range(40)))
+            if chance.random() < 0.5:
+                client.writer.write_eof()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await client.gone()
+
+    await asyncio.gather(*(scream() for _ in range(25)))
+    await arena.serves()
 
 
 # -- servers that misbehave ---------------------------------------------------------------------------------
