@@ -245,12 +245,16 @@ DRIVERS = {driver.name: driver for driver in _ALL}
 
 async def build_all() -> None:
     """Build what this machine can build, and say what is left out."""
-    for driver in DRIVERS.values():
+
+    async def build(driver: Driver) -> str:
         if lacking := missing(driver.tools):
-            print(f"{driver.name} is left out: {', '.join(lacking)} is not on this machine")
-            continue
-        program = await driver.build()
-        print(f"{driver.name} {program.version}")
+            return f"{driver.name} is left out: {', '.join(lacking)} is not on this machine"
+        return f"{driver.name} {(await driver.build()).version}"
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(build(driver)) for driver in DRIVERS.values()]
+    for task in tasks:
+        print(task.result())
 
 
 if __name__ == "__main__":
