@@ -10,6 +10,7 @@ import pytest
 
 from router.model import Branch, PoolMode
 from router.servers.process import LocalServer
+from tests.support.arena import Arena, new_arena
 from tests.support.proxy import Proxy, production, running_proxy, user
 from tests.support.servers import fresh_schema
 
@@ -43,3 +44,44 @@ async def proxy(
     users = [user("app"), user("dev", branch="dev")]
     async with running_proxy(folder, [main, open_branch(main)], users) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+async def shared_arena(
+    server: LocalServer,
+    shop: str,
+    pool_mode: PoolMode,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Arena]:
+    """A worker between clients and a server where everything can be made to go wrong."""
+    folder = tmp_path_factory.mktemp("arena")
+    async with new_arena(server, shop, pool_mode, folder, max_connect_errors="0") as arena:
+        yield arena
+
+
+@pytest.fixture
+async def arena(shared_arena: Arena) -> AsyncIterator[Arena]:
+    """The arena, which must be as good as new behind each test."""
+    yield shared_arena
+    await shared_arena.recover()
+
+
+@pytest.fixture(scope="session")
+async def impatient_arena(
+    mysql: LocalServer, pool_mode: PoolMode, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Arena]:
+    """An arena whose worker soon gives up to connect."""
+    folder = tmp_path_factory.mktemp("impatient")
+    settings = {"connect_timeout_s": "0.5", "max_connect_errors": "0"}
+    async with (
+        fresh_schema(mysql) as schema,
+        new_arena(mysql, schema, pool_mode, folder, **settings) as it,
+    ):
+        yield it
+
+
+@pytest.fixture
+async def impatient(impatient_arena: Arena) -> AsyncIterator[Arena]:
+    """The same, which must be as good as new behind each test as well."""
+    yield impatient_arena
+    await impatient_arena.recover()

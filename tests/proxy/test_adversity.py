@@ -2,165 +2,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 import resource
 import signal
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pymysql
 import pytest
 
 from proxy.wire.constants import MAX_FRAME, Capability, Command
-from proxy.wire.errors import ServerRefused
 from proxy.wire.framing import PacketReader, frame
-from proxy.wire.packets import ErrPacket, OkPacket
+from proxy.wire.packets import ErrPacket
 from router.database import Connection
 from router.model import PoolMode
 from router.servers.process import LocalServer
-from tests.support.chaos import Chaos, Way, chaos
-from tests.support.proxy import PASSWORD, Proxy, production, running_proxy, user
+from tests.support.arena import Arena, descriptors, new_arena
+from tests.support.chaos import chaos
+from tests.support.proxy import PASSWORD
 from tests.support.raw_client import USUAL, RawClient, raw_client
 from tests.support.servers import ADMIN, fresh_schema, until
-
-BUGS = ("callback.failed", "login.failed", "Traceback", '"level": "error"')
-"""What a worker logs when something is wrong with it."""
-EXPECTED_ERRORS = ("backend.misunderstood",)
-
-
-@dataclass
-class Arena:
-    """A worker with a network between it and its server that misbehaves on command."""
-
-    proxy: Proxy
-    between: Chaos
-    log: Path
-    mode: PoolMode
-    descriptors: int = 0
-
-    @property
-    def pid(self) -> int:
-        return self.proxy.pids[0]
-
-    def own_descriptors(self) -> int:
-        """What the worker has open besides its connections to the server."""
-        return descriptors(self.pid) - len(self.between.links)
-
-    async def settle(self) -> None:
-        """Remember what a worker at rest has open: what has not changed for a while."""
-        counts: list[int] = []
-
-        def is_steady() -> bool:
-            counts.append(self.own_descriptors())
-            return len(counts) > 20 and len(set(counts[-20:])) == 1
-
-        await until(is_steady)
-        self.descriptors = counts[-1]
-
-    async def rest(self) -> None:
-        """Wait until nothing of what was is left: no client, no connection that nobody needs."""
-        await until(lambda: self.own_descriptors() == self.descriptors)
-        if self.mode is PoolMode.SESSION:
-            await until(lambda: not self.between.links)
-
-    async def recover(self) -> None:
-        """Let the network behave, and show that nothing is left of the time when it did not."""
-        between = self.between
-        between.resume()
-        between.split(0)
-        between.refuses = False
-        for way in Way:
-            between.edit(way, lambda data: data)
-        await self.serves()
-        await self.rest()
-
-    def bugs(self) -> list[str]:
-        lines = self.log.read_text().splitlines()
-        return [
-            line
-            for line in lines
-            if any(word in line for word in BUGS) and not any(word in line for word in EXPECTED_ERRORS)
-        ]
-
-    async def serves(self, clients: int = 4) -> None:
-        """Show that clients are served, and each with its own answers."""
-
-        async def one(number: int) -> None:
-            async with raw_client(self.proxy.port) as client:
-                for turn in range(3):
-                    mark = f"{number}-{turn}".encode()
-                    assert await client.query(f"SELECT '{mark.decode()}', 'x'") == [[mark, b"x"]]
-
-        await asyncio.gather(*(one(number) for number in range(clients)))
-
-
-def descriptors(pid: int) -> int:
-    """Count what a process has open."""
-    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
-
-
-@contextlib.asynccontextmanager
-async def new_arena(
-    server: LocalServer, schema: str, mode: PoolMode, folder: Path, **environment: str
-) -> AsyncIterator[Arena]:
-    async with await Connection.open(server.server) as connection:
-        for setting in ("max_allowed_packet = 67108864", "local_infile = 1"):
-            await connection.execute(f"SET GLOBAL {setting}")
-    async with chaos(server.server.address, folder) as between:
-        main = production(replace(server.server, address=between.address), schema)
-        branches = [replace(main, pool_mode=mode, local_infile=True)]
-        settings = {f"HEADGATE_PROXY_{name.upper()}": value for name, value in environment.items()}
-        log = folder / "log"
-        async with running_proxy(folder, branches, [user()], environment=settings, log=log) as proxy:
-            arena = Arena(proxy, between, log, mode)
-            await arena.serves(1)
-            await arena.settle()
-            yield arena
-            between.resume()
-        assert arena.bugs() == []
-
-
-@pytest.fixture(scope="session", params=list(PoolMode), ids=str)
-async def shared_arena(
-    request: pytest.FixtureRequest,
-    server: LocalServer,
-    shop: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[Arena]:
-    folder = tmp_path_factory.mktemp("arena")
-    async with new_arena(server, shop, request.param, folder, max_connect_errors="0") as arena:
-        yield arena
-
-
-@pytest.fixture
-async def arena(shared_arena: Arena) -> AsyncIterator[Arena]:
-    """The arena, which must be as good as new behind each test."""
-    yield shared_arena
-    await shared_arena.recover()
-
-
-@pytest.fixture(scope="session", params=list(PoolMode), ids=str)
-async def impatient_arena(
-    request: pytest.FixtureRequest, mysql: LocalServer, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Arena]:
-    """An arena whose worker soon gives up to connect."""
-    folder = tmp_path_factory.mktemp("impatient")
-    settings = {"connect_timeout_s": "0.5", "max_connect_errors": "0"}
-    async with (
-        fresh_schema(mysql) as schema,
-        new_arena(mysql, schema, request.param, folder, **settings) as it,
-    ):
-        yield it
-
-
-@pytest.fixture
-async def impatient(impatient_arena: Arena) -> AsyncIterator[Arena]:
-    """The same, which must be as good as new behind each test as well."""
-    yield impatient_arena
-    await impatient_arena.recover()
-
 
 # -- clients that misbehave ---------------------------------------------------------------------------------
 
@@ -488,24 +350,7 @@ async def test_noise_behind_a_login_harms_nobody(arena: Arena, seed: int) -> Non
     await arena.serves()
 
 
-# -- servers that misbehave ---------------------------------------------------------------------------------
-
-ANOTHER_OK = frame(OkPacket(status=2).build(), 1)
-INACTIVE = frame(ErrPacket(4031, "HY000", "The client was disconnected by the server").build(), 0)
-
-
-def once(change: Callable[[bytes], bytes], when: bytes = b"") -> Callable[[bytes], bytes]:
-    """Change the first chunk that holds these bytes, and none behind it."""
-    done = False
-
-    def edit(data: bytes) -> bytes:
-        nonlocal done
-        if done or when not in data:
-            return data
-        done = True
-        return change(data)
-
-    return edit
+# -- a machine that misbehaves ------------------------------------------------------------------------------
 
 
 async def outcome(client: RawClient, sql: str) -> str:
@@ -518,226 +363,6 @@ async def outcome(client: RawClient, sql: str) -> str:
     if packets[-1][0] == 0xFF:
         return str(ErrPacket.parse(packets[-1]).errno)
     return "ok"
-
-
-async def test_a_server_that_stalls_keeps_only_its_client_waiting(arena: Arena) -> None:
-    async with raw_client(arena.proxy.port) as patient:
-        await patient.query("BEGIN")
-        arena.between.stall(Way.TO_CLIENT)
-        patient.send(Command.QUERY, b"SELECT 'late'")
-        async with asyncio.timeout(5):
-            # Somebody who wants nothing of a server is served meanwhile.
-            reader, writer = await asyncio.open_connection("127.0.0.1", arena.proxy.port)
-            assert (await reader.read(4096))[4] == 10
-            writer.close()
-        impatient = asyncio.ensure_future(RawClient.connect(arena.proxy.port))
-        arena.between.resume()
-        packets = await patient.answer(Command.QUERY)
-        assert packets[2] == b"\x04late"
-        (await impatient).close()
-
-
-async def test_a_client_leaves_a_server_that_stalls(arena: Arena) -> None:
-    async with raw_client(arena.proxy.port) as client:
-        await client.query("BEGIN")
-        arena.between.stall()
-        client.send(Command.QUERY, b"SELECT 'never read'")
-        await client.writer.drain()
-        client.writer.transport.abort()
-    # The network does not know yet.
-    await until(lambda: descriptors(arena.pid) < arena.descriptors + len(arena.between.links))
-    arena.between.resume()
-
-
-@pytest.mark.parametrize("end", ["cut", "reset"])
-async def test_a_connection_lost_in_a_statement_is_told(arena: Arena, end: str) -> None:
-    async with raw_client(arena.proxy.port) as client:
-        await client.query("BEGIN")
-        client.send(Command.QUERY, b"SELECT SLEEP(30)")
-        await until(lambda: bool(arena.between.links))
-        arena.between.edit(Way.TO_SERVER, lambda data: data)
-        getattr(arena.between, end)()
-        packets = await client.answer(Command.QUERY)
-        error = ErrPacket.parse(packets[-1])
-        assert error.errno == 1105
-        assert "connection to the server was lost" in error.message
-        assert await client.gone()
-
-
-@pytest.mark.parametrize("end", ["cut", "reset"])
-async def test_a_connection_lost_in_a_result_ends_the_client(arena: Arena, end: str) -> None:
-    async with raw_client(arena.proxy.port) as client:
-        client.send(Command.QUERY, b"SELECT REPEAT('x', 1000000) " + b"UNION ALL SELECT '' " * 20)
-        await client.reader.readexactly(1000)
-        getattr(arena.between, end)()
-        assert await client.gone()
-
-
-async def test_a_connection_lost_while_nothing_ran_is_noticed(arena: Arena) -> None:
-    async with raw_client(arena.proxy.port) as client:
-        assert await client.query("SELECT 1") == [[b"1"]]
-        arena.between.cut()
-        await until(lambda: not arena.between.links)
-        if arena.mode is PoolMode.TRANSACTION:
-            assert await client.query("SELECT 2") == [[b"2"]]
-        else:
-            assert await client.gone()
-
-
-LIES: dict[str, Callable[[bytes], bytes]] = {
-    "a packet behind the end": lambda data: data + ANOTHER_OK,
-    "half a packet behind the end": lambda data: data + b"\x07\0\0",
-    "a packet longer than it is": lambda data: b"\x7f" + data[1:],
-    "a packet shorter than it is": lambda data: b"\0" + data[1:],
-    "numbers that are none": lambda data: data[:3] + b"\x09" + data[4:],
-    "no columns": lambda data: data[:4] + b"\xfc\0\0" + data[5:],
-    "a request for a file": lambda _: frame(b"\xfb/etc/passwd", 1),
-    "garbage": lambda data: os.urandom(len(data)),
-    "nothing": lambda data: data[:-1],
-    "zeros": lambda data: bytes(len(data)),
-    "no end": lambda data: data + data,
-}
-
-
-@pytest.mark.parametrize("lie", LIES)
-async def test_a_server_that_lies_harms_nobody_else(arena: Arena, lie: str) -> None:
-    mark = b"told-truth"
-    async with raw_client(arena.proxy.port) as client, raw_client(arena.proxy.port) as other:
-        await client.query("BEGIN")
-        await other.query("BEGIN")
-        arena.between.edit(Way.TO_CLIENT, once(LIES[lie], mark))
-        client.send(Command.QUERY, b"SELECT '" + mark + b"'")
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await client.gone()
-        assert await other.query("SELECT 'mine'") == [[b"mine"]]
-
-
-async def test_words_of_a_server_that_nobody_asked_for_are_heard_by_nobody(arena: Arena) -> None:
-    async with raw_client(arena.proxy.port) as client:
-        assert await client.query("SELECT 1") == [[b"1"]]
-        arena.between.inject(Way.TO_CLIENT, INACTIVE)
-        if arena.mode is PoolMode.TRANSACTION:
-            await until(lambda: not arena.between.links)
-            assert await client.query("SELECT 2") == [[b"2"]]
-        else:
-            assert b"SELECT" not in await client.reader.read()
-
-
-GREETINGS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
-    "an error without SQLSTATE": (
-        lambda _: frame(b"\xff\x10\x04Too many connections"),
-        "Too many connections",
-    ),
-    "an error": (lambda _: frame(ErrPacket(1129, "HY000", "Host is blocked").build()), "Host is blocked"),
-    "an error without anything": (lambda _: frame(b"\xff"), ""),
-    "another protocol": (lambda _: frame(b"\x09old"), ""),
-    "garbage": (lambda data: os.urandom(len(data)), ""),
-    "too much": (lambda _: b"\xff\xff\xff\0" + bytes(1000), ""),
-    "nothing": (lambda _: frame(b""), ""),
-    "no nonce": (lambda data: data[:20], ""),
-}
-
-
-@pytest.mark.parametrize("what", GREETINGS)
-async def test_a_greeting_that_is_none_is_told(impatient: Arena, what: str) -> None:
-    change, words = GREETINGS[what]
-    impatient.between.cut()
-    await until(lambda: not impatient.between.links)
-    impatient.between.edit(Way.TO_CLIENT, change)
-    error = await refusal(impatient.proxy.port)
-    assert error.errno in (1105, 1040)
-    assert words in error.message
-
-
-async def refusal(port: int) -> ServerRefused:
-    """Say why one cannot be served now: at login, or at the first statement."""
-    try:
-        async with raw_client(port) as client:
-            error = await client.error(Command.QUERY, b"SELECT 1")
-            return ServerRefused(error.errno, error.sqlstate, error.message)
-    except ServerRefused as refused:
-        return refused
-
-
-async def test_a_server_that_cannot_be_reached_costs_only_patience(impatient: Arena) -> None:
-    between, port = impatient.between, impatient.proxy.port
-    between.cut()
-    await until(lambda: not between.links)
-    between.stall()
-    assert "does not answer" in (await refusal(port)).message
-    between.resume()
-    between.refuses = True
-    assert "cannot be reached" in (await refusal(port)).message
-
-
-def unless_failed(packets: list[bytes]) -> list[bytes]:
-    """Return an answer's packets; raise ServerRefused when it is an error."""
-    if packets[-1][:1] == b"\xff":
-        error = ErrPacket.parse(packets[-1])
-        raise ServerRefused(error.errno, error.sqlstate, error.message)
-    return packets
-
-
-async def marked(client: RawClient, mark: str) -> None:
-    """Run statements whose answers nobody else can have. Raises ServerRefused or ConnectionError."""
-
-    async def query(sql: str) -> list[bytes]:
-        return unless_failed(await client.run(Command.QUERY, sql.encode()))
-
-    text = bytes((len(mark),)) + mark.encode()
-    await query(f"SET @mark = '{mark}'")
-    assert (await query(f"SELECT '{mark}', @mark"))[3] == text * 2
-    prepared = unless_failed(await client.run(Command.STMT_PREPARE, f"SELECT '{mark}', ?".encode()))
-    number = int.from_bytes(prepared[0][1:5], "little")
-    packets = unless_failed(await client.execute(number, b"\0\1\xfd\0" + text))
-    assert packets[3] == b"\0\0" + text * 2
-    client.send(Command.STMT_CLOSE, number.to_bytes(4, "little"))
-    await query("BEGIN")
-    assert (await query(f"SELECT REPEAT('{mark}', 20)"))[2][1:] == mark.encode() * 20
-    await query("COMMIT")
-    unless_failed(await client.run(Command.RESET_CONNECTION))
-
-
-async def test_no_client_ever_gets_anothers_answer(arena: Arena) -> None:
-    turns, faults, over = 0, 0, asyncio.Event()
-
-    async def work(number: int) -> None:
-        nonlocal turns, faults
-        while not over.is_set():
-            try:
-                async with raw_client(arena.proxy.port) as client:
-                    while not over.is_set():
-                        turns += 1
-                        await marked(client, f"{number}-{turns}")
-            except (ConnectionError, ServerRefused):
-                faults += 1
-
-    async def misbehave() -> None:
-        for turn in range(16):
-            await until(lambda seen=turns: turns > seen + 10)
-            match turn % 4:
-                case 0:
-                    arena.between.reset()
-                case 1:
-                    arena.between.inject(Way.TO_CLIENT, INACTIVE)
-                case 2:
-                    arena.between.edit(Way.TO_CLIENT, once(lambda data: data + ANOTHER_OK))
-                case 3:
-                    # A byte is lost, then all the rest.
-                    arena.between.edit(Way.TO_CLIENT, once(lambda data: data[:-1]))
-                    await until(lambda seen=turns: turns > seen + 2)
-                    arena.between.cut()
-        over.set()
-
-    async with asyncio.TaskGroup() as tasks:
-        for number in range(10):
-            tasks.create_task(work(number))
-        tasks.create_task(misbehave())
-    assert faults
-
-
-# -- a machine that misbehaves ------------------------------------------------------------------------------
 
 
 async def drip(writer: asyncio.StreamWriter) -> None:
