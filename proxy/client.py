@@ -495,10 +495,14 @@ class Client(Stream):
 
     def answer(self, packet: bytes) -> None:
         """End the wait of a command with this answer, and go on."""
+        self.answer_at_once(packet)
+        self._go_on()
+
+    def answer_at_once(self, packet: bytes) -> None:
+        """End the wait of a command while it is being taken: who takes it goes on by itself."""
         self._waiting = None
         self._state = self._rest_state()
         self.write(packet)
-        self._go_on()
 
     def wait(self) -> None:
         """Take no further command until `answer` is called."""

@@ -47,6 +47,8 @@ ASKS_FOR_ID_BYTES_MAX: Final = 128
 _ASKS_FOR_ID: Final = re.compile(
     rb"\s*SELECT\s+(CONNECTION_ID\s*\(\s*\))(?:(?:\s+AS\s*|\s+|\s*(?=`))(\w+|`[^`]+`))?[\s;]*", re.IGNORECASE
 )
+KILLS_MAX: Final = 2
+"""How many connections at a time may be about to end a statement on one backend."""
 _LOCAL_CAPABILITIES: Final = Capability.LONG_PASSWORD | Capability.CONNECT_ATTRS
 
 
@@ -230,12 +232,20 @@ def _kill(client: Client, connection_id: int, query_only: bool) -> None:
         client.refuse(NotPassedOn("Unknown command"))
         return
     client.wait()
+    at_once = True
 
     def done(error: ProxyError | None) -> None:
-        if not client.gone:
-            client.answer(error.packet() if error is not None else ok_packet(client))
+        if client.gone:
+            return
+        packet = error.packet() if error is not None else ok_packet(client)
+        if at_once:
+            # Many of these may have come together: each must not be taken from within the one before.
+            client.answer_at_once(packet)
+        else:
+            client.answer(packet)
 
     client.doors.kill(client, connection_id, query_only, done)
+    at_once = False
 
 
 def may_kill(killer: Client, victim_user: str) -> bool:
@@ -244,7 +254,12 @@ def may_kill(killer: Client, victim_user: str) -> bool:
 
 
 def kill_on_server(home: Branches, backend: Backend, query_only: bool) -> None:
-    """End what runs on a backend; until that is done the backend must not change hands."""
+    """End what runs on a backend; until that is done the backend must not change hands.
+
+    Each takes a connection to the server, so what several are about to end already is left to them.
+    """
+    if query_only and backend.kills >= KILLS_MAX:
+        return
     backend.kills += 1
     home.errands.start(_kill_on_server(home, backend, query_only))
 

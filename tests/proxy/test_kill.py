@@ -12,6 +12,8 @@ import pytest
 
 from proxy.peers import connection_ids, worker_of
 from proxy.wire.constants import Command
+from proxy.wire.framing import Packet, PacketReader
+from router.database import Connection
 from router.model import PoolMode, Role
 from router.servers.process import LocalServer
 from tests.support.proxy import Proxy, production, running_proxy, user
@@ -142,6 +144,31 @@ async def test_a_program_that_asks_for_its_number_is_told_the_one_that_kill_take
         prepared = await client.prepare(question)
         rows = [packet for packet in await client.execute(prepared) if packet[:1] == b"\0"]
         assert int.from_bytes(rows[0][2:10], "little") == number(client)
+
+
+async def test_many_kills_at_once_cost_the_server_few_connections(crowd: Proxy, server: LocalServer) -> None:
+    ask = "SHOW GLOBAL STATUS LIKE 'Connections'"
+    async with (
+        await Connection.open(server.server) as watch,
+        in_each_worker(crowd, "app") as clients,
+        raw_client(crowd.port, user="app") as victim,
+    ):
+        killer = clients[worker_of(number(victim))]
+        assert await victim.query("SELECT 1") == await killer.query("SELECT 1")
+        before = int((await watch.fetch_one(ask) or ("", 0))[1])
+        victim.send(Command.QUERY, b"SELECT SLEEP(5)")
+        await asyncio.sleep(0)
+        for _ in range(200):
+            killer.send(Command.QUERY, b"KILL QUERY %d" % number(victim))
+        reader, answers = PacketReader(), list[Packet]()
+        while len(answers) < 200:
+            data = await killer.reader.read(65536)
+            assert data
+            answers += reader.feed(data)
+        assert {payload[0] for _, payload in answers} == {0}
+        await victim.answer(Command.QUERY)
+        assert await victim.query("SELECT 2") == [[b"2"]]
+        assert int((await watch.fetch_one(ask) or ("", 0))[1]) - before < 20
 
 
 def test_every_worker_gives_its_own_numbers() -> None:
