@@ -32,7 +32,7 @@ from proxy.wire.session_state import Wishes, filter_state, parse_state
 from tests.support.raw_client import USUAL
 
 EXAMPLES = int(os.environ.get("HEADGATE_FUZZ_EXAMPLES", "0"))
-parsers = settings(max_examples=EXAMPLES or 300, deadline=None)
+parsers = settings(max_examples=EXAMPLES or 300, derandomize=not EXAMPLES, deadline=None)
 ALL = (
     USUAL
     | Capability.PROTOCOL_41

@@ -27,7 +27,10 @@ from tests.support.servers import ADMIN, fresh_schema
 
 EXAMPLES = int(os.environ.get("HEADGATE_FUZZ_EXAMPLES", "0"))
 sessions = settings(
-    max_examples=EXAMPLES or 20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=EXAMPLES or 20,
+    derandomize=not EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 QUERIES = [
@@ -275,7 +278,12 @@ async def test_a_session_through_the_proxy_is_the_session_of_the_server(
             client = await stack.enter_async_context(raw_client(**options))
             async with asyncio.timeout(60):
                 await hold(Talk(client, other), plan, fuzz_schema, answers)
+    before = ""
     for mine, direct_one in zip(ours, theirs, strict=True):
-        # That is refused in place of a wrong answer.
-        if not any(b"ran on another connection to the server" in packet for packet in mine[1]):
+        step, packets = mine
+        # Questions about a statement that ran elsewhere are refused in place of a wrong answer. And behind
+        # several statements at once the server has been told something of ours.
+        refused = any(b"ran on another connection to the server" in packet for packet in packets)
+        if not refused and not (before in SEVERAL and step[2] == "SELECT ROW_COUNT()"):
             assert mine == direct_one
+        before = step[2] or before
