@@ -23,8 +23,8 @@ from proxy.wire.packets import text_row
 from router.model import Branch, Server
 
 if TYPE_CHECKING:
-    from proxy.pool import Pool
     from proxy.pooled import PooledClient
+    from proxy.stock import Stock
 
 _RESET: Final = command(Command.RESET_CONNECTION)
 
@@ -149,7 +149,7 @@ class PooledBackend(Backend):
         "used_ns",
     )
 
-    def __init__(self, handshake: ClientHandshake, *, pool: Pool, backend_class: BackendClass) -> None:
+    def __init__(self, handshake: ClientHandshake, *, pool: Stock, backend_class: BackendClass) -> None:
         super().__init__(handshake)
         self.pool = pool
         self.backend_class = backend_class
@@ -193,7 +193,7 @@ class PooledBackend(Backend):
 
 
 async def open_pooled(
-    pool: Pool, wanted: BackendClass, branch: Branch, limits: ProxySettings
+    pool: Stock, wanted: BackendClass, branch: Branch, limits: ProxySettings
 ) -> PooledBackend:
     """Open a backend in the state that all fresh ones of its class have. Raises ProxyError."""
     backend = await open_backend(
