@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -54,7 +55,7 @@ class Listener:
         self._admit = admit
         self._logins = 0
         self._closed = False
-        self._strangers: dict[asyncio.Task[None], float] = {}
+        self._strangers: dict[asyncio.Task[None], tuple[float, str]] = {}
         self._sockets: list[socket.socket] = list(inherited)
 
     def open(self) -> None:
@@ -131,13 +132,13 @@ class Listener:
         """Begin the login of a fresh connection, if there is room."""
         now_s = asyncio.get_running_loop().time()
         sock.setblocking(False)
-        if self._full() or not self._makes_room(now_s):
+        if self._full() or not self._makes_room(peer, now_s):
             turn_away(sock, TooManyConnections("Too many connections").unsolicited())
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._logins += 1
         task = tasks.create_task(self._log_in(sock, peer))
-        self._strangers[task] = now_s
+        self._strangers[task] = now_s, peer
         task.add_done_callback(self._left)
 
     async def _log_in(self, sock: socket.socket, peer: str) -> None:
@@ -156,17 +157,24 @@ class Listener:
             return True
         return self._logins >= 2 * limits.max_unauthenticated
 
-    def _makes_room(self, now_s: float) -> bool:
-        """Say whether there is room for one more stranger; the oldest goes if need be."""
-        if len(self._strangers) < self._limits().max_unauthenticated:
+    def _makes_room(self, peer: str, now_s: float) -> bool:
+        """Say whether there is room for one more stranger; the oldest goes if need be.
+
+        One of an address that takes more than half of the room goes at once, for those who come from others.
+        """
+        limit = self._limits().max_unauthenticated
+        if len(self._strangers) < limit:
             return True
         if not self._strangers:
             return False
-        oldest, since_s = next(iter(self._strangers.items()))
+        leaving, (since_s, _) = next(iter(self._strangers.items()))
         if now_s - since_s < STRANGER_PATIENCE_S:
-            return False
-        del self._strangers[oldest]
-        oldest.cancel()
+            crowd, count = Counter(source for _, source in self._strangers.values()).most_common(1)[0]
+            if crowd == peer or 2 * count <= limit:
+                return False
+            leaving = next(task for task, (_, source) in self._strangers.items() if source == crowd)
+        del self._strangers[leaving]
+        leaving.cancel()
         return True
 
     def _left(self, task: asyncio.Task[None]) -> None:

@@ -224,6 +224,28 @@ async def test_a_login_that_never_comes_is_cut_off(server: LocalServer, tmp_path
         writer.close()
 
 
+async def test_many_from_one_address_do_not_lock_out_who_comes_from_another(
+    server: LocalServer, tmp_path: Path
+) -> None:
+    room = {"HEADGATE_PROXY_MAX_UNAUTHENTICATED": "8"}
+    branches = [production(server.server, "mysql")]
+    async with running_proxy(tmp_path, branches, [user()], environment=room) as proxy:
+        crowd = [await asyncio.open_connection("127.0.0.1", proxy.port) for _ in range(8)]
+        greetings = [await reader.read(4096) for reader, _ in crowd]
+        other, other_writer = await asyncio.open_connection(
+            "127.0.0.1", proxy.port, local_addr=("127.0.0.2", 0)
+        )
+        try:
+            assert Greeting.parse((await other.read(4096))[4:])
+            assert all(greetings)
+            # The oldest had to go for it.
+            assert await crowd[0][0].read() == b""
+            assert not crowd[-1][0].at_eof()
+        finally:
+            for _, writer in (*crowd, (other, other_writer)):
+                writer.close()
+
+
 async def test_who_says_nothing_does_not_lock_others_out(server: LocalServer, tmp_path: Path) -> None:
     async with running_proxy(tmp_path, [production(server.server, "mysql")], [user()]) as proxy:
         silent = [
