@@ -76,8 +76,18 @@ _beginning: Final = struct.Struct(f"<I{1 + START_BYTES}s").unpack_from
 _BEGINNING_BYTES: Final = HEADER_BYTES + 1 + START_BYTES
 
 _UNKNOWN_TYPES: Final = b"?"
-_MEANING: Final = ("sql_mode", "character_set_client", "character_set_connection", "collation_connection")
-"""The variables on which it depends how a statement's text is read."""
+_MEANING: Final = (
+    "sql_mode",
+    "character_set_client",
+    "character_set_connection",
+    "collation_connection",
+    "group_concat_max_len",
+    "div_precision_increment",
+    "lc_time_names",
+    "default_week_format",
+)
+"""The variables on which it depends how a statement is read when it is prepared; MySQL takes the last four
+as they were then."""
 
 _RELEASABLE: Final = (IDLE, COLLECTING, HELD)
 _GAP: Final = rb"(?:[\s\xa0\x00]|/\*[^*]*+\*/|--[^\n]*+\n|#[^\n]*+\n)*+"
@@ -996,7 +1006,7 @@ class PooledClient(Client):
             backend = self._backend
             assert isinstance(backend, PooledBackend)
             self._detach(backend)
-            self._pool.close_at_once(backend)
+            self._pool.close(backend)
             return
         backend = self.let_go()
         # After an error nobody knows whether it left a transaction open.
