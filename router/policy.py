@@ -53,11 +53,16 @@ def is_guarded(branch: Branch, role: Role) -> bool:
     return refused_kinds(branch, role) != REFUSED_ALWAYS
 
 
+# In front of these words a digit may stand: that of a version comment, or of a number such as 1e0. Behind them
+# a byte that is white space in some character sets.
 _READS_TABLES = re.compile(
-    rb"(?<![\w$\x80-\xff])(?:from(?!\s+dual(?![\w$.\x80-\xff])(?!\s*,))|table|handler|checksum|outfile|dumpfile)"
-    rb"(?![\w$\x80-\xff])",
+    rb"(?<![A-Za-z_$\x80-\xff])"
+    rb"(?:from(?!\s+dual(?![\w$.\x80-\xff])(?!\s*,))|table|handler|checksum|outfile|dumpfile)(?![\w$])",
     re.IGNORECASE,
 )
+_SELECTS = re.compile(rb"(?<![A-Za-z_$\x80-\xff])(?:select|table|values|with)(?![\w$])", re.IGNORECASE)
+_SHOWS_THEM = re.compile(rb"\s*+show(?![\w$\x80-\xff])", re.IGNORECASE)
+_LITERAL_ENDS = re.compile(rb"['\"][\s;]*+")
 _SHOWS = re.compile(rb"\s*+(?:show|explain|describe|desc|help)(?![\w$\x80-\xff])", re.IGNORECASE)
 
 
@@ -70,16 +75,25 @@ def is_exempt(role: Role, kind: Kind, text: bytes) -> bool:
     """
     if kind is Kind.PREPARED:
         inner = prepared_text(text)
-        return inner is None or _may_prepare(role, classify(inner), inner)
+        return inner is None or _may_prepare(role, classify(inner), inner, text)
     if role is not Role.WRITER or kind is not Kind.READ:
         return False
+    if _SHOWS_THEM.match(text):
+        # With a condition, which may have a query inside.
+        return not (b"(" in text and _SELECTS.search(text))
     return bool(_SHOWS.match(text)) or not _READS_TABLES.search(text)
 
 
-def _may_prepare(role: Role, kind: Kind, text: bytes) -> bool:
+def _may_prepare(role: Role, kind: Kind, inner: bytes, text: bytes) -> bool:
+    """Say whether a role may prepare `inner`, which is as much of the text of `text` as is plain."""
     if role is Role.READER:
         return kind is Kind.READ
-    return role is Role.WRITER and (kind in (Kind.WRITE, Kind.CALL) or is_exempt(role, kind, text))
+    if role is not Role.WRITER:
+        return False
+    if kind in (Kind.WRITE, Kind.CALL):
+        return True
+    whole = _LITERAL_ENDS.fullmatch(text, text.index(inner) + len(inner)) is not None
+    return whole and is_exempt(role, kind, inner)
 
 
 def allowed_starts(refused: frozenset[Kind]) -> dict[bytes, Kind]:

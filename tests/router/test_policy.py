@@ -88,6 +88,12 @@ def test_a_writer_writes_and_reads_no_tables(branch: Branch) -> None:
         (b"WITH x AS (SELECT * FROM t) SELECT * FROM x", False),
         (b"HANDLER t READ FIRST", False),
         (b"CHECKSUM TABLE t", False),
+        (b"SELECT a /*!50000FROM t*/", False),
+        (b"SELECT a, 1e0FROM t", False),
+        (b"SELECT a FROM\xa0t", False),
+        (b"SHOW TABLES WHERE LENGTH(Tables_in_shop) > 3", True),
+        (b"SHOW STATUS WHERE (SELECT a FROM t LIMIT 1) = 42", False),
+        (b"SHOW STATUS WHERE (/*!50000TABLE*/ t) = 42", False),
     ],
 )
 def test_a_writer_may_ask_for_what_drivers_ask(text: bytes, taken: bool) -> None:
@@ -105,6 +111,10 @@ def test_nothing_else_is_exempt() -> None:
     [
         (b"EXECUTE s", {Role.READER, Role.WRITER}),
         (b"DEALLOCATE PREPARE s", {Role.READER, Role.WRITER}),
+        (b"PREPARE s FROM 'SELECT @@sql_mode' ;", {Role.READER, Role.WRITER}),
+        (rb"PREPARE s FROM 'SELECT \'\', a FROM t'", {Role.READER}),
+        (b"PREPARE s FROM 'SELECT ''x'', a FROM t'", {Role.READER}),
+        (b"PREPARE s FROM 'SELECT a ' 'FROM t'", {Role.READER}),
         (b"PREPARE s FROM 'SELECT * FROM t'", {Role.READER}),
         (b"PREPARE s FROM 'SELECT @@sql_mode'", {Role.READER, Role.WRITER}),
         (b"PREPARE s FROM 'DELETE FROM t'", {Role.WRITER}),
