@@ -53,8 +53,8 @@ def is_guarded(branch: Branch, role: Role) -> bool:
     return refused_kinds(branch, role) != REFUSED_ALWAYS
 
 
-# In front of these words a digit may stand: that of a version comment, or of a number such as 1e0. Behind them
-# a byte that is white space in some character sets.
+# A digit may stand in front of these words, that of a version comment or of a number such as 1e0, and a byte
+# behind them that is white space in some character sets.
 _READS_TABLES = re.compile(
     rb"(?<![A-Za-z_$\x80-\xff])"
     rb"(?:from(?!\s+dual(?![\w$.\x80-\xff])(?!\s*,))|table|handler|checksum|outfile|dumpfile)(?![\w$])",
