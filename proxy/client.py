@@ -9,8 +9,8 @@ The spine: start reading here. A statement takes this way, all of it in two call
 4. `answered`: each chunk of the backend's answer is passed on as it is, while `Response` walks its packets.
 5. `_finish`: the answer is over: count it, take the next command.
 
-A Client has a backend to itself; `pooled.py` has those that share. `courtesies.py` serves what is rarely
-asked.
+What is not one whole command at the right time `intake.py` keeps until it is. A Client has a backend to
+itself; `pooled.py` has those that share. `courtesies.py` serves what is rarely asked.
 """
 
 from __future__ import annotations
@@ -29,18 +29,22 @@ from proxy.backend import Backend
 from proxy.branches import ServedBranch
 from proxy.channel import Refused
 from proxy.courtesies import ASKS_FOR_ID_BYTES_MAX
-from proxy.errors import (
-    BackendLost,
-    Draining,
-    Interrupted,
-    NotPassedOn,
-    OutOfOrder,
-    PacketTooLarge,
-    ProxyError,
+from proxy.errors import BackendLost, Interrupted, ProxyError
+from proxy.intake import (
+    ASKING,
+    BUSY,
+    CLOSED,
+    DETACHED,
+    HELD,
+    IDLE,
+    LEAVING,
+    SENDING,
+    UPLOADING,
+    WAITING,
+    Intake,
 )
 from proxy.preparation import Conversation
-from proxy.stream import INBOX_IS_FULL, Stream
-from proxy.wire.constants import MAX_FRAME, Capability, Command
+from proxy.wire.constants import Capability, Command
 from proxy.wire.errors import RemoteError
 from proxy.wire.framing import HEADER_BYTES, PacketTail
 from proxy.wire.response import FAILED, FINISHED, Response
@@ -50,27 +54,9 @@ from router.policy import is_exempt, is_guarded, refusal, refusal_code
 
 log = structlog.get_logger()
 
-INBOX_BYTES_MAX: Final = HEAD_BYTES + 1024
-"""How much of what comes too early is kept before reading stops."""
 FAREWELL_S: Final = 0.02
 """How long a client that is to leave may still send a command, to be told that the worker ends."""
 
-# Plain numbers: they are compared for every statement. IDLE: a command may come, and nothing of it has yet.
-# DETACHED: the same, without a backend. COLLECTING: a part of a command has come. ASKING: a query is being
-# answered. BUSY: another command is. WAITING: a command waits for a backend, or for an answer of ours.
-IDLE: Final = 0
-DETACHED: Final = 1
-COLLECTING: Final = 2
-ASKING: Final = 3
-BUSY: Final = 4
-UPLOADING: Final = 5
-HELD: Final = 6
-WAITING: Final = 7
-SENDING_FILE: Final = 8
-LEAVING: Final = 9
-CLOSED: Final = 10
-_SENDING: Final = (UPLOADING, SENDING_FILE)
-_HELD_BACK: Final = (HELD, WAITING)
 _QUERY: Final = int(Command.QUERY)
 _EXECUTE: Final = int(Command.STMT_EXECUTE)
 _PREPARE: Final = int(Command.STMT_PREPARE)
@@ -79,10 +65,7 @@ SEVERAL: Final = -1
 _SESSION: Final = Kind.SESSION
 _TEXT: Final = HEADER_BYTES + 1
 _NO_BYTES: Final = b""
-_NOTHING: Final = ProxyError("")
-"""Stands for no answer at all to a command that is not passed on."""
 _CO: Final = (b"CO", b"co", b"Co")
-_QUIT: Final = b"\1\0\0\0\1"
 _NO_BACKSLASH: Final = 1 << 9
 """SERVER_STATUS_NO_BACKSLASH_ESCAPES (mysql__com_8h.html)."""
 
@@ -113,46 +96,30 @@ class Doors:
     kill: Callable[[Client, int, bool, Callable[[ProxyError | None], None]], None] | None = None
 
 
-class Client(Stream):
+class Client(Intake):
     """A client that has logged in, and the backend it has to itself."""
 
     __slots__ = (
         "_backend",
         "_command",
-        "_file",
         "_first_ns",
-        "_in_transaction",
-        "_inbox",
         "_kind_of",
         "_preparing",
-        "_progress_ns",
-        "_refusal",
         "_response",
         "_rules",
-        "_sent",
-        "_state",
         "_statements",
         "_status",
-        "_stuck_bytes",
-        "_stuck_ns",
         "_tables_locked",
-        "_to_backend",
-        "_upload",
-        "_uploaded_bytes",
         "_waited",
         "_waiting",
-        "capabilities",
         "connection_id",
         "doors",
         "gone",
-        "heard_ns",
         "kind",
         "may_send_files",
         "peer",
         "role",
-        "served",
         "splits",
-        "takes_farewell",
         "user",
     )
 
@@ -168,34 +135,21 @@ class Client(Stream):
         backend: Backend | None = None,
         response: Response | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(served, capabilities)
         if response is None:
             response = _response(backend)
         self.user = user
         self.role = user.role
         self.peer = peer
         self.connection_id = connection_id
-        self.capabilities = capabilities
         self.doors = doors
-        self.takes_farewell = False
         self.gone = False
-        self.served = served
         self._response = response
-        self._state = IDLE
         self._command = 0
         self._status = response.status
-        self.heard_ns = self._progress_ns = perf_counter_ns()
         self._first_ns = 0
-        self._stuck_ns = self._stuck_bytes = 0
         self.kind = Kind.COMMAND
-        self._in_transaction = False
         self._tables_locked = False
-        self._inbox: bytearray | None = None
-        self._sent = _NO_BYTES
-        self._upload: PacketTail | None = None
-        self._uploaded_bytes = 0
-        self._file: courtesies.FileEnd | None = None
-        self._refusal: ProxyError | None = None
         self._waiting: Waiting | None = None
         self._waited: tuple[int, int, int] | None = None
         self._statements: dict[int, tuple[Kind, bytes]] | None = None
@@ -349,116 +303,6 @@ class Client(Stream):
         """Take a COM_RESET_CONNECTION."""
         self._send(int(Command.RESET_CONNECTION), Kind.COMMAND, data, None)
 
-    def _queue(self, data: bytes) -> None:
-        """Take bytes that are not one whole command at the right time."""
-        self._progress_ns = perf_counter_ns()
-        if self._upload is not None:
-            used = self._upload.feed(data)
-            self._pass_upload(data[:used], self._upload)
-            data = data[used:]
-        elif self._file is not None:
-            data = self._pass_file(data, self._file)
-        state = self._state
-        if state <= DETACHED and len(data) > HEADER_BYTES and _length(data) == len(data) - HEADER_BYTES:
-            if len(data) - HEADER_BYTES >= self.served.home.limits.max_allowed_packet:
-                self._end(PacketTooLarge())
-            else:
-                self._serve(data, None)
-        elif data and state != CLOSED:
-            self._keep(data)
-
-    def _keep(self, data: bytes) -> None:
-        """Keep bytes until it is their turn."""
-        if self._inbox is None:
-            self._inbox = bytearray()
-        self._inbox += data
-        state = self._state
-        if state <= COLLECTING:
-            self._take_from_inbox()
-        elif state == LEAVING:
-            self._end(Draining("Server shutdown in progress"))
-        elif state in _HELD_BACK and self._inbox == _QUIT:
-            self.close()
-        elif len(self._inbox) > INBOX_BYTES_MAX:
-            self.hold_reading(INBOX_IS_FULL)
-
-    def _take_from_inbox(self) -> None:
-        """Serve commands that have come before their turn, or in pieces."""
-        inbox = self._inbox
-        if inbox is None:
-            return
-        self._state = self._rest_state()
-        longest = self.served.home.limits.max_allowed_packet
-        while self._state <= DETACHED and len(inbox) >= HEADER_BYTES:
-            length = _length(inbox)
-            if length > MAX_FRAME:
-                self.write(OutOfOrder("Got packets out of order").packet(0))
-                self.close()
-                return
-            if not length:
-                del inbox[:HEADER_BYTES]
-                self.refuse(NotPassedOn("Unknown command"))
-                continue
-            if length >= longest:
-                self._end(PacketTooLarge())
-                return
-            if len(inbox) >= HEADER_BYTES + length:
-                packet = bytes(inbox[: HEADER_BYTES + length])
-                del inbox[: HEADER_BYTES + length]
-                self._serve(packet, None)
-            elif len(inbox) >= INBOX_BYTES_MAX:
-                # Too long to wait for: decide by its beginning, pass the rest on as it comes.
-                tail = PacketTail()
-                head = bytes(inbox)
-                del inbox[: tail.feed(head)]
-                self._uploaded_bytes = len(head)
-                self._serve(head, tail)
-            else:
-                break
-        if inbox and self._state <= DETACHED:
-            self._state = COLLECTING
-        if len(inbox) <= INBOX_BYTES_MAX:
-            self.release_reading(INBOX_IS_FULL)
-        if not inbox and self._inbox is inbox:
-            self._inbox = None
-
-    def _follow(self, tail: PacketTail) -> None:
-        """Go on with the rest of a long command."""
-        self._upload = tail
-        self._state = UPLOADING
-        if self._inbox:
-            data, self._inbox = bytes(self._inbox), None
-            self.release_reading(INBOX_IS_FULL)
-            self._queue(data)
-
-    def _pass_upload(self, data: bytes, tail: PacketTail) -> None:
-        self._uploaded_bytes += len(data)
-        if self._uploaded_bytes > self.served.home.limits.max_allowed_packet + MAX_FRAME // 1024:
-            self._end(PacketTooLarge())
-            return
-        if self._refusal is None:
-            self._to_backend(data)
-        if not tail.over:
-            return
-        self._upload = None
-        if self._refusal is not None:
-            error, self._refusal = self._refusal, None
-            if error is not _NOTHING:
-                self.write(error.packet(tail.sequence + 1))
-        if self._response.over:
-            self._state = self._rest_state()
-        else:
-            self._state = ASKING if self._command == _QUERY else BUSY
-
-    def _pass_file(self, data: bytes, end: courtesies.FileEnd) -> bytes:
-        """Pass a file on that the server asked for; return what comes behind it."""
-        used = end.feed(data)
-        self._to_backend(data[:used])
-        if end.over:
-            self._file = None
-            self._state = ASKING
-        return data[used:]
-
     # -- refusing, holding, answering by ourselves ----------------------------------------------------------
 
     def refuses(self, kind: Kind, text: bytes) -> bool:
@@ -478,20 +322,6 @@ class Client(Stream):
         self.doors.report(
             Refused(self.user.name, self.peer, branch.database, branch.name, words, digest(text))
         )
-
-    def refuse(self, error: ProxyError, tail: PacketTail | None = None) -> None:
-        """Answer a command with an error, once all of it is here; the server does not hear of it."""
-        if tail is None:
-            self.write(error.packet())
-        else:
-            self._refusal = error
-            self._follow(tail)
-
-    def drop(self, tail: PacketTail | None) -> None:
-        """Let a command that has no answer come to nothing, once all of it is here."""
-        if tail is not None:
-            self._refusal = _NOTHING
-            self._follow(tail)
 
     def answer(self, packet: bytes) -> None:
         """End the wait of a command with this answer, and go on."""
@@ -552,12 +382,6 @@ class Client(Stream):
         elif self._first_ns < self.heard_ns:
             self._first_ns = perf_counter_ns()
 
-    def _send_file(self) -> None:
-        """The server asks for a file: what the client sends now goes there as it is."""
-        self._state = SENDING_FILE
-        self._progress_ns = perf_counter_ns()
-        self._file = courtesies.FileEnd()
-
     def _misunderstood(self, error: RemoteError) -> None:
         """The server sent what cannot be part of its answer."""
         if not self._response.over:
@@ -586,7 +410,7 @@ class Client(Stream):
 
     def _finish_rarely(self, state: int, outcome: int) -> None:
         """The answer to something else than a query, or to half of one, is over."""
-        if state in _SENDING:
+        if state in SENDING:
             # The server answered without having read the whole command: it will not read the rest either.
             self._state = UPLOADING
             self._end(None)
@@ -602,6 +426,17 @@ class Client(Stream):
         elif self._command == SEVERAL:
             self.ask([courtesies.SEVERAL_OFF], lambda _: self._several_over())
 
+    def _uploaded(self) -> None:
+        """All of a long command has been passed on: wait for its answer, unless it has none."""
+        if self._response.over:
+            self._state = self._rest_state()
+        else:
+            self._state = ASKING if self._command == _QUERY else BUSY
+
+    def _file_sent(self) -> None:
+        """The server has all of the file: the answer goes on."""
+        self._state = ASKING
+
     def _go_on(self) -> None:
         """Take the next command, if it is here; look up when somebody wants something of us."""
         if self._inbox is not None:
@@ -612,10 +447,6 @@ class Client(Stream):
     def _look_up(self) -> None:
         if self.served.draining:
             self.leave_when_idle()
-
-    def _rest_state(self) -> int:
-        """Return the state between two commands."""
-        return IDLE
 
     def _notice_status(self) -> None:
         """Keep count of open transactions."""
@@ -699,11 +530,6 @@ class Client(Stream):
     def _leave(self) -> None:
         if self._state == LEAVING:
             self.close()
-
-    def _end(self, error: ProxyError | None) -> None:
-        if error is not None:
-            self.write(error.packet())
-        self.close()
 
     def kill(self, query_only: bool) -> None:
         """End the statement that is under way, if there is one, or everything."""
@@ -805,54 +631,6 @@ class Client(Stream):
         waited, self._waited = self._waited, None
         return (waited[1], waited[2]) if waited is not None and waited[0] == self.heard_ns else (0, 0)
 
-    # -- once a second --------------------------------------------------------------------------------------
-
-    def tick(self, now_ns: int) -> None:
-        """End what has taken too long; forget what a client that rests does not need."""
-        limits = self.served.home.limits
-        state = self._state
-        silent_s = (now_ns - self.heard_ns) / 1e9
-        if self._stuck_ns and self._is_stuck(now_ns, limits.net_write_timeout_s):
-            self.abort()
-        elif state <= DETACHED:
-            self._sent = _NO_BYTES
-            longest_s = limits.idle_transaction_timeout_s
-            if self._in_transaction and 0 < longest_s < silent_s:
-                self._expire(courtesies.idle_transaction())
-            elif silent_s > (
-                limits.interactive_timeout_s
-                if self.capabilities & Capability.INTERACTIVE
-                else limits.wait_timeout_s
-            ):
-                self._expire(courtesies.inactivity())
-        elif state == COLLECTING or state in _SENDING:
-            unheard_s = (now_ns - self._progress_ns) / 1e9
-            if unheard_s > limits.net_read_timeout_s and not self._holds:
-                self._end(courtesies.read_timeout())
-
-    def _expire(self, error: ProxyError) -> None:
-        """End a client that has not asked for anything, with an error if it knows what to do with one."""
-        if self.takes_farewell:
-            self.write(error.packet(0))
-        self.close()
-
-    def _is_stuck(self, now_ns: int, limit_s: float) -> bool:
-        """Say whether the client has taken nothing for so long."""
-        left_bytes = self.transport.get_write_buffer_size()
-        if left_bytes != self._stuck_bytes:
-            self._stuck_bytes, self._stuck_ns = left_bytes, now_ns
-        return (now_ns - self._stuck_ns) / 1e9 > limit_s
-
-    def pause_writing(self) -> None:
-        """The client is slow: watch it, and let the backend wait."""
-        self._stuck_ns = perf_counter_ns()
-        super().pause_writing()
-
-    def resume_writing(self) -> None:
-        """The client has caught up."""
-        self._stuck_ns = self._stuck_bytes = 0
-        super().resume_writing()
-
 
 def _response(backend: Backend | None) -> Response:
     """Follow what a backend of the client's own answers."""
@@ -864,11 +642,6 @@ def _response(backend: Backend | None) -> Response:
 def _may_ask_for_id(data: bytes) -> bool:
     """Say whether a SELECT goes on with CO: the cheap question whether it may be for the connection's id."""
     return data[_BEGINNING_BYTES : _BEGINNING_BYTES + 2] in _CO
-
-
-def _length(data: bytes | bytearray) -> int:
-    """Return a packet's length; more than any packet has when its sequence number is not 0."""
-    return int.from_bytes(data[:HEADER_BYTES], "little")
 
 
 def _statement_id(data: bytes) -> int:

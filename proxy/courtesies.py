@@ -52,35 +52,6 @@ KILLS_MAX: Final = 2
 _LOCAL_CAPABILITIES: Final = Capability.LONG_PASSWORD | Capability.CONNECT_ATTRS
 
 
-class FileEnd:
-    """Finds the end of a file that a client sends: an empty packet."""
-
-    __slots__ = ("_header", "_left", "over")
-
-    def __init__(self) -> None:
-        self.over = False
-        self._header = b""
-        self._left = 0
-
-    def feed(self, data: bytes) -> int:
-        """Take a chunk and return how many of its bytes belong to the file."""
-        at, end = 0, len(data)
-        while at < end and not self.over:
-            if self._left:
-                step = min(self._left, end - at)
-                at += step
-                self._left -= step
-                continue
-            missing = HEADER_BYTES - len(self._header)
-            self._header += data[at : at + missing]
-            at = min(at + missing, end)
-            if len(self._header) == HEADER_BYTES:
-                self._left = int.from_bytes(self._header[:3], "little")
-                self.over = not self._left
-                self._header = b""
-        return at
-
-
 def schema_of(branch: Branch, name: str) -> str:
     """Return the schema that a client means by a name."""
     return branch.schema if name in LOGICAL_NAMES or name == branch.database else name

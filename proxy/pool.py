@@ -20,8 +20,8 @@ from proxy.wire.packets import ErrPacket
 from router.model import Flavor
 
 if TYPE_CHECKING:
+    from proxy.borrower import Borrower
     from proxy.branches import Branches, ServedBranch
-    from proxy.pooled import PooledClient
 
 _NO_SCHEMA: Final = frozenset({1044, 1049})
 
@@ -59,7 +59,7 @@ class Pool(Stock):
         """Somebody who waited has left; false when nothing waited any more, as a backend is on its way."""
         return self._leave_queue(demand) is not None
 
-    def disown(self, client: PooledClient) -> None:
+    def disown(self, client: Borrower) -> None:
         """Keep what a server is about to tell of a session from a client that has begun another one."""
         for backend in self._backends:
             if backend.former is client:
@@ -298,7 +298,7 @@ class Pool(Stock):
 
     # -- taking back ----------------------------------------------------------------------------------------
 
-    def offer(self, client: PooledClient) -> None:
+    def offer(self, client: Borrower) -> None:
         """Take a backend from a client that could do without, for those who wait."""
         full = self._is_full()
         for demand in self._waiting:

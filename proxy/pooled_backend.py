@@ -23,7 +23,7 @@ from proxy.wire.packets import text_row
 from router.model import Branch, Server
 
 if TYPE_CHECKING:
-    from proxy.pooled import PooledClient
+    from proxy.borrower import Borrower
     from proxy.stock import Stock
 
 _RESET: Final = command(Command.RESET_CONNECTION)
@@ -153,8 +153,8 @@ class PooledBackend(Backend):
         super().__init__(handshake)
         self.pool = pool
         self.backend_class = backend_class
-        self.client: PooledClient | None = None
-        self.former: PooledClient | None = None
+        self.client: Borrower | None = None
+        self.former: Borrower | None = None
         self.demand: Demand | None = None
         self.statements = BackendStatements()
         self.last_client_id = 0

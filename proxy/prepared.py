@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from proxy.errors import ProxyError
+from proxy.errors import NotPassedOn, ProxyError
 from proxy.pins import asks_about_last, leaves_behind, soils
 from proxy.wire.commands import command
 from proxy.wire.constants import Command
+from proxy.wire.execute import insert_types, parse_execute, with_types
+from proxy.wire.framing import HEADER_BYTES, PacketTail
 from router.classify import Kind
+
+_ID_AT: Final = HEADER_BYTES + 1
+_ID_END: Final = _ID_AT + 4
 
 
 class Meaning(NamedTuple):
@@ -144,3 +149,31 @@ class ClientStatement:
     def text(self) -> bytes:
         """The statement's text."""
         return self.key[0]
+
+
+def renumbered(data: bytes, at: BackendStatement) -> bytes:
+    """Return a command about a statement with the backend's number for it."""
+    return data[:_ID_AT] + at.number + data[_ID_END:]
+
+
+def patched(data: bytes, statement: ClientStatement, at: BackendStatement, tail: PacketTail | None) -> bytes:
+    """Return an EXECUTE for the statement as a backend knows it. Raises RemoteError when it is malformed.
+
+    The types that the client bound come along when the backend has bound others, or none, since.
+    """
+    if statement.parameters:
+        execute = parse_execute(data, statement.parameters)
+        if execute.types is not None:
+            statement.types = at.types = execute.types
+        elif at.types != statement.types and statement.types:
+            at.types = statement.types
+            if tail is None:
+                data = with_types(data, execute, statement.types)
+            else:
+                inserted = insert_types(data, execute, statement.types)
+                if inserted is None:
+                    text = "this execution is too long to do without the types of its parameters"
+                    raise NotPassedOn(text, errno=1105, sqlstate="HY000")
+                header, types = inserted
+                data = header + data[HEADER_BYTES : execute.bound_at] + types + data[execute.bound_at + 1 :]
+    return data[:_ID_AT] + at.number + data[_ID_END:]

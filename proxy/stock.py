@@ -78,7 +78,7 @@ class Stock:
         """Return since when somebody has waited that does so no more."""
         raise NotImplementedError
 
-    # -- what there is ------------------------------------------------------------------------------------
+    # -- what there is --------------------------------------------------------------------------------------
 
     @property
     def budget(self) -> int:
@@ -115,7 +115,7 @@ class Stock:
         backend.last_client_id = 0
         Conversation(backend, commands, partial(done, backend)).begin()
 
-    # -- opening ------------------------------------------------------------------------------------------
+    # -- opening --------------------------------------------------------------------------------------------
 
     def _start_opening(self, wanted: BackendClass) -> None:
         self._opening += 1
@@ -154,7 +154,7 @@ class Stock:
                 demand.turned_away(error)
         self._serve_waiting()
 
-    # -- closing ------------------------------------------------------------------------------------------
+    # -- closing --------------------------------------------------------------------------------------------
 
     def _rest(self, backend: PooledBackend) -> None:
         backend.talking_ns = 0
@@ -214,7 +214,7 @@ class Stock:
             if not backend.talking_ns and (backend.client is None or backend.client.between_statements):
                 backend.send(backend.statements.forget(concerns))
 
-    # -- once a second ------------------------------------------------------------------------------------
+    # -- once a second --------------------------------------------------------------------------------------
 
     def tick(self, now_ns: int) -> None:
         """Do what is due: end what is too old or does not answer, keep some warm, serve who waits."""
@@ -264,7 +264,7 @@ class Stock:
         self._release(backend)
         backend.used_ns = used_ns if backend.client is None else backend.used_ns
 
-    # -- figures ------------------------------------------------------------------------------------------
+    # -- figures --------------------------------------------------------------------------------------------
 
     def _pinned(self) -> Counter[str]:
         return Counter(

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy import channel
-from proxy.courtesies import FileEnd
+from proxy.intake import FileEnd
 from proxy.wire import packets
 from proxy.wire.auth import sha2_verifier
 from proxy.wire.commands import ChangeUser, HandshakeResponse, SslRequest

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.courtesies import FileEnd
+from proxy.intake import FileEnd
 from proxy.preparation import Conversation
 from proxy.wire.commands import command
 from proxy.wire.constants import Capability, Command
