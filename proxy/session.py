@@ -304,7 +304,7 @@ class Session:
         """Take what a statement that went well ended; needed only while there are pins."""
         low = statement.lower()
         for reason, pattern in _ENDS:
-            if reason in self.pins and pattern.match(low):
+            if reason in self.pins and pattern.match(low) and not self._keeps_prepared(reason, low):
                 self.pins.discard(reason)
         for reason, pattern in _ENDS_NAMED:
             if reason in self.pins and pattern.match(low):
@@ -313,6 +313,18 @@ class Session:
                 self._keep(reason, bool(names))
         if PinReason.FOUND_ROWS in self.pins and b"calc_found_rows" not in low:
             self.pins.discard(PinReason.FOUND_ROWS)
+
+    def _keeps_prepared(self, reason: PinReason, low: bytes) -> bool:
+        """Say whether an XA transaction that was just prepared is still the session's.
+
+        MySQL lets the session go; on MariaDB a reset of the session would undo what has been prepared, and
+        only its end leaves it to others.
+        """
+        attached = (
+            self._canonical.flavor is Flavor.MARIADB
+            or self._canonical.values.get("xa_detach_on_prepare") == "OFF"
+        )
+        return reason is PinReason.XA and attached and b"prepare" in low
 
     def unpin(self, reason: PinReason) -> None:
         """Take back a reason whose end only the caller knows: a cursor, long data."""

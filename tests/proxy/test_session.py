@@ -310,6 +310,15 @@ def test_a_pin_goes_with_the_last_of_its_reasons(
     assert not session.pins
 
 
+def test_mariadb_keeps_what_is_prepared_with_its_session() -> None:
+    session = Session(Canonical(Flavor.MARIADB, []), "shop", UTF8)
+    for sql in ("XA START 'a'", "XA END 'a'", "XA PREPARE 'a'"):
+        run(session, sql)
+        assert session.pins == {PinReason.XA}
+    run(session, "XA COMMIT 'a'")
+    assert not session.pins
+
+
 @pytest.mark.parametrize(
     ("sql", "end"),
     [
