@@ -9,7 +9,7 @@ from time import perf_counter_ns
 from typing import Final
 
 from proxy.branches import ServedBranch
-from proxy.client import SEVERAL, Client, Doors
+from proxy.client import Client, Doors
 from proxy.courtesies import kill_on_server
 from proxy.errors import ProxyError
 from proxy.intake import ASKING, BUSY, CLOSED, COLLECTING, DETACHED, HELD, IDLE, WAITING
@@ -18,6 +18,7 @@ from proxy.pool import Pool
 from proxy.pooled_backend import BackendClass, PooledBackend
 from proxy.session import Session
 from proxy.stream import PEER_IS_SLOW
+from proxy.waiting import SEVERAL
 from proxy.wire.constants import Capability, Command
 from proxy.wire.errors import RemoteError
 from proxy.wire.response import Response

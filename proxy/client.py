@@ -9,8 +9,9 @@ The spine: start reading here. A statement takes this way, all of it in two call
 4. `answered`: each chunk of the backend's answer is passed on as it is, while `Response` walks its packets.
 5. `_finish`: the answer is over: count it, take the next command.
 
-What is not one whole command at the right time `intake.py` keeps until it is. A Client has a backend to
-itself; `pooled.py` has those that share. `courtesies.py` serves what is rarely asked.
+Below me, `intake.py` keeps what is not one whole command at the right time until it is, and `waiting.py` has
+the commands that must wait. A Client has a backend to itself; `pooled.py` has those that share.
+`courtesies.py` serves what is rarely asked.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from proxy.backend import Backend
 from proxy.branches import ServedBranch
 from proxy.channel import Refused
 from proxy.courtesies import ASKS_FOR_ID_BYTES_MAX
-from proxy.errors import BackendLost, Interrupted, ProxyError
+from proxy.errors import BackendLost, ProxyError
 from proxy.intake import (
     ASKING,
     BUSY,
@@ -41,11 +42,11 @@ from proxy.intake import (
     SENDING,
     UPLOADING,
     WAITING,
-    Intake,
 )
-from proxy.preparation import Conversation
+from proxy.waiting import SEVERAL, Waiter
 from proxy.wire.constants import Capability, Command
 from proxy.wire.errors import RemoteError
+from proxy.wire.execute import statement_id
 from proxy.wire.framing import HEADER_BYTES, PacketTail
 from proxy.wire.response import FAILED, FINISHED, Response
 from router.classify import HEAD_BYTES, START_BYTES, Kind, classify, digest, verb
@@ -60,8 +61,6 @@ FAREWELL_S: Final = 0.02
 _QUERY: Final = int(Command.QUERY)
 _EXECUTE: Final = int(Command.STMT_EXECUTE)
 _PREPARE: Final = int(Command.STMT_PREPARE)
-SEVERAL: Final = -1
-"""Stands for a query of several statements, where a command's number is kept."""
 _SESSION: Final = Kind.SESSION
 _TEXT: Final = HEADER_BYTES + 1
 _NO_BYTES: Final = b""
@@ -78,9 +77,6 @@ _PASSED_ON: Final = frozenset(
     {Command.FIELD_LIST, Command.STATISTICS, Command.PING, Command.STMT_RESET, Command.STMT_FETCH}
 )
 
-Waiting = tuple[int, Kind, bytes, PacketTail | None]
-"""A command that is not sent yet: its number, its kind, its bytes or the first of them, where they end."""
-
 
 @dataclass(frozen=True, slots=True)
 class Doors:
@@ -96,22 +92,16 @@ class Doors:
     kill: Callable[[Client, int, bool, Callable[[ProxyError | None], None]], None] | None = None
 
 
-class Client(Intake):
+class Client(Waiter):
     """A client that has logged in, and the backend it has to itself."""
 
     __slots__ = (
-        "_backend",
-        "_command",
         "_first_ns",
         "_kind_of",
         "_preparing",
-        "_response",
         "_rules",
         "_statements",
         "_status",
-        "_tables_locked",
-        "_waited",
-        "_waiting",
         "connection_id",
         "doors",
         "gone",
@@ -135,28 +125,22 @@ class Client(Intake):
         backend: Backend | None = None,
         response: Response | None = None,
     ) -> None:
-        super().__init__(served, capabilities)
         if response is None:
             response = _response(backend)
+        super().__init__(served, capabilities, backend, response)
         self.user = user
         self.role = user.role
         self.peer = peer
         self.connection_id = connection_id
         self.doors = doors
         self.gone = False
-        self._response = response
-        self._command = 0
         self._status = response.status
         self._first_ns = 0
         self.kind = Kind.COMMAND
-        self._tables_locked = False
-        self._waiting: Waiting | None = None
-        self._waited: tuple[int, int, int] | None = None
         self._statements: dict[int, tuple[Kind, bytes]] | None = None
         self._preparing: tuple[Kind, bytes] | None = None
         self.splits = bool(capabilities & Capability.MULTI_STATEMENTS)
         self.may_send_files = bool(capabilities & Capability.LOCAL_FILES)
-        self._backend = backend
         if backend is not None:
             self._link(backend)
         self.follow_rules()
@@ -275,7 +259,7 @@ class Client(Intake):
     def _prepared_kind(self, data: bytes) -> tuple[Kind, bytes]:
         """Return the kind and text of the statement that an EXECUTE runs; the server refuses unknown ones."""
         statements = self._statements or {}
-        return statements.get(_statement_id(data), (Kind.COMMAND, b""))
+        return statements.get(statement_id(data), (Kind.COMMAND, b""))
 
     def _too_many_statements(self, tail: PacketTail | None) -> bool:
         """Refuse to prepare more statements than a client may have."""
@@ -292,7 +276,7 @@ class Client(Intake):
     def closes_statement(self, data: bytes, tail: PacketTail | None) -> None:
         """Take a COM_STMT_CLOSE, which has no answer."""
         if self._statements is not None:
-            self._statements.pop(_statement_id(data), None)
+            self._statements.pop(statement_id(data), None)
         self._send(int(Command.STMT_CLOSE), Kind.COMMAND, data, tail)
 
     def sends_long_data(self, data: bytes, tail: PacketTail | None) -> None:
@@ -322,48 +306,6 @@ class Client(Intake):
         self.doors.report(
             Refused(self.user.name, self.peer, branch.database, branch.name, words, digest(text))
         )
-
-    def answer(self, packet: bytes) -> None:
-        """End the wait of a command with this answer, and go on."""
-        self.answer_at_once(packet)
-        self._go_on()
-
-    def answer_at_once(self, packet: bytes) -> None:
-        """End the wait of a command while it is being taken: who takes it goes on by itself."""
-        self._waiting = None
-        self._state = self._rest_state()
-        self.write(packet)
-
-    def wait(self) -> None:
-        """Take no further command until `answer` is called."""
-        self._state = WAITING
-
-    def _wait_at_gate(self, text: bytes, waiting: Waiting) -> bool:
-        """Hold a command that would begin a transaction on a table that is being swapped."""
-        gate = self.served.gate
-        if gate is None or self._in_transaction or self._tables_locked or not gate.concerns(text):
-            return False
-        if not gate.hold(self, len(waiting[2])):
-            return False
-        self._state = HELD
-        self._waiting = waiting
-        self._progress_ns = perf_counter_ns()
-        return True
-
-    def released(self) -> None:
-        """Go on with the command that was held."""
-        if self._waiting is not None and self._state == HELD:
-            number, kind, data, tail = self._waiting
-            self._waiting = None
-            held_ns = perf_counter_ns() - self._progress_ns
-            self._send(number, kind, data, tail)
-            self._waited = (self.heard_ns, held_ns, 0)
-
-    def _notice_lock(self, data: bytes) -> None:
-        """Remember LOCK TABLES: who holds a table's lock must not wait for somebody who wants it."""
-        words = verb(data[_TEXT : _TEXT + HEAD_BYTES])
-        if words.startswith(("LOCK", "UNLOCK")):
-            self._tables_locked = words.startswith("LOCK")
 
     # -- from the backend -----------------------------------------------------------------------------------
 
@@ -468,38 +410,6 @@ class Client(Intake):
         else:
             self._end(None)
 
-    def ask(self, commands: list[bytes], done: Callable[[Conversation], None]) -> None:
-        """Say something of ours to the backend while the client waits."""
-        backend = self._backend
-        assert backend is not None
-        self._state = WAITING
-
-        def told(conversation: Conversation) -> None:
-            if self._state == CLOSED:
-                return
-            if conversation.lost:
-                self.backend_lost()
-                return
-            backend.serve(self)
-            done(conversation)
-
-        Conversation(backend, commands, told).begin()
-
-    def send_several(self, kind: Kind, data: bytes, parts: list[bytes]) -> None:
-        """Send a text of several statements, which the server takes only when it is told so."""
-        if self.served.gate is None or not self._wait_at_gate(data, (SEVERAL, kind, data, None)):
-            self._send(SEVERAL, kind, data, None)
-
-    def _send_allowed(self, kind: Kind, data: bytes) -> None:
-        self._pass(_QUERY, kind, data, None)
-        self._state = BUSY
-        self._command = SEVERAL
-
-    def _several_over(self) -> None:
-        """Go on after several statements: the server takes only one again."""
-        self._command = 0
-        self.answer(_NO_BYTES)
-
     # -- the end --------------------------------------------------------------------------------------------
 
     @property
@@ -530,32 +440,6 @@ class Client(Intake):
     def _leave(self) -> None:
         if self._state == LEAVING:
             self.close()
-
-    def kill(self, query_only: bool) -> None:
-        """End the statement that is under way, if there is one, or everything."""
-        state = self._state
-        if state == HELD or (state == WAITING and self._stop_waiting()):
-            if self.served.gate is not None:
-                self.served.gate.forget(self)
-            self._state = WAITING
-            self._give_up(Interrupted("Query execution was interrupted"))
-        elif not self._response.over and self._backend is not None:
-            courtesies.kill_on_server(self.served.home, self._backend, query_only)
-        if not query_only and self._state != CLOSED:
-            self._end(None)
-
-    def _stop_waiting(self) -> bool:
-        """Give up what the command waits for, if that can be given up."""
-        return False
-
-    def _give_up(self, error: ProxyError) -> None:
-        """Answer the command that waits with an error, once all of it is here."""
-        waiting, self._waiting = self._waiting, None
-        self._state = self._rest_state()
-        tail = waiting[3] if waiting is not None else None
-        self.refuse(error, tail)
-        if tail is None:
-            self._go_on()
 
     def vacate(self) -> bytes:
         """Leave the transport to somebody else, with the bytes that came too early."""
@@ -642,8 +526,3 @@ def _response(backend: Backend | None) -> Response:
 def _may_ask_for_id(data: bytes) -> bool:
     """Say whether a SELECT goes on with CO: the cheap question whether it may be for the connection's id."""
     return data[_BEGINNING_BYTES : _BEGINNING_BYTES + 2] in _CO
-
-
-def _statement_id(data: bytes) -> int:
-    """Return which prepared statement a packet is about; what is too short the server will refuse."""
-    return int.from_bytes(data[HEADER_BYTES + 1 : HEADER_BYTES + 5], "little")

@@ -12,7 +12,6 @@ import struct
 from time import perf_counter_ns
 from typing import Final
 
-from proxy.client import SEVERAL
 from proxy.courtesies import SEVERAL_ON, ok_packet
 from proxy.errors import BackendLost, Interrupted, NotPassedOn, ProxyError
 from proxy.gate import Gate
@@ -23,6 +22,7 @@ from proxy.preparation import Conversation
 from proxy.prepared import patched, renumbered
 from proxy.questions import is_about_id, is_about_rows, is_about_warnings, verdict
 from proxy.statements import OF_STATEMENTS, SHORTEST, Statements
+from proxy.waiting import SEVERAL
 from proxy.wire.commands import command
 from proxy.wire.constants import Command, Status
 from proxy.wire.errors import RemoteError

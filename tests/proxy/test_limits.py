@@ -96,7 +96,8 @@ async def test_a_packet_of_several_frames_is_cut_off_where_it_becomes_too_long(l
             client.writer.write(b"\xff\xff\xff\0\x03SELECT '" + b"x" * (MAX_FRAME - 9))
             client.writer.write(b"\xff\xff\xff\1" + b"x" * (2 << 20))
             _, error = await last_words(client)
-            assert error is None or error.errno == 1153
+            # The server may have left before: it has a limit too, which may be smaller.
+            assert error is None or error.errno in (1153, 1105)
         async with raw_client(limited.port) as client:
             assert await client.query("SELECT 1") == [[b"1"]]
 
