@@ -49,7 +49,7 @@ from proxy.wire.errors import RemoteError
 from proxy.wire.execute import statement_id
 from proxy.wire.framing import HEADER_BYTES, PacketTail
 from proxy.wire.response import FAILED, FINISHED, Response
-from router.classify import HEAD_BYTES, START_BYTES, Kind, classify, digest, verb
+from router.classify import HEAD_BYTES, START_BYTES, Kind, classify, digest, is_load_local, verb
 from router.model import Role, User
 from router.policy import is_exempt, is_guarded, refusal, refusal_code
 
@@ -240,7 +240,7 @@ class Client(Waiter):
         self._sent = data
         if number == _QUERY:
             self._state = ASKING
-            if self.may_send_files and kind is Kind.WRITE and courtesies.is_load_local(data[_TEXT:]):
+            if self.may_send_files and kind is Kind.WRITE and is_load_local(data[_TEXT:]):
                 self._response.begin(number, infile=True)
             else:
                 self._response.begin_query()
@@ -426,10 +426,6 @@ class Client(Waiter):
     def busy(self) -> bool:
         """Whether a statement or a transaction is under way."""
         return self._in_transaction or not self._response.over
-
-    def idle_s(self) -> float:
-        """How long ago the last command came; 0 while one is being served."""
-        return (perf_counter_ns() - self.heard_ns) / 1e9 if self._response.over else 0.0
 
     def leave_when_idle(self) -> None:
         """Close between two transactions: soon, or when the present one ends."""

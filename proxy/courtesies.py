@@ -14,16 +14,14 @@ from proxy.wire.commands import command, command_name
 from proxy.wire.constants import CHARSET_UTF8MB4, Capability, Command, Status
 from proxy.wire.framing import HEADER_BYTES, PacketTail, frame
 from proxy.wire.packets import EofPacket, OkPacket
-from router.classify import Kind, classify, digest, is_load_local, kill_of
-from router.model import Branch, Role
+from router.classify import Kind, classify, digest, kill_of
+from router.model import Branch
 from router.policy import refusal
 from router.split import split
 
 if TYPE_CHECKING:
     from proxy.branches import Branches
     from proxy.client import Client
-
-__all__ = ["is_load_local"]
 
 log = structlog.get_logger()
 
@@ -217,11 +215,6 @@ def _kill(client: Client, connection_id: int, query_only: bool) -> None:
 
     client.doors.kill(client, connection_id, query_only, done)
     at_once = False
-
-
-def may_kill(killer: Client, victim_user: str) -> bool:
-    """Say whether a client may end another's connection or statement."""
-    return killer.user.role is Role.ADMIN or killer.user.name == victim_user
 
 
 def kill_on_server(home: Branches, backend: Backend, query_only: bool) -> None:

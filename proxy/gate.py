@@ -55,7 +55,6 @@ class Gate:
         self._held_bytes = 0
         self._count = 0
         self._overflowed = 0
-        self._longest_s = 0.0
         self.is_open = False
         self._timer = asyncio.get_running_loop().call_later(hold_ms / 1000, self.open, True)
 

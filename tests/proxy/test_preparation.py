@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.intake import FileEnd
 from proxy.preparation import Conversation
 from proxy.wire.commands import command
 from proxy.wire.constants import Capability, Command
@@ -113,16 +112,3 @@ def test_nonsense_ends_the_connection() -> None:
 
 def test_commands_without_answers_are_over_at_once() -> None:
     assert talk(FakeBackend(), command(Command.STMT_CLOSE, bytes(4)))
-
-
-@pytest.mark.parametrize("cut", [1, 2, 5, 1 << 20])
-def test_a_file_ends_with_an_empty_packet(cut: int) -> None:
-    data = frame(b"abc", 2) + frame(b"d" * 300, 3) + frame(b"", 4)
-    end, used = FileEnd(), 0
-    stream = data + b"next command"
-    for start in range(0, len(stream), cut):
-        if end.over:
-            break
-        used += end.feed(stream[start : start + cut])
-    assert end.over
-    assert used == len(data)
