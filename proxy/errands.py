@@ -23,11 +23,6 @@ class Errands:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    def cancel(self) -> None:
-        """Cancel what is under way."""
-        for task in self._tasks:
-            task.cancel()
-
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):

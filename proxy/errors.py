@@ -51,7 +51,7 @@ class NoSuchBranch(ProxyError):
 
 
 class TooManyConnections(ProxyError):
-    """This worker serves as many clients as it may."""
+    """This worker serves as many clients as it may, or has no backend left for a statement."""
 
     errno = 1040
     sqlstate = "08004"
@@ -105,7 +105,7 @@ class NotPassedOn(ProxyError):
 
 
 class Malformed(ProxyError):
-    """The client's bytes are not the protocol; the connection ends."""
+    """A command is too short, or too long, for what it is; the session goes on."""
 
     errno = 1835
     sqlstate = "HY000"

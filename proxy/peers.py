@@ -52,7 +52,6 @@ class Peers:
         self._folder = folder
         self._number = number % WORKERS_MAX
         self._branches = branches
-        self._orders: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
         """Take orders of other workers until cancelled."""
@@ -80,9 +79,7 @@ class Peers:
         if worker == self._number or not self._socket(worker).exists():
             answer(_error(self._carry_out(order)))
             return
-        task = asyncio.ensure_future(self._send_order(worker, order, answer))
-        self._orders.add(task)
-        task.add_done_callback(self._orders.discard)
+        self._branches.errands.start(self._send_order(worker, order, answer))
 
     def _carry_out(self, order: KillOrder) -> KillAnswer:
         for served in self._branches:

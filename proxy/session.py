@@ -17,7 +17,8 @@ from itertools import count
 from typing import Final
 
 from proxy.pins import LEAVES_NOTHING, PinReason, explains
-from proxy.wire.charsets import CharsetNames as CharsetNames
+from proxy.session_text import ENDS, ENDS_NAMED, NAMED, collation_of_names, names_in, told_by_text
+from proxy.wire.charsets import CharsetNames
 from proxy.wire.commands import command
 from proxy.wire.constants import Command
 from proxy.wire.session_state import StateChange, StateKind
@@ -245,7 +246,7 @@ class Session:
                 self._keep(PinReason.ONE_SHOT, bool(value) and "START" not in value)
             elif kind == StateKind.TRANSACTION_STATE:
                 self._keep(PinReason.TABLE_LOCK, value[7:8] == "L")
-        if marked and not (named and explains(statement)) and not _told_by_text(statement):
+        if marked and not (named and explains(statement)) and not told_by_text(statement):
             self._add(PinReason.STATE)
 
     def _variable(self, name: str, value: str, statement: bytes) -> None:
@@ -274,7 +275,7 @@ class Session:
         self._state = None
         if name != "character_set_connection":
             return
-        collation = _collation_of_names(statement)
+        collation = collation_of_names(statement)
         if collation is None:
             self._add(PinReason.CHARSET)
         else:
@@ -295,21 +296,21 @@ class Session:
         if reason is PinReason.SAVEPOINT and "autocommit" not in self.variables:
             # Within a transaction the status says enough; outside of one there is no savepoint.
             return
-        if reason in _NAMED:
-            names = _names(statement, _NAMED[reason])
+        if reason in NAMED:
+            names = names_in(statement, NAMED[reason])
             self._names.setdefault(reason, set()).update(names or {b""})
         self._add(reason)
 
     def release(self, statement: bytes) -> None:
         """Take what a statement that went well ended; needed only while there are pins."""
         low = statement.lower()
-        for reason, pattern in _ENDS:
+        for reason, pattern in ENDS:
             if reason in self.pins and pattern.match(low) and not self._keeps_prepared(reason, low):
                 self.pins.discard(reason)
-        for reason, pattern in _ENDS_NAMED:
+        for reason, pattern in ENDS_NAMED:
             if reason in self.pins and pattern.match(low):
                 names = self._names.get(reason, set())
-                names -= _names(statement, pattern)
+                names -= names_in(statement, pattern)
                 self._keep(reason, bool(names))
         if PinReason.FOUND_ROWS in self.pins and b"calc_found_rows" not in low:
             self.pins.discard(PinReason.FOUND_ROWS)
@@ -432,95 +433,3 @@ def _quoted(value: str) -> str:
 
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
-
-_SET: Final = re.compile(rb"[\s(]*+set(?![\w$])", re.IGNORECASE)
-_SET_NAMES: Final = re.compile(
-    rb"(?<![\w$@.`])names[\s=]+(?:'(\w+)'|\"(\w+)\"|(\w+))(?:\s+collate\s+(?:'(\w+)'|\"(\w+)\"|(\w+)))?",
-    re.IGNORECASE,
-)
-_SET_CONNECTION: Final = re.compile(rb"character_set_connection", re.IGNORECASE)
-
-
-def _collation_of_names(statement: bytes) -> str | None:
-    """Return which collation a SET left for the connection: "" the default one, None when it is unclear.
-
-    `SET CHARACTER SET` takes that of the schema, which nobody tells.
-    """
-    if not _SET.match(statement):
-        return None
-    low = statement.lower()
-    named = _SET_NAMES.findall(statement)
-    if len(named) + len(_SET_CONNECTION.findall(low)) != 1 or low.count(b"collat") > (1 if named else 0):
-        return None
-    if not named:
-        return ""
-    collation = b"".join(named[0][3:])
-    if b"collat" in low and not collation:
-        return None
-    return collation.decode().lower()
-
-
-_TELLING_TEXT: Final = re.compile(
-    rb"[\s(]*+(?:prepare|deallocate|drop\s+prepare|create\s+temporary\s+table|drop\s+temporary\s+table)(?![\w$])",
-    re.IGNORECASE,
-)
-
-
-def _told_by_text(statement: bytes) -> bool:
-    """Say whether the text of a statement says what changed when the server does not."""
-    return _TELLING_TEXT.match(statement) is not None
-
-
-_NAME_AT_END: Final = rb"\s+(`[^`]+`|[\w$\x80-\xff]+)"
-_NAMES_AT_END: Final = rb"\s+([\w$`.,\s\x80-\xff]+)"
-_NAMED: Final = {
-    PinReason.GLOBAL_LOCK: re.compile(rb"\s*(?:flush|lock)\s+(tables?|instance)(?![\w$])", re.IGNORECASE),
-    PinReason.PREPARED: re.compile(rb"\s*prepare" + _NAME_AT_END + rb"\s+from", re.IGNORECASE),
-    PinReason.HANDLER: re.compile(rb"\s*handler" + _NAME_AT_END + rb"\s+open\s*;?\s*\Z", re.IGNORECASE),
-    PinReason.TEMPORARY_TABLE: re.compile(
-        rb"\s*create\s+temporary\s+table(?:\s+if\s+not\s+exists)?" + _NAME_AT_END + rb"(?![\s]*\.)",
-        re.IGNORECASE,
-    ),
-}
-_ENDS: Final = (
-    (PinReason.SAVEPOINT, re.compile(rb"\s*(?:commit|rollback(?!\s+(?:work\s+)?to(?![\w$])))(?![\w$])")),
-    (PinReason.NAMED_LOCK, re.compile(rb"\s*(?:do|select)\s+release_all_locks\s*\(\s*\)\s*;?\s*\Z")),
-    # Where the session keeps what it prepared, the status says that it is still in a transaction.
-    (PinReason.XA, re.compile(rb"\s*xa\s+(?:commit|rollback|prepare)(?![\w$])")),
-)
-_ENDS_NAMED: Final = (
-    (
-        PinReason.GLOBAL_LOCK,
-        re.compile(rb"\s*unlock\s+(tables?|instance)\s*;?\s*\Z", re.IGNORECASE),
-    ),
-    (
-        PinReason.PREPARED,
-        re.compile(rb"\s*(?:deallocate|drop)\s+prepare" + _NAME_AT_END + rb"\s*;?\s*\Z", re.IGNORECASE),
-    ),
-    (
-        PinReason.HANDLER,
-        re.compile(rb"\s*handler" + _NAME_AT_END + rb"\s+close\s*;?\s*\Z", re.IGNORECASE),
-    ),
-    (
-        PinReason.TEMPORARY_TABLE,
-        re.compile(
-            rb"\s*drop\s+temporary\s+table(?:\s+if\s+exists)?" + _NAMES_AT_END + rb";?\s*\Z", re.IGNORECASE
-        ),
-    ),
-)
-
-
-def _names(statement: bytes, pattern: re.Pattern[bytes]) -> set[bytes]:
-    """Return the names a statement is about, in one spelling."""
-    match = pattern.match(statement)
-    if not match:
-        return set()
-    return {_ONE_SPELLING.get(name, name) for name in _spelled(match[1])}
-
-
-_ONE_SPELLING: Final = {b"table": b"tables"}
-
-
-def _spelled(names: bytes) -> list[bytes]:
-    return [name.strip().strip(b"`").lower() for name in names.split(b",")]
