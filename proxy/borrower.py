@@ -26,7 +26,7 @@ from proxy.wire.session_state import StateChange, StateKind, Wishes
 from router.classify import Kind
 from router.model import Flavor, User
 
-LINGER_NS: Final = 1_000_000_000
+LINGER_NS: Final = 100_000_000
 """So long after an error or warning a client keeps its backend, so that it can ask about it."""
 RETRIES_MAX: Final = 1
 RESTED_NS: Final = 1_000_000_000

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from proxy.borrower import Borrower
     from proxy.branches import Branches, ServedBranch
 
+LOOK_AGAIN_S: Final = 0.1
+"""While somebody waits, clients that may have become able to do without are looked at this often."""
 _NO_SCHEMA: Final = frozenset({1044, 1049})
 
 
@@ -141,19 +143,26 @@ class Pool(Stock):
         return True
 
     def _arm(self) -> None:
-        """See to it that the first who waits does not do so for ever."""
-        self._timer = None
+        """See to it that the first who waits does not do so for ever, nor for a client that only lingers."""
         timeout_s = self._home.limits.query_wait_timeout_s
         now = perf_counter_ns()
         while self._waiting:
             demand, since = next(iter(self._waiting.items()))
             left_s = timeout_s - (now - since) / NS
             if left_s > 0:
-                self._timer = asyncio.get_running_loop().call_later(left_s, self._arm)
+                if self._timer is None:
+                    soon_s = min(left_s, LOOK_AGAIN_S)
+                    self._timer = asyncio.get_running_loop().call_later(soon_s, self._look_again)
                 return
             self._leave_queue(demand)
             self.waits_ns.append(now - since)
             demand.turned_away(self._nothing_free())
+
+    def _look_again(self) -> None:
+        self._timer = None
+        self._serve_waiting()
+        if self._waiting and self._timer is None:
+            self._arm()
 
     def _nothing_free(self) -> ProxyError:
         pinned = ", ".join(f"{count} by {reason}" for reason, count in sorted(self._pinned().items()))

@@ -319,3 +319,16 @@ async def test_a_branch_that_moves_takes_its_clients_leave_between_transactions(
         assert await busy.query("SELECT 1") == [[b"1"]]
         await busy.query("COMMIT")
         assert await busy.gone()
+
+
+async def test_who_gets_a_warning_with_every_statement_does_not_keep_others_waiting(
+    server: LocalServer, schema: str, tmp_path: Path
+) -> None:
+    async with (
+        sharing(tmp_path, server, schema, max_backend_connections=1, query_wait_timeout_s=0.9) as proxy,
+        raw_client(proxy.port) as warned,
+        raw_client(proxy.port) as waiting,
+    ):
+        for _ in range(5):
+            await warned.query("SELECT CAST('x' AS SIGNED)")
+            assert await waiting.query("SELECT 1") == [[b"1"]]
