@@ -78,7 +78,7 @@ def parse(lines: Iterable[str]) -> list[Grant]:
         match = _LINE.match(line)
         if match:
             rights = tuple(right.strip() for right in _RIGHT.findall(match["rights"]))
-            option = "WITH GRANT OPTION" in match["rest"] or " GRANT OPTION" in match["rest"]
+            option = " GRANT OPTION" in match["rest"]
             revoked = match["verb"] == "REVOKE"
             grants.append(Grant(rights, match["scope"], match["grantee"], option, revoked))
         elif not re.match(r"GRANT `|SET DEFAULT ROLE ", line):
