@@ -459,12 +459,19 @@ async def test_a_backend_killed_between_statements_ends_a_client_that_does_not_s
     async with await Connection.open(server.server) as connection, raw_client(proxy.port) as client:
         [[thread]] = await client.query("SELECT 0 + CONNECTION_ID()")
         assert thread is not None
+        before = len(proxy.control.received)
         await connection.execute(f"KILL {int(thread)}")
         if pool_mode is PoolMode.SESSION:
             assert await client.gone()
             return
-        while await running(connection, thread):
-            pass
+        # A server's list of processes is ahead of what reaches its clients.
+        await proxy.control.wait_for(
+            channel.Stats,
+            lambda stats: (
+                proxy.control.received.index(stats) >= before
+                and any(branch.pool.closed for branch in stats.branches)
+            ),
+        )
         assert await client.query("SELECT 0 + CONNECTION_ID()") != [[thread]]
         await client.query("BEGIN")
         [[thread]] = await client.query("SELECT 0 + CONNECTION_ID()")
