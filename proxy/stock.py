@@ -196,6 +196,7 @@ class Stock:
         for key, known in list(self._classes.items()):
             if any(_is_reached_by(known.server, server, branch) for server in servers):
                 continue
+            log.info("pool.moved", branch=branch.name, address=str(known.server.address))
             del self._classes[key]
             known.stale = True
             while known.idle:
@@ -320,7 +321,9 @@ class Stock:
 def _is_reached_by(known: Server, server: Server, branch: Branch) -> bool:
     """Say whether a backend to a known server with its account may be used for a server of the branch."""
     accounts = (server.account, *branch.accounts.values())
-    return known.account in accounts and replace(known, account=server.account) == server
+    # A server's version is told more exactly once it has been asked: that makes it no other server.
+    same = replace(known, account=server.account, version=server.version) == server
+    return same and known.account in accounts
 
 
 def tells_something(changes: list[StateChange]) -> bool:

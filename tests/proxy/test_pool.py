@@ -310,10 +310,13 @@ async def test_a_branch_that_moves_takes_its_clients_leave_between_transactions(
         await busy.query("BEGIN")
         branch = shared(server, schema)
         assert branch.server is not None
-        replica = replace(branch.server, version="9.0.0")
+        replica = replace(branch.server, public_key="/of/another.pem")
         await proxy.publish([replace(branch, replicas=(replica,))], [user()])
         for _ in range(3):
             assert await idle.query("SELECT 1") == [[b"1"]], "another replica is nothing to it"
+        await proxy.publish([replace(branch, server=replace(branch.server, version="1.2.3"))], [user()])
+        for _ in range(3):
+            assert await idle.query("SELECT 1") == [[b"1"]], "the same server by a fuller name"
         await proxy.publish([replace(branch, server=replica)], [user()])
         assert await idle.gone()
         assert await busy.query("SELECT 1") == [[b"1"]]
