@@ -40,7 +40,7 @@ TARGETS = {
     "two_workers_vs_one": (AT_LEAST, 1.0),
 }
 
-COMPILED_MODULES = ("proxy.wire.framing", "proxy.wire.response", "router.classify")
+COMPILED_MODULES = ("proxy.wire.response", "proxy.wire.packets")
 
 
 @dataclass(frozen=True, slots=True)
