@@ -7,7 +7,6 @@ while control is down.
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -37,7 +36,9 @@ Answer = Callable[[ProxyError | None], None]
 def connection_ids(worker: int) -> Iterator[int]:
     """Yield the ids of one worker's connections, which no other worker gives."""
     first = (worker % WORKERS_MAX + 1) << ID_BITS
-    return itertools.cycle(range(first, first + (1 << ID_BITS)))
+    while True:
+        # Not itertools.cycle, which would keep every number it has given.
+        yield from range(first, first + (1 << ID_BITS))
 
 
 def worker_of(connection_id: int) -> int:
