@@ -35,7 +35,7 @@ demo-check: $(VENV)/installed ## the demo's whole story without a person; SERVER
 	@$(BIN)/python -m control.demo.check
 
 test: compiled ## all tests, against real MySQL and MariaDB
-	@env -u HEADGATE_SERVERS_FLAVOR $(BIN)/pytest --numprocesses auto --dist loadfile
+	@env -u HEADGATE_SERVERS_FLAVOR $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 drivers: compiled ## every client library, directly and through Headgate; writes docs/drivers.md
 	@env -u HEADGATE_SERVERS_FLAVOR HEADGATE_DRIVERS=write $(BIN)/pytest tests/drivers
