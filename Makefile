@@ -11,7 +11,7 @@ ifeq ($(SERVER),mariadb)
 demo: export HEADGATE_STATE ?= $(HOME)/.local/share/headgate-mariadb
 endif
 
-.PHONY: help compiled demo demo-check test drivers check format bench-proxy bench-migrator soak clean
+.PHONY: help compiled demo demo-check test conformance drivers check format bench-proxy bench-migrator soak clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ demo-check: $(VENV)/installed ## the demo's whole story without a person; SERVER
 
 test: compiled ## all tests, against real MySQL and MariaDB
 	@env -u HEADGATE_SERVERS_FLAVOR $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+conformance: compiled ## every kind of schema change on both servers, to and fro; writes docs/conformance.md
+	@env -u HEADGATE_SERVERS_FLAVOR $(BIN)/python -m tests.conformance
 
 drivers: compiled ## every client library, directly and through Headgate; writes docs/drivers.md
 	@env -u HEADGATE_SERVERS_FLAVOR HEADGATE_DRIVERS=write $(BIN)/pytest tests/drivers

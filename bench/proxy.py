@@ -21,10 +21,9 @@ from dataclasses import dataclass
 from importlib.machinery import EXTENSION_SUFFIXES
 
 from bench import connects, idle, points, pooling, rows
+from bench.report import AT_LEAST, AT_MOST, met, say
 from bench.world import DURABILITY, World, world
 from router.model import PoolMode
-
-AT_MOST, AT_LEAST = "at most", "at least"
 
 TARGETS = {
     "cpu_vs_router": (AT_MOST, 0.90),
@@ -88,7 +87,7 @@ async def main(arguments: argparse.Namespace) -> int:
             say(f"{name}: {time.monotonic() - began:.0f} s, {json.dumps(found)}")
     report = {
         **figures,
-        "targets_met": {key: met(key, value) for key, value in figures.items()},
+        "targets_met": {key: met(TARGETS, key, value) for key, value in figures.items()},
         "details": details,
         "pool_mode": mode,
         "compiled": compiled(),
@@ -101,22 +100,10 @@ async def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def met(key: str, value: object) -> bool:
-    """Whether a figure keeps its limit; one that could not be measured does not."""
-    direction, limit = TARGETS[key]
-    if not isinstance(value, int | float):
-        return False
-    return value <= limit if direction == AT_MOST else value >= limit
-
-
 def compiled() -> bool:
     """Whether the workers run compiled: they look for it as this process did."""
     files = [str(importlib.import_module(name).__file__) for name in COMPILED_MODULES]
     return all(file.endswith(tuple(EXTENSION_SUFFIXES)) for file in files)
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def parse() -> argparse.Namespace:

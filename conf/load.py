@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Final, get_type_hints
 
 from conf.errors import ConfError
 from conf.settings import Settings
@@ -17,6 +17,12 @@ from conf.settings import Settings
 ENVIRONMENT_PREFIX = "HEADGATE_"
 TEXTS = tuple[str, ...]
 """A list of texts: in the environment, separated by commas."""
+
+# What the throttle can look at on the server, as migrator/throttle/gates.py names it.
+SIGNALS: Final = (
+    *("replica_lag", "threads_running", "history_length", "history_growth", "redo_age", "dirty_pages"),
+    *("commit_latency", "disk_used", "pool_wait"),
+)
 
 # What a value may be beyond its type: lowest and highest, both included.
 RANGES: dict[tuple[str, str], tuple[float, float]] = {
@@ -53,7 +59,19 @@ RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("migrator", "chunk_rows_max"): (10, 1_000_000),
     ("migrator", "lock_wait_ms"): (50, 10_000),
     ("migrator", "revert_window_s"): (0, 31_536_000),
+    ("migrator", "force_cutover_after"): (0, 1000),
+    ("migrator", "garbage_hold_s"): (0, 31_536_000),
+    ("migrator", "verify_again_s"): (0, 31_536_000),
     ("throttle", "latency_rise"): (1.05, 100),
+    ("throttle", "replica_lag_max_s"): (0, 3600),
+    ("throttle", "threads_rise"): (0, 1000),
+    ("throttle", "history_length_max"): (0, 1_000_000_000),
+    ("throttle", "history_growth_max"): (0, 1_000_000_000),
+    ("throttle", "redo_age_max"): (0, 1),
+    ("throttle", "dirty_pages_max"): (0, 1),
+    ("throttle", "commit_max_ms"): (0, 60_000),
+    ("throttle", "disk_free_min"): (0, 0.9),
+    ("throttle", "pool_wait_max_ms"): (0, 60_000),
 }
 
 CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -61,6 +79,7 @@ CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
     ("servers", "flavor"): ("mysql", "mariadb"),
     ("production", "pool_mode"): ("session", "transaction"),
     ("servers", "pool_mode"): ("session", "transaction"),
+    ("migrator", "strategy"): ("auto", "instant", "revertible"),
     ("production", "tls"): ("disabled", "required", "verify_ca", "verify_identity"),
 }
 
@@ -230,6 +249,7 @@ def _contradictions(settings: Settings) -> list[str]:
         host, colon, port = replica.rpartition(":")
         if not (host and colon and port.isdigit() and 1 <= int(port) <= 65535):
             mistakes.append(f"production.replicas: {replica!r} is not host:port")
+    mistakes += _signals(settings)
     if production.host or production.socket:
         for which in ("proxy", "migrator", "reader", "writer", "replication"):
             if getattr(production, f"{which}_user") and not getattr(production, f"{which}_password"):
@@ -238,6 +258,18 @@ def _contradictions(settings: Settings) -> list[str]:
                     f"production.{which}_password is missing for the production server at "
                     f"{production.socket or production.host}: set {variable}"
                 )
+    return mistakes
+
+
+def _signals(settings: Settings) -> list[str]:
+    mistakes = []
+    throttle = settings.throttle
+    for name in throttle.required:
+        if name not in SIGNALS:
+            mistakes.append(f"throttle.required: there is no signal {name!r}{_meant(name, list(SIGNALS))}")
+    for replica in throttle.replicas_ignored:
+        if replica not in settings.production.replicas:
+            mistakes.append(f"throttle.replicas_ignored: {replica!r} is not one of production.replicas")
     return mistakes
 
 

@@ -177,7 +177,15 @@ class MigratorSettings:
     lock_wait_ms: int = 250
     """The longest a cut-over waits for its table lock before it lets traffic go on and tries again later."""
     revert_window_s: float = 1800.0
-    """How long a deployment can be reverted; then the old table is dropped."""
+    """How long a deployment can be reverted; then the old table waits to be dropped."""
+    force_cutover_after: int = 0
+    """After so many attempts a cut-over kills the connections that hold the table for long; 0: never."""
+    garbage_hold_s: float = 3600.0
+    """How long a table that nobody needs any more is kept, to be renamed back, before it is dropped."""
+    verify_again_s: float = 86400.0
+    """While a deployment waits for its cut-over, everything is compared again in this time; 0: never."""
+    strategy: str = "revertible"
+    """How tables are changed unless a deploy request says it: `auto`, `instant` or `revertible`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +194,30 @@ class ThrottleSettings:
 
     enabled: bool = True
     """Whether row copying yields to live traffic at all."""
-    latency_rise: float = 1.3
-    """Copying slows down when the p95 of statement latency exceeds its usual value this many times."""
+    latency_rise: float = 1.25
+    """Copying slows down when the latency of statements exceeds its usual value this many times."""
+    replica_lag_max_s: float = 2.0
+    """Copying stops while a replica of `production.replicas` is further behind, or unreachable; 0: never."""
+    replicas_ignored: tuple[str, ...] = ()
+    """Those of `production.replicas` whose lag does not matter to schema changes, each as host:port."""
+    threads_rise: float = 3.0
+    """Copying stops above this many times the usual running threads, and twice the cores here; 0: never."""
+    history_length_max: int = 1000000
+    """Copying stops above this many old row versions that wait for purge (history list length); 0: never."""
+    history_growth_max: int = 200000
+    """Copying stops while they grow by more than this in a minute; 0: never."""
+    redo_age_max: float = 0.9
+    """Copying stops above this share of the redo log that is not checkpointed; 0: never."""
+    dirty_pages_max: float = 0.9
+    """Copying stops above this share of the dirty pages that the server allows; 0: never."""
+    commit_max_ms: float = 100.0
+    """Copying stops while a commit takes longer than this, and three times the usual; 0: never."""
+    disk_free_min: float = 0.1
+    """Copying stops below this share of free room on the disk of a server on this machine; 0: never."""
+    pool_wait_max_ms: float = 1000.0
+    """Copying stops while a client waits longer than this for a connection to the server; 0: never."""
+    required: tuple[str, ...] = ()
+    """Signals without which nothing is copied; others that the server does not tell are done without."""
 
 
 @dataclass(frozen=True, slots=True)

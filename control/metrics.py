@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -80,6 +80,8 @@ class Metrics(Collector):
         self._queries: defaultdict[tuple[str, ...], _Durations] = defaultdict(_Durations)
         self._waits: defaultdict[tuple[str, ...], _Durations] = defaultdict(_Durations)
         self._boots: dict[int, set[str]] = defaultdict(set)
+        self.others: list[Callable[[], Iterator[Metric]]] = []
+        """What others measure, told along with what workers report."""
 
     def joined(self, hello: Hello) -> None:
         """Take note of a worker that has connected."""
@@ -138,6 +140,8 @@ class Metrics(Collector):
             labels[:2],
             self._waits,
         )
+        for measured in self.others:
+            yield from measured()
 
     def _add(self, name: str, labels: Sequence[tuple[str, str]], increase: float) -> None:
         self._counters[name][tuple(sorted(labels))] += increase

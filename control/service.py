@@ -20,24 +20,30 @@ from control.errors import ControlError, StartRefused
 from control.owner import sole_owner
 from control.passwords import Passwords
 from control.replicas import usable_replicas
+from control.throttles import Throttles
 from control.workers import Workers
-from migrator.deploy.actions import Deploys, Findings
+from migrator.deploy.actions import USUAL, Check, Deploys, Findings, How
 from migrator.deploy.lifecycle import RUNNING
 from migrator.deploy.queue import queued
 from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord
 from migrator.deploy.review import review
 from migrator.deploy.runner import MakeOperation, Runner
 from migrator.deploy.store import DeployStore
-from migrator.engine.create import CreateTable
-from migrator.engine.drop import DropTable
+from migrator.engine.checks.preflight import check_server
+from migrator.engine.direct.choose import Strategy
+from migrator.engine.direct.direct import Direct
+from migrator.engine.direct.view import ChangeView
 from migrator.engine.forecast import forecast
+from migrator.engine.ground.garbage import Collector, Garbage, waiting
+from migrator.engine.ground.operation import Operation
+from migrator.engine.ground.state import prepare_state
 from migrator.engine.migration import OnlineAlter
-from migrator.engine.operation import Operation
-from migrator.engine.preflight import check_server
-from migrator.engine.state import prepare_state
+from migrator.engine.swap.create import CreateTable
+from migrator.engine.swap.drop import DropTable
 from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
 from migrator.schema.introspect import open_reader
+from migrator.throttle.store import RatioStore
 from migrator.throttle.throttler import Throttle
 from router.accounts import (
     AccountTooPowerful,
@@ -81,11 +87,15 @@ class Service:
         deploys: Deploys,
         runner: Runner,
         workers: Workers,
+        throttles: Throttles,
         host: LocalHost,
         token: str,
         config: str = "",
+        *,
+        collector: Collector,
     ) -> None:
         self._host = host
+        self._collector = collector
         self._settings = settings
         self._config = config
         self.branches = branches
@@ -93,6 +103,7 @@ class Service:
         self.deploys = deploys
         self.runner = runner
         self.workers = workers
+        self.throttles = throttles
         self.token = token
         self.organization = settings.control.organization
         self.base_url = f"http://{settings.control.host}:{settings.control.port}"
@@ -103,7 +114,7 @@ class Service:
         self.started_at: datetime = now()
 
     async def create_deploy_request(
-        self, branch: str, into_branch: str, notes: str, auto_cutover: bool, actor: str
+        self, branch: str, into_branch: str, notes: str, auto_cutover: bool, actor: str, how: How = USUAL
     ) -> DeployRequest:
         """Open a deploy request for a branch, into its parent unless said otherwise."""
         origin = await self.branches.get(branch)
@@ -114,8 +125,9 @@ class Service:
             )
         if not target.production:
             raise ControlError(f"branch {target.name!r} is not production: deploy requests go into {MAIN!r}")
+        how = replace(how, strategy=how.strategy or Strategy(self._settings.migrator.strategy))
         return await self.deploys.create(
-            origin.database, origin.name, target.name, notes, auto_cutover, actor
+            origin.database, origin.name, target.name, notes, auto_cutover, actor, how
         )
 
     async def delete_branch(self, name: str) -> None:
@@ -150,6 +162,14 @@ class Service:
         log.info("configuration.reloaded", taken=outcome.taken, waiting=outcome.waiting)
         return outcome
 
+    async def garbage(self) -> list[Garbage]:
+        """List the tables of production that wait to be dropped."""
+        production = self.branches.production
+        async with await Connection.open(
+            production.migrator, setup=["SET time_zone = '+00:00'"]
+        ) as connection:
+            return [each for each in await waiting(connection) if each.schema == production.schema]
+
     async def not_ready(self) -> str | None:
         """Say why clients cannot be served now, or None when they can."""
         if not self.workers.connected:
@@ -167,6 +187,8 @@ class Service:
             group.create_task(self.runner.run(self.deploys))
             group.create_task(self.branches.put_idle_to_sleep())
             group.create_task(self._watch_replicas())
+            group.create_task(self._collector.run())
+            group.create_task(self.throttles.learn())
             if self.branches.production.embedded:
                 group.create_task(self._keep_production_running())
 
@@ -259,19 +281,54 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         roles=lambda: branches.production.roles,
         changed=workers.refresh_routes,
     )
-    throttle = Throttle(
-        settings.throttle,
-        workers.signal(production.database, MAIN),
-        production.migrator,
-        idle_target_s=settings.migrator.chunk_target_ms / 1000,
-    )
+    throttle = _throttle(settings, production, workers)
     stack.push_async_callback(throttle.close)
+    throttles = Throttles(production.database, RatioStore(engine), throttle)
+    await throttles.prepare()
+    workers.metrics.others.append(throttles.metrics)
     runner = Runner(
         production.database,
         deploy_store,
         _operations(settings, production, workers, throttle),
         settings.migrator.revert_window_s,
     )
+
+    deploys = Deploys(deploy_store, _checking(branches, production), runner.notify)
+
+    async def routes() -> tuple[list[User], list[Branch]]:
+        return await passwords.users(), await branches.routes()
+
+    await stack.enter_async_context(workers.serving(routes, branches.wake))
+    token = secrets.get("token", TOKEN_PREFIX)
+    collector = Collector(production.migrator, throttle)
+    return Service(
+        settings,
+        branches,
+        passwords,
+        deploys,
+        runner,
+        workers,
+        throttles,
+        host,
+        token,
+        config,
+        collector=collector,
+    )
+
+
+def _throttle(settings: Settings, production: Production, workers: Workers) -> Throttle:
+    """Return the throttle of everything that is copied on production."""
+    return Throttle(
+        settings.throttle,
+        workers.signal(production.database, MAIN),
+        production.migrator,
+        replicas=settings.production.replicas,
+        idle_target_s=settings.migrator.chunk_target_ms / 1000,
+    )
+
+
+def _checking(branches: Branches, production: Production) -> Check:
+    """Return what looks at a change as the databases are now."""
 
     async def check(database: str, branch: str, into_branch: str) -> Findings:
         try:
@@ -291,14 +348,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
                 forecast=partial(forecast, production.migrator, server, production.schema),
             )
 
-    deploys = Deploys(deploy_store, check, runner.notify)
-
-    async def routes() -> tuple[list[User], list[Branch]]:
-        return await passwords.users(), await branches.routes()
-
-    await stack.enter_async_context(workers.serving(routes, branches.wake))
-    token = secrets.get("token", TOKEN_PREFIX)
-    return Service(settings, branches, passwords, deploys, runner, workers, host, token, config)
+    return check
 
 
 def _operations(
@@ -309,11 +359,17 @@ def _operations(
 
     async def make(request: DeployRequest, record: OperationRecord) -> Operation:
         gate = workers.gate(request.database, request.into_branch)
+        if record.view:
+            return ChangeView(record.id, server, schema, record.table, record.target or "", settings.migrator)
         if record.kind is OperationKind.DROP:
             return DropTable(record.id, server, schema, record.table, gate, settings.migrator)
         assert record.target is not None
         if record.kind is OperationKind.CREATE:
             return CreateTable(record.id, server, schema, record.table, record.target, settings.migrator)
+        choice = request.choice(record)
+        if choice is not None and choice.way is not None:
+            place = record.id, server, schema, record.table, record.target
+            return Direct(*place, choice.way, gate, settings.migrator)
         return OnlineAlter(
             record.id,
             server,
@@ -321,8 +377,9 @@ def _operations(
             record.table,
             record.target,
             gate,
-            throttle,
+            throttle.for_request(request.number),
             settings.migrator,
+            allow_lossy=request.allow_lossy,
         )
 
     return make

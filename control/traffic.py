@@ -61,13 +61,16 @@ class Traffic:
         for name in names:
             parts = [stats.classes[name] for reports in recent for stats in reports if name in stats.classes]
             histogram = merge(dict(part.buckets) for part in parts)
+            queries = sum(part.queries for part in parts)
             classes[name] = ClassSample(
-                queries_per_s=sum(part.queries for part in parts) / WINDOW_S,
+                queries_per_s=queries / WINDOW_S,
                 p50_ms=percentile(histogram, 0.50) / 1000,
                 p95_ms=percentile(histogram, 0.95) / 1000,
+                mean_ms=sum(part.busy_us for part in parts) / max(queries, 1) / 1000,
             )
         in_flight = sum(one.in_flight for reports in recent for one in reports[-1].classes.values())
-        sample = TrafficSample(at_s=self._clock(), classes=classes, in_flight=in_flight)
+        pool_wait_ms = max(reports[-1].pool.longest_wait_ms for reports in recent)
+        sample = TrafficSample(self._clock(), classes, in_flight, pool_wait_ms)
         self._latest[database, branch] = sample
         return sample
 

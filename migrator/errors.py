@@ -31,6 +31,10 @@ class StreamBroken(MigratorError):
     """The binary log can no longer be followed without a gap."""
 
 
+class LogGone(StreamBroken):
+    """The server has deleted the part of its binary log that was still to be read."""
+
+
 class SourceChanged(MigratorError):
     """Somebody else changed the definition of a table under migration."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol, TypeVar
 
 from proxy.errors import BackendUnreachable, ProxyError
-from proxy.stream import Stream, connect, connect_secured
+from proxy.stream import Stream, as_protocol, connect, connect_secured
 from proxy.wire.commands import command
 from proxy.wire.constants import Capability, Command
 from proxy.wire.errors import ServerRefused, WireError
@@ -48,7 +48,7 @@ class Backend(Stream):
     server: Server
     """Where it leads, and with which account."""
 
-    data_received: Callable[[bytes], None]  # type: ignore[assignment] # one for each phase of life
+    data_received: Callable[[bytes], None]
     """Takes bytes from the server: our login at first, then the owner's responses."""
 
     def __init__(self, handshake: ClientHandshake) -> None:
@@ -65,14 +65,18 @@ class Backend(Stream):
         self._owner = owner
         self.data_received = owner.answered
         # The event loop keeps the method it calls: it must look again.
-        self.transport.set_protocol(self)
+        self.transport.set_protocol(as_protocol(self))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever depends on this connection."""
         if not self._logged_in.done():
             self._logged_in.set_exception(ConnectionResetError("the server closed the connection"))
-        if self._owner is not None:
-            self._owner.backend_lost()
+        owner = self._owner
+        if owner is not None:
+            owner.backend_lost()
+        # Who had it last must not live as long as what still knows this connection.
+        self._owner = self.other = None
+        self.data_received = _ignore
 
     async def logged_in(self) -> None:
         """Wait until the server let us in. Raises ServerRefused, WireError or OSError."""
@@ -114,6 +118,10 @@ class Backend(Stream):
             self.write(reply)
         if self._handshake.state is ClientState.DONE:
             self._logged_in.set_result(None)
+
+
+def _ignore(data: bytes) -> None:
+    """Take bytes that nobody waits for."""
 
 
 _B = TypeVar("_B", bound=Backend)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -32,14 +32,14 @@ TICKS: Final = 10
 class Rules:
     """What a role may do on a branch: the kinds refused, and the kinds of queries that begin harmlessly."""
 
-    __slots__ = ("kind_of", "refused")
+    __slots__ = ("kinds", "refused")
 
     def __init__(self, branch: Branch, role: Role) -> None:
         self.refused = refused_kinds(branch, role)
         starts = allowed_starts(self.refused)
-        self.kind_of: Callable[[bytes], Kind | None] = {
+        self.kinds: dict[bytes, Kind] = {
             bytes((Command.QUERY,)) + start: kind for start, kind in starts.items()
-        }.get
+        }
 
 
 class ServedBranch:

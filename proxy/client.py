@@ -17,7 +17,6 @@ the commands that must wait. A Client has a backend to itself; `pooled.py` has t
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter_ns
@@ -42,6 +41,7 @@ from proxy.intake import (
     SENDING,
     UPLOADING,
     WAITING,
+    packet_length,
 )
 from proxy.waiting import SEVERAL, Waiter
 from proxy.wire.constants import Capability, Command
@@ -58,20 +58,23 @@ log = structlog.get_logger()
 FAREWELL_S: Final = 0.02
 """How long a client that is to leave may still send a command, to be told that the worker ends."""
 
+PREPARED_BYTES_MAX: Final = 8 << 20
+"""How long the texts of a client's prepared statements may be together, as far as they are kept."""
+
 _QUERY: Final = int(Command.QUERY)
 _EXECUTE: Final = int(Command.STMT_EXECUTE)
 _PREPARE: Final = int(Command.STMT_PREPARE)
 _SESSION: Final = Kind.SESSION
+_SEMICOLON: Final = ord(";")
 _TEXT: Final = HEADER_BYTES + 1
 _NO_BYTES: Final = b""
+_NO_STATEMENT: Final = (Kind.COMMAND, b"")
 _CO: Final = (b"CO", b"co", b"Co")
 _NO_BACKSLASH: Final = 1 << 9
 """SERVER_STATUS_NO_BACKSLASH_ESCAPES (mysql__com_8h.html)."""
 
-# Length and sequence number of a packet as one number (which is the length, as the sequence number must be
-# 0), and what it begins with: a query's command byte and first letters.
-_beginning: Final = struct.Struct(f"<I{1 + START_BYTES}s").unpack_from
 _BEGINNING_BYTES: Final = HEADER_BYTES + 1 + START_BYTES
+"""A query's header, command byte and first letters."""
 
 _PASSED_ON: Final = frozenset(
     {Command.FIELD_LIST, Command.STATISTICS, Command.PING, Command.STMT_RESET, Command.STMT_FETCH}
@@ -97,7 +100,8 @@ class Client(Waiter):
 
     __slots__ = (
         "_first_ns",
-        "_kind_of",
+        "_kinds",
+        "_prepared_bytes",
         "_preparing",
         "_rules",
         "_statements",
@@ -138,6 +142,7 @@ class Client(Waiter):
         self._first_ns = 0
         self.kind = Kind.COMMAND
         self._statements: dict[int, tuple[Kind, bytes]] | None = None
+        self._prepared_bytes = 0
         self._preparing: tuple[Kind, bytes] | None = None
         self.splits = bool(capabilities & Capability.MULTI_STATEMENTS)
         self.may_send_files = bool(capabilities & Capability.LOCAL_FILES)
@@ -162,7 +167,7 @@ class Client(Waiter):
     def follow_rules(self) -> None:
         """Learn from the branch which statements need no second look."""
         self._rules = self.served.rules(self.role)
-        self._kind_of = self._rules.kind_of
+        self._kinds = self._rules.kinds
 
     # -- from the client ------------------------------------------------------------------------------------
 
@@ -170,13 +175,12 @@ class Client(Waiter):
         """Take a chunk from the client."""
         size = len(data)
         if self._state == IDLE and size >= _BEGINNING_BYTES:
-            header, beginning = _beginning(data)
-            kind = self._kind_of(beginning)
+            kind = self._kinds.get(data[HEADER_BYTES:_BEGINNING_BYTES])
             if (
                 kind is not None
-                and header == size - HEADER_BYTES
+                and packet_length(data) == size - HEADER_BYTES
                 and self.served.gate is None
-                and not (self.splits and b";" in data)
+                and not (self.splits and _SEMICOLON in data)
                 and not (size <= ASKS_FOR_ID_BYTES_MAX and _may_ask_for_id(data))
             ):
                 self.kind = kind
@@ -194,7 +198,7 @@ class Client(Waiter):
         number = data[HEADER_BYTES]
         text = data
         if number == _QUERY:
-            if self.splits and tail is None and b";" in data and courtesies.serve_several(self, data):
+            if self.splits and tail is None and _SEMICOLON in data and courtesies.serve_several(self, data):
                 return
             kind = classify(data, _TEXT)
             if kind is Kind.KILL and tail is None and courtesies.serve_kill(self, data):
@@ -207,7 +211,7 @@ class Client(Waiter):
             kind, text = self._prepared_kind(data)
         elif number == _PREPARE:
             kind = classify(data, _TEXT)
-            if self._too_many_statements(tail):
+            if self._too_many_statements(len(data), tail):
                 return
             data = courtesies.translated_question(self, data)
             self._preparing = (kind, data[:HEAD_BYTES])
@@ -259,24 +263,29 @@ class Client(Waiter):
     def _prepared_kind(self, data: bytes) -> tuple[Kind, bytes]:
         """Return the kind and text of the statement that an EXECUTE runs; the server refuses unknown ones."""
         statements = self._statements or {}
-        return statements.get(statement_id(data), (Kind.COMMAND, b""))
+        return statements.get(statement_id(data), _NO_STATEMENT)
 
-    def _too_many_statements(self, tail: PacketTail | None) -> bool:
-        """Refuse to prepare more statements than a client may have."""
-        return self._exceeds_statements(len(self._statements) if self._statements is not None else 0, tail)
+    def _too_many_statements(self, size: int, tail: PacketTail | None) -> bool:
+        """Refuse to prepare more statements than a client may have; `size` is what is kept of this one."""
+        count = len(self._statements) if self._statements is not None else 0
+        return self._exceeds_statements(count, size, tail)
 
-    def _exceeds_statements(self, count: int, tail: PacketTail | None) -> bool:
+    def _exceeds_statements(self, count: int, size: int, tail: PacketTail | None) -> bool:
         limit = self.served.home.limits.max_prepared_statements
-        if count < limit:
+        if count >= limit:
+            text = f"Can't create more than max_prepared_stmt_count statements (current value: {limit})"
+        elif self._prepared_bytes + size > PREPARED_BYTES_MAX:
+            text = f"Can't prepare more statements: together their texts exceed {PREPARED_BYTES_MAX} bytes"
+        else:
             return False
-        text = f"Can't create more than max_prepared_stmt_count statements (current value: {limit})"
         self.refuse(ProxyError(text, errno=1461, sqlstate="42000"), tail)
         return True
 
     def closes_statement(self, data: bytes, tail: PacketTail | None) -> None:
         """Take a COM_STMT_CLOSE, which has no answer."""
         if self._statements is not None:
-            self._statements.pop(statement_id(data), None)
+            _, text = self._statements.pop(statement_id(data), _NO_STATEMENT)
+            self._prepared_bytes -= len(text)
         self._send(int(Command.STMT_CLOSE), Kind.COMMAND, data, tail)
 
     def sends_long_data(self, data: bytes, tail: PacketTail | None) -> None:
@@ -334,7 +343,7 @@ class Client(Waiter):
     def _finish(self, outcome: int) -> None:
         """The answer is over."""
         served = self.served
-        counter = served.counters[self.kind]
+        counter = served.counters.of(self.kind)
         duration_ns = perf_counter_ns() - self.heard_ns
         counter.durations_ns.append(duration_ns)
         if outcome == FAILED:
@@ -361,9 +370,11 @@ class Client(Waiter):
                 if self._statements is None:
                     self._statements = {}
                 self._statements[self._response.prepared_id] = self._preparing
+                self._prepared_bytes += len(self._preparing[1])
             self._preparing = None
         elif self._command == Command.RESET_CONNECTION and outcome != FAILED:
             self._statements = None
+            self._prepared_bytes = 0
             self._tables_locked = False
         elif self._command == SEVERAL:
             self.ask([courtesies.SEVERAL_OFF], lambda _: self._several_over())
@@ -458,6 +469,7 @@ class Client(Waiter):
         self._part(state)
         self._inbox = self._statements = self._waiting = None
         self._sent = _NO_BYTES
+        self.other = None
 
     def _part(self, state: int) -> None:
         """Part with the backend."""

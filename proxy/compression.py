@@ -33,8 +33,8 @@ def switch_on(
     """
     scheme = scheme_of(capabilities)
     if scheme is None:
-        return client
-    compressed = CompressedTransport(transport, client, scheme, level)
+        return cast("asyncio.Protocol", client)
+    compressed = CompressedTransport(transport, cast("asyncio.Protocol", client), scheme, level)
     transport.set_protocol(compressed)
     client.adopt(compressed)
     return compressed

@@ -138,7 +138,7 @@ class Intake(Stream):
         elif self._file is not None:
             data = self._pass_file(data, self._file)
         state = self._state
-        if state <= DETACHED and len(data) > HEADER_BYTES and _length(data) == len(data) - HEADER_BYTES:
+        if state <= DETACHED and len(data) > HEADER_BYTES and packet_length(data) == len(data) - HEADER_BYTES:
             if len(data) - HEADER_BYTES >= self.served.home.limits.max_allowed_packet:
                 self._end(PacketTooLarge())
             else:
@@ -169,7 +169,7 @@ class Intake(Stream):
         self._state = self._rest_state()
         longest = self.served.home.limits.max_allowed_packet
         while self._state <= DETACHED and len(inbox) >= HEADER_BYTES:
-            length = _length(inbox)
+            length = packet_length(inbox)
             if length > MAX_FRAME:
                 self.write(OutOfOrder("Got packets out of order").packet(0))
                 self.close()
@@ -311,6 +311,6 @@ class Intake(Stream):
         super().resume_writing()
 
 
-def _length(data: bytes | bytearray) -> int:
+def packet_length(data: bytes | bytearray) -> int:
     """Return a packet's length; more than any packet has when its sequence number is not 0."""
-    return int.from_bytes(data[:HEADER_BYTES], "little")
+    return data[0] | data[1] << 8 | data[2] << 16 | data[3] << 24

@@ -32,7 +32,8 @@ from proxy.errors import (
 )
 from proxy.failures import Failures
 from proxy.listener import Identified, turn_away
-from proxy.stream import Stream, accept
+from proxy.login_stream import LoginStream
+from proxy.stream import accept, as_protocol
 from proxy.tls import TlsDoor
 from proxy.wire.commands import SSL_REQUEST_BYTES, ClientTooOld
 from proxy.wire.compression import COMPRESSION
@@ -80,59 +81,6 @@ _COMPRESSION: Final = int(COMPRESSION)
 _BEGINNING_BYTES: Final = HEADER_BYTES + SSL_REQUEST_BYTES
 
 
-class LoginStream(Stream):
-    """A client's socket until the login is over: bytes are read by whoever waits for them."""
-
-    __slots__ = ("_buffer", "_lost", "_waiter")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._buffer = bytearray()
-        self._waiter: asyncio.Future[None] | None = None
-        self._lost = False
-
-    def data_received(self, data: bytes) -> None:
-        """Keep the bytes for `read`."""
-        self._buffer += data
-        if len(self._buffer) > LOGIN_PACKET_BYTES_MAX:
-            self.abort()
-        self._wake()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End the wait."""
-        self._lost = True
-        self._wake()
-
-    async def read(self) -> bytes:
-        """Wait for bytes and return them. Raises ConnectionResetError when the client has left."""
-        if not self._buffer and not self._lost:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        if not self._buffer:
-            raise ConnectionResetError("the client left")
-        return self.take()
-
-    def take(self) -> bytes:
-        """Return the bytes that are there."""
-        data = bytes(self._buffer)
-        self._buffer.clear()
-        return data
-
-    @property
-    def started(self) -> bool:
-        """Whether the socket was given to this stream."""
-        return hasattr(self, "transport")
-
-    @property
-    def lost(self) -> bool:
-        """Whether the client has left."""
-        return self._lost
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-
 class Desk:
     """What logins need to know and do; one for the whole worker."""
 
@@ -163,7 +111,7 @@ class Desk:
         stream, transport = LoginStream(), client.transport
         early = client.vacate()
         stream.adopt(transport)
-        transport.set_protocol(stream)
+        transport.set_protocol(as_protocol(stream))
         client.release_reading(~0)
         stream.data_received(early)
         task = asyncio.get_running_loop().create_task(_change_user(client, packet, stream, self))
@@ -203,7 +151,7 @@ class _Visit:
             return
         counts, began_s = self.desk.branches.counts, time.monotonic()
         await accept(stream, sock, self.desk.tls.context, self.desk.branches.limits.connect_timeout_s)
-        counts.add("tls_handshake_seconds_sum", time.monotonic() - began_s)
+        counts.add_up("tls_handshake_seconds_sum", time.monotonic() - began_s)
         counts.add("tls_handshake_seconds_count")
         handshake.tls_started()
 
@@ -275,9 +223,9 @@ class _Visit:
             raise
         transport = stream.transport
         client.adopt(transport)
-        transport.set_protocol(client)
+        transport.set_protocol(as_protocol(client))
         client.write(handshake.accept(client.status))
-        entrance: asyncio.Protocol = client
+        entrance = as_protocol(client)
         if int(response.capabilities) & _COMPRESSION and not isinstance(transport, CompressedTransport):
             entrance = switch_on(transport, client, response.capabilities, response.zstd_level)
         early = stream.take()

@@ -101,6 +101,11 @@ LONGEST_WORD_BYTES: Final = 64
 """No word looked for is longer; pieces of a long statement overlap by this much."""
 
 
+def has(text: bytes, word: bytes) -> bool:
+    """Say whether a word is in a text: `in` first takes bytes for a number, and makes an error of that."""
+    return text.find(word) >= 0
+
+
 def is_plain(text: bytes) -> bool:
     """Say that an ordinary SELECT, INSERT, UPDATE or DELETE neither leaves nor asks for anything.
 
@@ -111,7 +116,7 @@ def is_plain(text: bytes) -> bool:
     if _BRACKET in text or _AT in text:
         return False
     upper = text.upper()
-    return not ((_UNDERSCORE in upper and b"CALC_FOUND" in upper) or (_V in upper and b"VAL" in upper))
+    return not ((_UNDERSCORE in upper and has(upper, b"CALC_FOUND")) or (_V in upper and has(upper, b"VAL")))
 
 
 def leaves_behind(kind: Kind, text: bytes, start: int = 0, *, mariadb: bool = False) -> PinReason | None:
@@ -123,9 +128,9 @@ def leaves_behind(kind: Kind, text: bytes, start: int = 0, *, mariadb: bool = Fa
     if kind is _COMMAND:
         return None
     low = text[start:].lower() if start else text.lower()
-    if mariadb and b"@@" in low and _sets_untold(low):
+    if mariadb and has(low, b"@@") and _sets_untold(low):
         return PinReason.STATE
-    if mariadb and b"returning" in low:
+    if mariadb and has(low, b"returning"):
         # The rows come in place of the OK packet that would tell the id.
         return PinReason.LAST_INSERT_ID
     return _by_verb(kind, low) or _by_words(low)
@@ -143,15 +148,15 @@ def asks_about_last(text: bytes, start: int = 0) -> bool:
     """Say whether a statement asks about the statement before it: its warnings, rows, or generated key."""
     low = text[start:].lower() if start else text.lower()
     return (
-        b"insert_id" in low
-        or b"found_rows" in low
-        or (b"_count" in low and _ASKS_COUNT.search(low) is not None)
-        or b"identity" in low
-        or b"lastval" in low
-        or b"currval" in low
-        or b"previous" in low
-        or b"diagnostics" in low
-        or (b"show" in low and (b"warnings" in low or b"errors" in low))
+        has(low, b"insert_id")
+        or has(low, b"found_rows")
+        or (has(low, b"_count") and _ASKS_COUNT.search(low) is not None)
+        or has(low, b"identity")
+        or has(low, b"lastval")
+        or has(low, b"currval")
+        or has(low, b"previous")
+        or has(low, b"diagnostics")
+        or (has(low, b"show") and (has(low, b"warnings") or has(low, b"errors")))
     )
 
 
@@ -174,7 +179,7 @@ def _by_verb(kind: Kind, low: bytes) -> PinReason | None:
     match = _START.match(low)
     if match:
         return _reason(match[1], low) if match[1] in _VERBS else None
-    return next((reason for verb in _VERBS if verb in low and (reason := _reason(verb, low))), None)
+    return next((reason for verb in _VERBS if has(low, verb) and (reason := _reason(verb, low))), None)
 
 
 _VERBS: Final = (
@@ -203,13 +208,13 @@ def _reason(verb: bytes, low: bytes) -> PinReason | None:
         return PinReason.USER_VARIABLE
     if verb == b"set" and _sets_role(low):
         return PinReason.ROLE
-    if verb == b"xa" and (b"start" in low or b"begin" in low):
+    if verb == b"xa" and (has(low, b"start") or has(low, b"begin")):
         return PinReason.XA
-    if verb == b"handler" and b"open" in low:
+    if verb == b"handler" and has(low, b"open"):
         return PinReason.HANDLER
-    if verb == b"create" and b"temporary" in low:
+    if verb == b"create" and has(low, b"temporary"):
         return PinReason.TEMPORARY_TABLE
-    if verb in (b"flush", b"lock") and any(word in low for word in (b"read", b"export", b"instance")):
+    if verb in (b"flush", b"lock") and (has(low, b"read") or has(low, b"export") or has(low, b"instance")):
         return PinReason.GLOBAL_LOCK
     return None
 
@@ -242,21 +247,21 @@ def _sets_untold(low: bytes) -> bool:
 
 def _by_words(low: bytes) -> PinReason | None:
     """Look for functions and clauses that may stand anywhere."""
-    if b"@" in low and (b":=" in low or _INTO_VARIABLE.search(low)):
+    if _AT in low and (has(low, b":=") or _INTO_VARIABLE.search(low)):
         return PinReason.USER_VARIABLE
     # Few words are looked for; only what has one is looked at again.
-    if b"_lock" in low or b"service_" in low:
-        if any(word in low for word in _SERVICE_LOCKS):
+    if has(low, b"_lock") or has(low, b"service_"):
+        if any(has(low, word) for word in _SERVICE_LOCKS):
             return PinReason.STATE
-        if b"get_lock" in low:
+        if has(low, b"get_lock"):
             return PinReason.NAMED_LOCK
-    if b"calc_found" in low:
+    if has(low, b"calc_found"):
         return PinReason.FOUND_ROWS
-    if b"tval" in low and (b"nextval" in low or b"setval" in low):
+    if has(low, b"tval") and (has(low, b"nextval") or has(low, b"setval")):
         return PinReason.SEQUENCE
-    if b"next" in low and _NEXT_VALUE.search(low):
+    if has(low, b"next") and _NEXT_VALUE.search(low):
         return PinReason.SEQUENCE
-    if b"last_insert_id" in low and not _TELLS_INSERT_ID.match(low) and _SETS_INSERT_ID.search(low):
+    if has(low, b"last_insert_id") and not _TELLS_INSERT_ID.match(low) and _SETS_INSERT_ID.search(low):
         return PinReason.LAST_INSERT_ID
     return None
 
@@ -286,7 +291,7 @@ class LongText:
                     self.reason = self.reason or PinReason.USER_VARIABLE
         if self.reason is None:
             # A sign of a user variable that comes far behind what it belongs to.
-            self.reason = PinReason.USER_VARIABLE if b":=" in low else _by_words(low)
+            self.reason = PinReason.USER_VARIABLE if has(low, b":=") else _by_words(low)
         self.asks = self.asks or asks_about_last(low)
         self._waits_for_variable = self._waits_for_variable or _ENDS_IN_INTO.search(low) is not None
         self._tail = low[-LONGEST_WORD_BYTES:]

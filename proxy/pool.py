@@ -161,8 +161,7 @@ class Pool(Stock):
     def _look_again(self) -> None:
         self._timer = None
         self._serve_waiting()
-        if self._waiting and self._timer is None:
-            self._arm()
+        self._arm()
 
     def _nothing_free(self) -> ProxyError:
         pinned = ", ".join(f"{count} by {reason}" for reason, count in sorted(self._pinned().items()))

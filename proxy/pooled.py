@@ -8,7 +8,6 @@ the command nearer to a server step by step. `borrower.py` is how I get a backen
 
 from __future__ import annotations
 
-import struct
 from time import perf_counter_ns
 from typing import Final
 
@@ -16,7 +15,7 @@ from proxy.client import Client
 from proxy.courtesies import SEVERAL_ON, ok_packet
 from proxy.errors import BackendLost, Interrupted, NotPassedOn, ProxyError
 from proxy.gate import Gate
-from proxy.intake import ASKING, CLOSED, DETACHED, IDLE, WAITING
+from proxy.intake import ASKING, CLOSED, DETACHED, IDLE, WAITING, packet_length
 from proxy.pins import LongText, PinReason, is_plain, leaves_behind, soils
 from proxy.pooled_backend import PooledBackend
 from proxy.preparation import Conversation
@@ -41,8 +40,8 @@ _RESET_STATEMENT: Final = int(Command.STMT_RESET)
 _LONG_DATA: Final = int(Command.STMT_SEND_LONG_DATA)
 _INIT_DB: Final = int(Command.INIT_DB)
 _TEXT: Final = HEADER_BYTES + 1
+_SEMICOLON: Final = ord(";")
 _ID_END: Final = _TEXT + 4
-_beginning: Final = struct.Struct(f"<I{1 + START_BYTES}s").unpack_from
 _BEGINNING_BYTES: Final = HEADER_BYTES + 1 + START_BYTES
 
 
@@ -74,22 +73,25 @@ class PooledClient(Statements):
     def data_received(self, data: bytes) -> None:
         """Take a chunk from the client."""
         size = len(data)
-        if self._state == IDLE and size >= _BEGINNING_BYTES:
-            header, beginning = _beginning(data)
-            if header == size - HEADER_BYTES and self.served.gate is None:
-                kind = self._kind_of(beginning)
-                if kind is not None:
-                    if is_plain(data) and not (self.splits and b";" in data):
-                        self.kind = kind
-                        self._state = ASKING
-                        self._command = _QUERY
-                        self._sent = data
-                        self._response.begin_query()
-                        self.heard_ns = perf_counter_ns()
-                        self._to_backend(data)
-                        return
-                elif data[HEADER_BYTES] == _EXECUTE and self._execute_at_once(data):
+        if (
+            self._state == IDLE
+            and size >= _BEGINNING_BYTES
+            and packet_length(data) == size - HEADER_BYTES
+            and self.served.gate is None
+        ):
+            kind = self._kinds.get(data[HEADER_BYTES:_BEGINNING_BYTES])
+            if kind is not None:
+                if is_plain(data) and not (self.splits and _SEMICOLON in data):
+                    self.kind = kind
+                    self._state = ASKING
+                    self._command = _QUERY
+                    self._sent = data
+                    self._response.begin_query()
+                    self.heard_ns = perf_counter_ns()
+                    self._to_backend(data)
                     return
+            elif data[HEADER_BYTES] == _EXECUTE and self._execute_at_once(data):
+                return
         self._queue(data)
 
     def _execute_at_once(self, data: bytes) -> bool:
@@ -440,6 +442,7 @@ class PooledClient(Statements):
         self.session.reset()
         self._status = self._response.status = int(Status.AUTOCOMMIT)
         self._prepared = self._held = None
+        self._prepared_bytes = 0
         self._last_failed = self._has_run = False
         self._ended_ns = self.pinned_ns = 0
         self._tables_locked = False

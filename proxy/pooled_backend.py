@@ -15,6 +15,7 @@ from proxy.errors import BackendUnreachable, ProxyError
 from proxy.preparation import converse
 from proxy.prepared import BackendStatements
 from proxy.session import LEARN, BackendState, Canonical, Session
+from proxy.stream import as_protocol
 from proxy.wire.commands import command
 from proxy.wire.constants import CHARSET_UTF8MB4, Capability, Command
 from proxy.wire.framing import frame
@@ -116,6 +117,11 @@ class BackendClass:
         self.waiting = 0
         self.stale = False
 
+    def learn(self, canonical: Canonical) -> None:
+        """Take what a fresh session has, unless somebody else was faster: there must be only one for all."""
+        if self.canonical is None:
+            self.canonical = canonical
+
     def renewal(self) -> list[bytes]:
         """Return the commands after which a backend is as good as new."""
         assert self.canonical is not None
@@ -181,7 +187,7 @@ class PooledBackend(Backend):
         """Belong to nobody: whatever the server says now, it says before it leaves."""
         self._owner = None
         self.data_received = self._unexpected
-        self.transport.set_protocol(self)
+        self.transport.set_protocol(as_protocol(self))
 
     def send(self, commands: Iterable[bytes]) -> None:
         """Send commands that have no answer."""
@@ -227,9 +233,8 @@ async def _set_up(backend: PooledBackend, schema: str) -> None:
             raise BackendUnreachable(
                 f"the server of this branch does not tell its settings: {told.error.message}"
             )
-        if known.canonical is None:
-            # Nobody else was faster: there must be only one for all.
-            known.canonical = Canonical(known.server.flavor, _rows(told.packets))
+        known.learn(Canonical(known.server.flavor, _rows(told.packets)))
+    assert known.canonical is not None
     told = await converse(backend, known.canonical.setup)
     if told.error:
         raise BackendUnreachable(

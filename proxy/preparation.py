@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from proxy.errors import BackendLost
 from proxy.wire.constants import ERR, Capability
@@ -14,11 +14,25 @@ from proxy.wire.packets import ErrPacket
 from proxy.wire.response import Response
 from proxy.wire.session_state import StateChange
 
-if TYPE_CHECKING:
-    from proxy.backend import Backend
-
 ANSWER_BYTES_MAX: Final = 1 << 20
 """No answer to a question of ours is longer."""
+
+
+class Line(Protocol):
+    """The backend, of which little is needed here."""
+
+    @property
+    def capabilities(self) -> Capability:
+        """What was agreed on with the server."""
+
+    def serve(self, owner: Conversation, /) -> None:
+        """Let a conversation have the answers from now on."""
+
+    def write(self, data: bytes, /) -> object:
+        """Send bytes."""
+
+    def abort(self) -> None:
+        """Give the connection up."""
 
 
 class Conversation:
@@ -48,7 +62,7 @@ class Conversation:
     )
 
     def __init__(
-        self, backend: Backend, commands: Sequence[bytes], done: Callable[[Conversation], None]
+        self, backend: Line, commands: Sequence[bytes], done: Callable[[Conversation], None]
     ) -> None:
         self._backend = backend
         self._commands = commands
@@ -74,7 +88,7 @@ class Conversation:
         self._next()
         self._backend.write(b"".join(map(frame, self._commands)))
         if self._at == len(self._commands):
-            self._done(self)
+            self._tell()
 
     def answered(self, data: bytes) -> None:
         """Take a chunk from the backend."""
@@ -86,12 +100,17 @@ class Conversation:
             self._backend.abort()
             return
         if over:
-            self._done(self)
+            self._tell()
 
     def backend_lost(self) -> None:
         """The connection is gone."""
         self.lost = True
-        self._done(self)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell once how it went, and keep nobody who was told: they keep us, and we the backend."""
+        done, self._done = self._done, _nobody
+        done(self)
 
     def _take(self, sequence: int, payload: bytes) -> bool:
         """Take one packet; say whether it was the last of all."""
@@ -119,7 +138,11 @@ class Conversation:
             self._at += 1
 
 
-async def converse(backend: Backend, commands: Sequence[bytes]) -> Conversation:
+def _nobody(_: Conversation) -> None:
+    """Stand for who has been told already."""
+
+
+async def converse(backend: Line, commands: Sequence[bytes]) -> Conversation:
     """Send commands and wait for their answers. Raises BackendLost."""
     over: asyncio.Future[Conversation] = asyncio.get_running_loop().create_future()
 

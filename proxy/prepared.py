@@ -14,9 +14,12 @@ from proxy.errors import NotPassedOn, ProxyError
 from proxy.pins import asks_about_last, leaves_behind, soils
 from proxy.wire.commands import command
 from proxy.wire.constants import Command
-from proxy.wire.execute import insert_types, parse_execute, with_types
+from proxy.wire.execute import insert_types, parse_execute, types_in, with_types
 from proxy.wire.framing import HEADER_BYTES, PacketTail
 from router.classify import Kind
+
+BYTES_MAX: Final = 2 << 20
+"""How long the texts of all statements that one backend knows may be together."""
 
 _ID_AT: Final = HEADER_BYTES + 1
 _ID_END: Final = _ID_AT + 4
@@ -62,9 +65,10 @@ class BackendStatement:
 class BackendStatements:
     """The statements one backend knows, the most recently used last."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_bytes", "_known")
 
     def __init__(self) -> None:
+        self._bytes = 0
         self._known: OrderedDict[StatementKey, BackendStatement] = OrderedDict()
 
     def __len__(self) -> int:
@@ -85,9 +89,14 @@ class BackendStatements:
             known.displaced = True
         elif known is not None:
             closing.append(self._close(key))
-        for other in [*self._known][: max(0, len(self._known) + 1 - limit)]:
-            if not self._known[other].held:
-                closing.append(self._close(other))
+        if self._is_too_much(key, limit):
+            for other in [*self._known]:
+                if not self._known[other].held:
+                    closing.append(self._close(other))
+                if not self._is_too_much(key, limit):
+                    break
+        if key not in self._known:
+            self._bytes += len(key[0])
         statement = self._known[key] = BackendStatement(number)
         self._known.move_to_end(key)
         return statement, closing
@@ -106,8 +115,14 @@ class BackendStatements:
         for statement in self._known.values():
             statement.gone = True
         self._known.clear()
+        self._bytes = 0
+
+    def _is_too_much(self, key: StatementKey, limit: int) -> bool:
+        """Say whether there is no room for one more."""
+        return len(self._known) >= limit or self._bytes + len(key[0]) > BYTES_MAX
 
     def _close(self, key: StatementKey) -> bytes:
+        self._bytes -= len(key[0])
         return self._known.pop(key).close()
 
 
@@ -162,11 +177,12 @@ def patched(data: bytes, statement: ClientStatement, at: BackendStatement, tail:
     The types that the client bound come along when the backend has bound others, or none, since.
     """
     if statement.parameters:
-        execute = parse_execute(data, statement.parameters)
-        if execute.types is not None:
-            statement.types = at.types = execute.types
+        types = types_in(data, statement.parameters)
+        if types is not None:
+            statement.types = at.types = types
         elif at.types != statement.types and statement.types:
             at.types = statement.types
+            execute = parse_execute(data, statement.parameters)
             if tail is None:
                 data = with_types(data, execute, statement.types)
             else:
@@ -174,6 +190,7 @@ def patched(data: bytes, statement: ClientStatement, at: BackendStatement, tail:
                 if inserted is None:
                     text = "this execution is too long to do without the types of its parameters"
                     raise NotPassedOn(text, errno=1105, sqlstate="HY000")
-                header, types = inserted
-                data = header + data[HEADER_BYTES : execute.bound_at] + types + data[execute.bound_at + 1 :]
+                header, flag_and_types = inserted
+                head = header + data[HEADER_BYTES : execute.bound_at]
+                data = head + flag_and_types + data[execute.bound_at + 1 :]
     return data[:_ID_AT] + at.number + data[_ID_END:]

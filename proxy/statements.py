@@ -79,8 +79,8 @@ class Statements(Borrower):
         statement = self._statement(data)
         return (Kind.COMMAND, b"") if statement is None else (statement.kind, b"\0" * _TEXT + statement.text)
 
-    def _too_many_statements(self, tail: PacketTail | None) -> bool:
-        return self._exceeds_statements(len(self._prepared) if self._prepared is not None else 0, tail)
+    def _too_many_statements(self, size: int, tail: PacketTail | None) -> bool:
+        return self._exceeds_statements(len(self._prepared) if self._prepared is not None else 0, size, tail)
 
     def _unknown_statement(self, number: int, data: bytes) -> ProxyError:
         """Say what the server says of a statement it does not know, or of a command that is too short."""
@@ -139,6 +139,7 @@ class Statements(Borrower):
         if self._prepared is None:
             self._prepared = {}
         self._prepared[self._next_statement] = statement
+        self._prepared_bytes += len(statement.text)
         if self._uploaded_whole:
             self._put_at(backend, statement, number)
         else:
@@ -246,6 +247,8 @@ class Statements(Borrower):
         """Forget a statement; the backend keeps it for the next who prepares the same."""
         number = statement_id(data)
         statement = self._prepared.pop(number, None) if self._prepared is not None else None
+        if statement is not None:
+            self._prepared_bytes -= len(statement.text)
         if statement is not None and self._held is not None:
             self._let_go_of(number, PinReason.CURSOR)
             if self._let_go_of(number, PinReason.LONG_DATA) or statement.kind is Kind.READ:

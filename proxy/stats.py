@@ -45,22 +45,31 @@ class Counter:
         return taken
 
 
-class Counters(defaultdict[str, Counter]):
+class Counters:
     """The counters of one branch, one for each kind of statement it has seen."""
 
+    __slots__ = ("_counters",)
+
     def __init__(self) -> None:
-        super().__init__(Counter)
+        self._counters: dict[str, Counter] = {}
+
+    def of(self, kind: str) -> Counter:
+        """Return the counter of a kind."""
+        counter = self._counters.get(kind)
+        if counter is None:
+            counter = self._counters[kind] = Counter()
+        return counter
 
     def fold(self) -> None:
         """Sort all durations into buckets."""
-        for counter in self.values():
+        for counter in self._counters.values():
             counter.fold()
 
     def take(self, in_flight: Multiset[str]) -> dict[str, ClassStats]:
         """Return what was counted of each kind that did or does anything, and begin anew."""
         for kind in in_flight:
-            self[kind]
-        taken = {str(kind): counter.take(in_flight[kind]) for kind, counter in self.items()}
+            self.of(kind)
+        taken = {str(kind): counter.take(in_flight[kind]) for kind, counter in self._counters.items()}
         return {kind: stats for kind, stats in taken.items() if stats is not None}
 
 
@@ -70,9 +79,13 @@ class Counts:
     def __init__(self) -> None:
         self._increases: defaultdict[tuple[str, tuple[tuple[str, str], ...]], float] = defaultdict(float)
 
-    def add(self, name: str, increase: float = 1.0, **labels: str) -> None:
-        """Count something that has happened."""
-        self._increases[name, tuple(sorted(labels.items()))] += increase
+    def add(self, name: str, **labels: str) -> None:
+        """Count something that has happened once."""
+        self._increases[name, tuple(sorted(labels.items()))] += 1.0
+
+    def add_up(self, name: str, increase: float) -> None:
+        """Add to a sum."""
+        self._increases[name, ()] += increase
 
     def take(self) -> list[Count]:
         """Return what was counted and begin anew."""

@@ -141,13 +141,17 @@ class Stock:
             self._not_opened(wanted, problem)
 
     def _not_opened(self, wanted: BackendClass, error: ProxyError) -> None:
-        """Tell who waits, unless there are others to wait for."""
+        """Tell who has waited longest, unless there are others to wait for.
+
+        The failure is that one's: all others have time left, and one of theirs may succeed.
+        """
         if error.errno in _SERVER_IS_FULL and self._backends:
             log.warning("backend.not_opened", branch=self._served.branch.name, reason=error.message)
             self._full_until_ns = perf_counter_ns() + FULL_S * NS
             self._serve_waiting()
             return
-        for demand in [demand for demand in self._waiting if demand.backend_class is wanted]:
+        demand = next((demand for demand in self._waiting if demand.backend_class is wanted), None)
+        if demand is not None:
             demand.tries += 1
             if not isinstance(error, BackendLost) or demand.tries > TRIES_MAX:
                 self._leave_queue(demand)

@@ -32,8 +32,11 @@ PEER_IS_SLOW: Final = 1
 INBOX_IS_FULL: Final = 2
 
 
-class Stream(asyncio.Protocol):
-    """One socket, driven by its event loop's callbacks."""
+class Stream:
+    """One socket, driven by its event loop's callbacks: an asyncio.Protocol in all but its base class.
+
+    Who has a base class of Python's own cannot be compiled.
+    """
 
     __slots__ = ("_holds", "other", "transport", "write")
 
@@ -54,6 +57,13 @@ class Stream(asyncio.Protocol):
         self.write = transport.write
         encrypted = transport.get_extra_info("sslcontext") is not None
         transport.set_write_buffer_limits(TLS_BACKLOG_BYTES if encrypted else BACKLOG_BYTES)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed."""
+        raise NotImplementedError
+
+    def eof_received(self) -> None:
+        """Our peer will say nothing more: the transport closes."""
 
     def pause_writing(self) -> None:
         """Our peer is slow: the other side must not send us more."""
@@ -88,13 +98,18 @@ class Stream(asyncio.Protocol):
         self.transport.abort()
 
 
+def as_protocol(stream: Stream) -> asyncio.Protocol:
+    """Call a stream what event loops expect."""
+    return cast("asyncio.Protocol", stream)
+
+
 async def accept(
     protocol: Stream, sock: socket.socket, context: tls.SSLContext | None, timeout_s: float
 ) -> None:
     """Give an accepted socket to a stream, inside TLS when a context is given. Raises OSError."""
     loop = asyncio.get_running_loop()
     await loop.connect_accepted_socket(
-        lambda: protocol,
+        lambda: as_protocol(protocol),
         sock,
         ssl=context,
         ssl_handshake_timeout=timeout_s if context else None,
@@ -106,9 +121,9 @@ async def connect(protocol: Stream, *, path: str | None, host: str, port: int) -
     """Connect a stream to a Unix socket, or to a TCP port when there is no path. Raises OSError."""
     loop = asyncio.get_running_loop()
     if path:
-        await loop.create_unix_connection(lambda: protocol, path)
+        await loop.create_unix_connection(lambda: as_protocol(protocol), path)
     else:
-        await loop.create_connection(lambda: protocol, host, port)
+        await loop.create_connection(lambda: as_protocol(protocol), host, port)
 
 
 async def connect_secured(
@@ -136,7 +151,7 @@ async def connect_secured(
         await loop.sock_sendall(sock, request)
         create = loop.create_unix_connection if path else loop.create_connection
         await create(
-            lambda: protocol,
+            lambda: as_protocol(protocol),
             sock=sock,
             ssl=context,
             server_hostname=host if not path else "",

@@ -142,8 +142,8 @@ class Connection:
             raise
         return connection
 
-    async def execute(self, sql: str, *args: object) -> int:
-        """Run a statement and return how many rows it affected."""
+    async def execute(self, sql: str | bytes, *args: object) -> int:
+        """Run a statement and return how many rows it affected; bytes go as they are, without arguments."""
         affected, _, _ = await self._run(sql, args, rows=False)
         return affected
 
@@ -207,7 +207,9 @@ class Connection:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    async def _run(self, sql: str, args: Sequence[object], *, rows: bool) -> tuple[int, list[Row], list[str]]:
+    async def _run(
+        self, sql: str | bytes, args: Sequence[object], *, rows: bool
+    ) -> tuple[int, list[Row], list[str]]:
         if self.closed:
             raise ConnectionLost(2006, "the connection is closed")
         try:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from control.api import branches, deploys, health, passwords, places, pools, problems
+from control.api import branches, deploys, garbage, health, passwords, places, pools, problems, throttle
 from control.service import Service
 from control.token import authorization as expected_from
 
@@ -33,6 +33,8 @@ def make_app(service: Service) -> FastAPI:
     api.include_router(passwords.router)
     api.include_router(pools.router)
     api.include_router(deploys.router)
+    api.include_router(throttle.router)
+    api.include_router(garbage.router)
     app.include_router(api)
     app.include_router(health.router)
     return app

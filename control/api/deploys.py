@@ -9,8 +9,11 @@ from pydantic import BaseModel
 
 from control.api.paths import DATABASE, Here, Number, PageNumber, PageSize
 from control.api.present import ACTOR, Json, deploy_request, deployment, diff, moment, operation, page
+from control.api.throttle import throttler_configurations
 from control.service import Service
+from migrator.deploy.actions import How
 from migrator.deploy.request import DeployRequest
+from migrator.engine.direct.choose import Strategy
 
 router = APIRouter(prefix=DATABASE, tags=["deploy requests"])
 
@@ -25,6 +28,30 @@ class NewDeployRequest(BaseModel):
     into_branch: str = ""
     notes: str = ""
     auto_cutover: bool = True
+    ddl_strategy: Strategy | None = None
+    allow_lossy: bool = False
+
+
+class Deployment(BaseModel):
+    """The body of a request to deploy: `instant_ddl` is short for strategy instant."""
+
+    instant_ddl: bool = False
+    ddl_strategy: Strategy | None = None
+    allow_lossy: bool | None = None
+
+
+class Misfit(BaseModel):
+    """A row that the old definition has no place for, as listed."""
+
+    operation_id: str
+    key: str
+
+
+class Reversal(BaseModel):
+    """The body of a request to revert: with `force`, these rows may be lost, or those known now."""
+
+    force: bool = False
+    misfits: list[Misfit] | None = None
 
 
 class Change(BaseModel):
@@ -36,8 +63,11 @@ class Change(BaseModel):
 async def _shown(service: Service, request: DeployRequest) -> Json:
     ahead = await service.deploys.ahead(request.database, request.number)
     states = service.runner.status(request)
-    blocked = service.runner.revert_blocked(request) if request.revert_until else None
-    return deploy_request(request, service.base_url, states, ahead, blocked)
+    open_ = request.revert_until is not None and request.finished_at is None
+    blocked = service.runner.revert_blocked(request) if open_ else None
+    shown = deploy_request(request, service.base_url, states, ahead, blocked)
+    shown["deployment"]["throttler_configurations"] = await throttler_configurations(service, request)
+    return shown
 
 
 @router.get("/deploy-requests")
@@ -66,7 +96,8 @@ async def list_deploy_requests(
 async def create_deploy_request(service: Here, db: str, body: NewDeployRequest) -> Json:
     """Check a branch and open a deploy request for it."""
     request = await service.create_deploy_request(
-        body.branch, body.into_branch, body.notes, body.auto_cutover, WHO
+        *(body.branch, body.into_branch, body.notes, body.auto_cutover, WHO),
+        how=How(body.ddl_strategy, body.allow_lossy),
     )
     return await _shown(service, request)
 
@@ -124,15 +155,26 @@ async def get_history(service: Here, db: str, number: Number) -> Json:
 
 
 @router.post(ONE + "/deploy")
-async def deploy(service: Here, db: str, number: Number) -> Json:
+async def deploy(service: Here, db: str, number: Number, body: Deployment | None = None) -> Json:
     """Put a deploy request into the queue."""
-    return await _shown(service, await service.deploys.deploy(db, number, WHO))
+    asked = body or Deployment()
+    strategy = Strategy.INSTANT if asked.instant_ddl else asked.ddl_strategy
+    how = How(strategy, asked.allow_lossy)
+    return await _shown(service, await service.deploys.deploy(db, number, WHO, how))
 
 
 @router.post(ONE + "/apply-deploy")
 async def apply(service: Here, db: str, number: Number) -> Json:
     """Cut over a deployment that waits for it."""
     return await _shown(service, await service.deploys.apply(db, number, WHO))
+
+
+@router.post(ONE + "/force-cutover")
+async def force_cutover(service: Here, db: str, number: Number) -> Json:
+    """Kill the connections that keep a cut-over, a revert or a redo from its tables."""
+    request = await service.deploys.force(db, number)
+    service.runner.force(request)
+    return await _shown(service, request)
 
 
 @router.post(ONE + "/cancel")
@@ -142,14 +184,42 @@ async def cancel(service: Here, db: str, number: Number) -> Json:
 
 
 @router.post(ONE + "/revert")
-async def revert(service: Here, db: str, number: Number) -> Json:
+async def revert(service: Here, db: str, number: Number, body: Reversal | None = None) -> Json:
     """Swap the old tables back, with everything written since."""
+    asked = body or Reversal()
+    request = await service.deploys.get(db, number)
+    giving_up: dict[str, list[str]] = {}
+    if asked.force and asked.misfits is None:
+        giving_up = {operation: list(rows) for operation, rows in service.runner.misfits(request).items()}
+    elif asked.force:
+        for each in asked.misfits or []:
+            giving_up.setdefault(each.operation_id, []).append(each.key)
+    blocked = service.runner.revert_blocked(request, giving_up)
+    return await _shown(service, await service.deploys.revert(db, number, WHO, blocked, giving_up))
+
+
+@router.get(ONE + "/misfits")
+async def list_misfits(service: Here, db: str, number: Number) -> Json:
+    """List the rows that a revert, or taking one back, has no place for."""
+    request = await service.deploys.get(db, number)
+    tables = {record.id: record.table for record in request.operations}
+    rows = [
+        {"operation_id": operation, "table_name": tables[operation], "key": key, "row": row}
+        for operation, misfits in service.runner.misfits(request).items()
+        for key, row in misfits.items()
+    ]
+    return page(rows, 1, max(len(rows), 1))
+
+
+@router.post(ONE + "/redo")
+async def redo(service: Here, db: str, number: Number) -> Json:
+    """Take a revert back, with everything written since."""
     request = await service.deploys.get(db, number)
     blocked = service.runner.revert_blocked(request)
-    return await _shown(service, await service.deploys.revert(db, number, WHO, blocked))
+    return await _shown(service, await service.deploys.redo(db, number, WHO, blocked))
 
 
 @router.post(ONE + "/skip-revert")
 async def skip_revert(service: Here, db: str, number: Number) -> Json:
-    """End the revert window now."""
+    """End the window now in which a deployment can be reverted, or a revert be taken back."""
     return await _shown(service, await service.deploys.skip_revert(db, number))

@@ -10,7 +10,8 @@ from control.branches import MAIN
 from control.token import TOKEN_ID
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest, OperationRecord
-from migrator.engine.operation import Phase, Status
+from migrator.engine.direct.choose import Strategy
+from migrator.engine.ground.operation import Phase, Status
 from proxy.channel import PinnedClient, PoolStats
 from router.store import BranchRecord, PasswordRecord, now
 
@@ -234,8 +235,11 @@ def deployment(
         "deploy_request_number": request.number,
         "auto_cutover": request.auto_cutover,
         "auto_delete_branch": False,
-        "instant_ddl": False,
-        "instant_ddl_eligible": False,
+        "instant_ddl": request.strategy is Strategy.INSTANT,
+        "instant_ddl_eligible": bool(request.operations)
+        and all(record.instant for record in request.operations),
+        "ddl_strategy": str(request.strategy),
+        "allow_lossy": request.allow_lossy,
         "lint_errors": [],
         "warnings": list(request.warnings),
         "preceding_deployments": [_preceding(other) for other in ahead],
@@ -247,6 +251,7 @@ def deployment(
         ],
         "deployment_revert_request": _revert_window(request),
         "revert_blocked": revert_blocked,
+        "redo_until": moment(request.redo_until if request.finished_at is None else None),
         "longest_lock_ms": request.longest_lock_ms,
         "cutover_expiring": False,
         "table_locked": False,
@@ -270,6 +275,7 @@ def deployment(
 
 def operation(request: DeployRequest, record: OperationRecord, status: Status | None) -> Json:
     """Return one table's part of a deployment."""
+    choice = request.choice(record)
     return {
         "id": record.id,
         "state": _operation_state(request.deployment_state, status),
@@ -279,15 +285,28 @@ def operation(request: DeployRequest, record: OperationRecord, status: Status | 
         "ddl_statement": ";\n".join(record.statements),
         "syntax_highlighted_ddl": "",
         "progress_percentage": _percentage(request, status),
-        "eta_seconds": None if status is None or status.eta_s is None else round(status.eta_s),
+        "eta_seconds": _seconds(status.eta_s if status else None),
+        "eta_low_seconds": _seconds(status.eta_low_s if status else None),
+        "eta_high_seconds": _seconds(status.eta_high_s if status else None),
         "rows_copied": status.rows_copied if status else 0,
         "rows_total": status.rows_total if status else 0,
+        "rows_verified": status.rows_verified if status else 0,
+        "bytes_copied": status.bytes_copied if status else 0,
+        "bytes_total": status.bytes_total if status else 0,
         "rows_per_second": round(status.rows_per_s) if status else 0,
         "activity": _activity(request.deployment_state, status),
         "throttled_reason": status.throttled if status else None,
+        "stalled": status.stalled if status else None,
         "throttled_at": None,
         "can_drop_data": bool(record.losses),
         "losses": list(record.losses),
+        "ddl_method": str(choice.method) if choice else None,
+        "ddl_method_reason": choice.reason if choice else None,
+        "revertible": choice.revertible if choice else True,
+        "revert_forecast": [
+            {"sentence": remark.sentence, "error_number": remark.errno, "loses_data": remark.loses}
+            for remark in request.outlook(record)
+        ],
         "table_locked": False,
         "table_recently_used": False,
         "table_recently_used_at": None,
@@ -329,6 +348,10 @@ def _revert_window(request: DeployRequest) -> Json | None:
         "waiting_period_end_at": moment(request.revert_until),
         "deploy_revert_operations": [],
     }
+
+
+def _seconds(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
 
 
 def _activity(state: State, status: Status | None) -> str:

@@ -5,10 +5,19 @@ from __future__ import annotations
 import typer
 
 from control.cli.context import Database, context
+from control.cli.throttle import Clear, For, Paused, Ratio
+from control.cli.throttle import throttle as show_throttle
 
 app = typer.Typer(help="Look at databases.", no_args_is_help=True)
 
 COLUMNS = {"name": "name", "state": "state", "branches": "branches_count", "default branch": "default_branch"}
+
+GARBAGE = {
+    "table": "table_name",
+    "was": "original_table_name",
+    "since": "created_at",
+    "dropped after": "dropped_after",
+}
 
 
 @app.command("list")
@@ -23,3 +32,24 @@ def show(ctx: typer.Context, database: Database) -> None:
     """Show a database."""
     here = context(ctx)
     here.output.table([here.client.get(f"databases/{database}")], COLUMNS)
+
+
+@app.command()
+def garbage(ctx: typer.Context, database: Database) -> None:
+    """List the tables that nobody needs any more, and when each is dropped."""
+    here = context(ctx)
+    here.output.table(here.client.get(f"databases/{database}/garbage")["data"], GARBAGE)
+
+
+@app.command()
+def throttle(
+    ctx: typer.Context,
+    database: Database,
+    ratio: Ratio = None,
+    paused: Paused = None,
+    for_s: For = None,
+    clear: Clear = False,
+) -> None:
+    """Show or limit how much schema changes may copy in a database; requests may have limits of their own."""
+    path = f"databases/{database}"
+    show_throttle(context(ctx), path, ratio=ratio, paused=paused, for_s=for_s, clear=clear)

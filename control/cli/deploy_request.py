@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -11,6 +11,8 @@ from rich.text import Text
 
 from control.cli.context import Context, Database, Number, context
 from control.cli.output import errors, people
+from control.cli.throttle import Clear, For, Paused, Ratio, draw
+from control.cli.throttle import throttle as show_throttle
 from control.client import ApiRefused, Unreachable
 
 app = typer.Typer(help="Propose, check, deploy and revert schema changes.", no_args_is_help=True)
@@ -24,10 +26,24 @@ WAITING = {
     "in_progress_cutover",
     "in_progress_cancel",
     "in_progress_revert",
+    "in_progress_redo",
 }
 GOOD_ENDS = {"complete", "complete_pending_revert", "pending_cutover", "complete_revert", "complete_cancel"}
 
 Wait = Annotated[bool, typer.Option("--wait", help="Show progress until it has ended.")]
+
+Asked = Annotated[
+    Literal["auto", "instant", "revertible"] | None,
+    typer.Option(
+        help="Change tables at once where that can be undone, at once or not at all, or always by a copy."
+    ),
+]
+Lossy = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-lossy/--no-allow-lossy", help="Let the server round and cut off what would be altered."
+    ),
+]
 
 COLUMNS = {
     "number": "number",
@@ -66,13 +82,16 @@ def create(
             help="Cut over as soon as everything is copied, or wait for `apply`.",
         ),
     ] = True,
+    strategy: Asked = None,
+    allow_lossy: Lossy = None,
 ) -> None:
     """Check a branch's changes and open a deploy request for them."""
     here = context(ctx)
     client = here.client
     request = client.post(
         f"databases/{database}/deploy-requests",
-        {"branch": branch, "into_branch": into, "notes": notes, "auto_cutover": auto_apply},
+        {"branch": branch, "into_branch": into, "notes": notes, "auto_cutover": auto_apply}
+        | {"ddl_strategy": strategy, "allow_lossy": bool(allow_lossy)},
     )
     number = request["number"]
     if here.output.is_json:
@@ -102,6 +121,10 @@ def show(ctx: typer.Context, database: Database, number: Number) -> None:
         people.print()
         people.print(Text(f"{operation['operation_name']} {operation['table_name']}", style="bold"))
         people.print(f"  {progress_text(operation)}\n  {operation['ddl_statement']}", markup=False)
+        if operation["ddl_method_reason"]:
+            people.print(f"  {operation['ddl_method_reason']}", markup=False)
+    if request["deployment_state"] in WAITING:
+        draw(here, database)
     _print_warnings(request)
     if deployment["problem"]:
         people.print()
@@ -109,6 +132,10 @@ def show(ctx: typer.Context, database: Database, number: Number) -> None:
     window = deployment["deployment_revert_request"]
     if request["deployment_state"] == "complete_pending_revert":
         people.print(f"\nCan be reverted until {window['waiting_period_end_at']}.")
+        if deployment["revert_blocked"]:
+            people.print(Text(f"Not now: {deployment['revert_blocked']}", style="yellow"))
+    if deployment["redo_until"]:
+        people.print(f"\nThe revert can be taken back until {deployment['redo_until']}.")
         if deployment["revert_blocked"]:
             people.print(Text(f"Not now: {deployment['revert_blocked']}", style="yellow"))
 
@@ -131,14 +158,34 @@ def history(ctx: typer.Context, database: Database, number: Number) -> None:
 
 
 @app.command()
-def deploy(ctx: typer.Context, database: Database, number: Number, wait: Wait = False) -> None:
+def deploy(
+    ctx: typer.Context,
+    database: Database,
+    number: Number,
+    wait: Wait = False,
+    instant: Annotated[bool, typer.Option("--instant", help="Short for --strategy instant.")] = False,
+    strategy: Asked = None,
+    allow_lossy: Lossy = None,
+) -> None:
     """Put a deploy request into the queue; it copies, catches up, verifies and cuts over by itself."""
-    _act(context(ctx), database, number, "deploy", wait, f"Deploy request {number} is queued.")
+    how = {"instant_ddl": instant, "ddl_strategy": strategy, "allow_lossy": allow_lossy}
+    _act(context(ctx), database, number, "deploy", wait, f"Deploy request {number} is queued.", how)
 
 
 @app.command()
-def apply(ctx: typer.Context, database: Database, number: Number, wait: Wait = False) -> None:
-    """Cut over a deployment that waits for it."""
+def apply(
+    ctx: typer.Context,
+    database: Database,
+    number: Number,
+    wait: Wait = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Kill the connections that hold the tables for long.")
+    ] = False,
+) -> None:
+    """Cut over a deployment that waits for it; with --force also one that waits for its tables."""
+    if force:
+        _force(context(ctx), database, number, wait)
+        return
     _act(context(ctx), database, number, "apply-deploy", wait, f"Deploy request {number} cuts over.")
 
 
@@ -154,17 +201,57 @@ def revert(
     database: Database,
     number: Number,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")] = True,
+    lose: Annotated[
+        bool, typer.Option("--lose", help="List the rows that do not fit, and lose exactly these.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Do not ask.")] = False,
 ) -> None:
     """Swap the old tables back, with everything written since the deployment."""
-    _act(context(ctx), database, number, "revert", wait, f"Deploy request {number} is being reverted.")
+    here = context(ctx)
+    body = None
+    if lose:
+        rows = here.client.get(f"{path(database, number)}/misfits")["data"]
+        if rows and not here.output.is_json:
+            here.output.table(rows, {"table": "table_name", "row": "row"})
+        if rows and not force:
+            typer.confirm(f"Lose what was written to these {len(rows)} rows since?", abort=True)
+        body = {"force": True, "misfits": rows}
+    _act(here, database, number, "revert", wait, f"Deploy request {number} is being reverted.", body)
+
+
+@app.command()
+def redo(
+    ctx: typer.Context,
+    database: Database,
+    number: Number,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")] = True,
+) -> None:
+    """Take a revert back: the new tables come again, with everything written since."""
+    request = _act(context(ctx), database, number, "redo", wait, f"Deploy request {number} is being redone.")
+    if wait and request["deployment_state"] == "complete_revert":
+        raise typer.Exit(1)
 
 
 @app.command("skip-revert")
 def skip_revert(ctx: typer.Context, database: Database, number: Number) -> None:
-    """End the revert window: the old tables are dropped."""
+    """End the window: what a revert, or taking one back, would need is dropped."""
     here = context(ctx)
     request = here.client.post(f"{path(database, number)}/skip-revert")
     here.output.say(f"The revert window of deploy request {number} is over.", request)
+
+
+@app.command()
+def throttle(
+    ctx: typer.Context,
+    database: Database,
+    number: Number,
+    ratio: Ratio = None,
+    paused: Paused = None,
+    for_s: For = None,
+    clear: Clear = False,
+) -> None:
+    """Show or limit how much a deploy request may copy, also while it does; it may be paused."""
+    show_throttle(context(ctx), path(database, number), ratio=ratio, paused=paused, for_s=for_s, clear=clear)
 
 
 @app.command()
@@ -175,11 +262,21 @@ def close(ctx: typer.Context, database: Database, number: Number) -> None:
     here.output.say(f"Deploy request {number} is closed.", request)
 
 
-def _act(here: Context, database: str, number: int, verb: str, wait: bool, done: str) -> None:
-    request = here.client.post(f"{path(database, number)}/{verb}")
+def _force(here: Context, database: str, number: int, wait: bool) -> None:
+    where = path(database, number)
+    if here.client.get(where)["deployment_state"] == "pending_cutover":
+        here.client.post(f"{where}/apply-deploy")
+    done = f"Deploy request {number} cuts over; connections that hold its tables for long are killed."
+    _act(here, database, number, "force-cutover", wait, done)
+
+
+def _act(
+    here: Context, database: str, number: int, verb: str, wait: bool, done: str, body: Any = None
+) -> Any:
+    request = here.client.post(f"{path(database, number)}/{verb}", body)
     if not wait:
         here.output.say(done, request)
-        return
+        return request
     request = _watch(here, database, number)
     state, problem = request["deployment_state"], request["deployment"]["problem"]
     if here.output.is_json:
@@ -190,6 +287,7 @@ def _act(here: Context, database: str, number: int, verb: str, wait: bool, done:
         reason = f": {problem}" if problem else ""
         errors.print(Text(f"Deploy request {number} ended as {state}{reason}", style="red"))
         raise typer.Exit(1)
+    return request
 
 
 def _print_warnings(request: Any) -> None:
@@ -198,6 +296,8 @@ def _print_warnings(request: Any) -> None:
         for loss in operation["losses"]:
             text = f"{operation['table_name']}: {loss} is gone when the revert window ends"
             people.print(Text(text, style="yellow"))
+        for remark in operation["revert_forecast"]:
+            people.print(Text(f"{operation['table_name']}: {remark['sentence']}", style="yellow"))
     for warning in deployment["warnings"]:
         people.print(Text(warning, style="yellow"))
 
@@ -236,11 +336,18 @@ def progress_text(operation: Any) -> str:
     parts = [operation["activity"] or operation["state"].replace("in_progress", "waits for its turn")]
     if operation["rows_total"]:
         parts.append(f"{operation['rows_copied']:,} of {operation['rows_total']:,} rows")
+    if operation["rows_verified"] and operation["activity"] == "verifying":
+        parts.append(f"{operation['rows_verified']:,} compared")
+    if operation["bytes_total"]:
+        parts.append(f"{operation['bytes_total'] / 1e6:,.0f} MB in all")
     if operation["rows_per_second"]:
         parts.append(f"{operation['rows_per_second']:,} rows/s")
     if operation["eta_seconds"]:
-        parts.append(f"{operation['eta_seconds']} s left")
-    if operation["throttled_reason"]:
+        low, high = operation["eta_low_seconds"], operation["eta_high_seconds"]
+        parts.append(f"{operation['eta_seconds']} s left ({low} to {high})")
+    if operation["stalled"]:
+        parts.append(operation["stalled"])
+    elif operation["throttled_reason"]:
         parts.append(f"held back: {operation['throttled_reason']}")
     return ", ".join(parts)
 
@@ -257,7 +364,15 @@ def _outcome(request: Any, database: str) -> str:
             f"headgate deploy-request revert {database} {number}"
         )
     if state == "complete_revert":
-        return f"Deploy request {number} is reverted; rows written since the deployment are kept.{locked}"
+        if problem := request["deployment"]["problem"]:
+            return f"Deploy request {number} stays reverted: {problem}"
+        said = f"Deploy request {number} is reverted; rows written since the deployment are kept.{locked}"
+        if until := request["deployment"]["redo_until"]:
+            said += (
+                f"\nUntil {until}, or until another one is deployed, that can be taken back: "
+                f"headgate deploy-request redo {database} {number}"
+            )
+        return said
     if state == "pending_cutover":
         return f"Everything is copied. Cut over with: headgate deploy-request apply {database} {number}"
     return f"Deploy request {number}: {state}"

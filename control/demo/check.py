@@ -295,9 +295,12 @@ async def _open(story: Story, user: str, password: str = "") -> Application:
 
 
 async def _leftovers(story: Story) -> list[str]:
+    """Return the tables that nobody knows of: neither the shop's nor on the list of what will be dropped."""
     async with await Connection.open(story.stage.admin) as connection:
         rows = await connection.fetch_all(
-            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s", story.stage.schema
+            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
+            "AND TABLE_NAME NOT IN (SELECT table_name FROM _headgate.garbage WHERE table_schema = %s)",
+            *(story.stage.schema, story.stage.schema),
         )
     known = {"customers", "products", "orders", "order_items", "ledger", "customer_orders", "coupons"}
     return sorted(str(name) for (name,) in rows if name not in known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from migrator.deploy.errors import DeployError, IllegalMove, NotDeployable, Noth
 from migrator.deploy.lifecycle import CHECKABLE, RUNNING, State
 from migrator.deploy.request import DeployRequest, OperationRecord, RequestState, Transition
 from migrator.deploy.store import DeployStore
+from migrator.engine.direct.choose import Strategy
 from router.secrets import new_id
 from router.store import now
 
@@ -49,6 +50,17 @@ Check = Callable[[str, str, str], Awaitable[Findings]]
 """Checks (database, branch, into branch) against what all three are now."""
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """What is asked of the way a request is carried out; None is what it is already."""
+
+    strategy: Strategy | None = None
+    allow_lossy: bool | None = None
+
+
+USUAL = How()
+
+
 class Deploys:
     """The deploy requests of every database, as people see them.
 
@@ -68,48 +80,52 @@ class Deploys:
         return await self._check(request.database, request.branch, request.into_branch)
 
     async def create(
-        self, database: str, branch: str, into_branch: str, notes: str, auto_cutover: bool, actor: str
+        self,
+        database: str,
+        branch: str,
+        into_branch: str,
+        notes: str,
+        auto_cutover: bool,
+        actor: str,
+        how: How = USUAL,
     ) -> DeployRequest:
         """Check the branch and open a request for it."""
         async with self.lock:
-            return await self._create(database, branch, into_branch, notes, auto_cutover, actor)
-
-    async def _create(
-        self, database: str, branch: str, into_branch: str, notes: str, auto_cutover: bool, actor: str
-    ) -> DeployRequest:
-        for request in await self._store.all(database):
-            if request.branch == branch and request.state is RequestState.OPEN:
-                raise DeployError(
-                    f"branch {branch!r} already has the open deploy request {request.number}: it follows the "
-                    f"branch until it is deployed, so use that one, or close it with: "
-                    f"headgate deploy-request close {database} {request.number}"
+            for request in await self._store.all(database):
+                if request.branch == branch and request.state is RequestState.OPEN:
+                    raise DeployError(
+                        f"branch {branch!r} already has the open deploy request {request.number}: it follows "
+                        f"the branch until it is deployed, so use that one, or close it with: "
+                        f"headgate deploy-request close {database} {request.number}"
+                    )
+            findings = await self._check(database, branch, into_branch)
+            if findings.problem:
+                raise NotDeployable(findings.problem)
+            if not findings.operations:
+                raise NothingToDeploy(
+                    f"branch {branch!r} has the same schema as {into_branch!r}: there is nothing to deploy. "
+                    "Change the branch first, then create the deploy request"
                 )
-        findings = await self._check(database, branch, into_branch)
-        if findings.problem:
-            raise NotDeployable(findings.problem)
-        if not findings.operations:
-            raise NothingToDeploy(
-                f"branch {branch!r} has the same schema as {into_branch!r}: there is nothing to deploy. "
-                "Change the branch first, then create the deploy request"
+            moment = now()
+            return await self._store.add(
+                DeployRequest(
+                    id=new_id(),
+                    number=0,
+                    database=database,
+                    branch=branch,
+                    into_branch=into_branch,
+                    notes=notes,
+                    state=RequestState.OPEN,
+                    deployment_state=State.READY,
+                    auto_cutover=auto_cutover,
+                    strategy=how.strategy or Strategy.REVERTIBLE,
+                    allow_lossy=bool(how.allow_lossy),
+                    **findings.recorded(),
+                    created_at=moment,
+                    updated_at=moment,
+                ),
+                actor,
             )
-        moment = now()
-        return await self._store.add(
-            DeployRequest(
-                id=new_id(),
-                number=0,
-                database=database,
-                branch=branch,
-                into_branch=into_branch,
-                notes=notes,
-                state=RequestState.OPEN,
-                deployment_state=State.READY,
-                auto_cutover=auto_cutover,
-                **findings.recorded(),
-                created_at=moment,
-                updated_at=moment,
-            ),
-            actor,
-        )
 
     async def all(self, database: str) -> Sequence[DeployRequest]:
         """Return the requests of a database, newest first."""
@@ -135,8 +151,8 @@ class Deploys:
                 return request
             return await self._recheck(request, actor)
 
-    async def deploy(self, database: str, number: int, actor: str) -> DeployRequest:
-        """Check again and put the request into the queue."""
+    async def deploy(self, database: str, number: int, actor: str, how: How = USUAL) -> DeployRequest:
+        """Check again and put the request into the queue; `how` changes what was asked for so far."""
         async with self.lock:
             request = await self._open(database, number)
             if request.deployment_state not in CHECKABLE:
@@ -152,7 +168,15 @@ class Deploys:
                     f"branch {request.branch!r} no longer differs from {request.into_branch!r}: "
                     f"close the request with: headgate deploy-request close {database} {number}"
                 )
-            request = await self._store.move(request, State.QUEUED, actor, queued_at=now())
+            strategy = how.strategy or request.strategy
+            copied = [record for record in request.operations if not record.instant]
+            if strategy is Strategy.INSTANT and copied:
+                reasons = "; ".join(_why_copied(record) for record in copied)
+                raise NotDeployable(f"deploy request {number} cannot be deployed instantly: {reasons}")
+            lossy = request.allow_lossy if how.allow_lossy is None else how.allow_lossy
+            request = await self._store.move(
+                request, State.QUEUED, actor, queued_at=now(), strategy=strategy, allow_lossy=lossy
+            )
         self._notify()
         return request
 
@@ -161,6 +185,17 @@ class Deploys:
         return await self._move(
             database, number, {State.PENDING_CUTOVER}, State.IN_PROGRESS_CUTOVER, actor, "be applied"
         )
+
+    async def force(self, database: str, number: int) -> DeployRequest:
+        """Return a request whose tables are being swapped, so that it may be forced."""
+        request = await self._store.get(database, number)
+        swapping = {State.IN_PROGRESS_CUTOVER, State.IN_PROGRESS_REVERT, State.IN_PROGRESS_REDO}
+        if request.deployment_state not in swapping:
+            raise IllegalMove(
+                f"deploy request {number} cannot be forced in state {request.deployment_state} "
+                f"(possible in: {', '.join(sorted(swapping))})"
+            )
+        return request
 
     async def cancel(self, database: str, number: int, actor: str) -> DeployRequest:
         """Take a request out of the queue, or stop it before it is complete."""
@@ -175,8 +210,19 @@ class Deploys:
         }
         return await self._move(database, number, running, State.IN_PROGRESS_CANCEL, actor, "be cancelled")
 
-    async def revert(self, database: str, number: int, actor: str, blocked: str | None) -> DeployRequest:
-        """Swap the old tables back; `blocked` says why the engine cannot, if it cannot."""
+    async def revert(
+        self,
+        database: str,
+        number: int,
+        actor: str,
+        blocked: str | None,
+        giving_up: Mapping[str, Sequence[str]] | None = None,
+    ) -> DeployRequest:
+        """Swap the old tables back; `blocked` says why the engine cannot, if it cannot.
+
+        Rows with the keys in `giving_up`, by operation, may be lost, and no others.
+        """
+        lost = {operation: tuple(keys) for operation, keys in (giving_up or {}).items()}
         async with self.lock:
             request = await self._store.get(database, number)
             revertible = {State.COMPLETE_PENDING_REVERT, State.COMPLETE_REVERT_ERROR}
@@ -192,19 +238,44 @@ class Deploys:
                 )
             if blocked:
                 raise DeployError(f"deploy request {number} cannot be reverted: {blocked}")
-            request = await self._store.move(request, State.IN_PROGRESS_REVERT, actor, problem=None)
+            request = await self._store.move(
+                request, State.IN_PROGRESS_REVERT, actor, problem=None, giving_up=lost
+            )
+        self._notify()
+        return request
+
+    async def redo(self, database: str, number: int, actor: str, blocked: str | None) -> DeployRequest:
+        """Take a revert back; `blocked` says why the engine cannot, if it cannot."""
+        async with self.lock:
+            request = await self._store.get(database, number)
+            if request.deployment_state is not State.COMPLETE_REVERT:
+                raise IllegalMove(
+                    f"deploy request {number} cannot be redone in state {request.deployment_state}: "
+                    "only one that was reverted can"
+                )
+            if request.redo_until is None or request.finished_at or request.redo_until <= now():
+                raise IllegalMove(
+                    f"the revert of deploy request {number} can no longer be taken back: the new tables are "
+                    "gone. Deploy the branch with a new deploy request"
+                )
+            if blocked:
+                raise DeployError(f"deploy request {number} cannot be redone: {blocked}")
+            request = await self._store.move(request, State.IN_PROGRESS_REDO, actor, problem=None)
         self._notify()
         return request
 
     async def skip_revert(self, database: str, number: int) -> DeployRequest:
-        """End the revert window now."""
+        """End the window now in which a deployment can be reverted, or a revert be taken back."""
         async with self.lock:
             request = await self._store.get(database, number)
-            if request.deployment_state not in {State.COMPLETE_PENDING_REVERT, State.COMPLETE_REVERT_ERROR}:
+            if request.deployment_state is State.COMPLETE_REVERT and request.redo_until:
+                request = await self._store.update(request, redo_until=min(request.redo_until, now()))
+            elif request.deployment_state in {State.COMPLETE_PENDING_REVERT, State.COMPLETE_REVERT_ERROR}:
+                request = await self._store.update(request, revert_until=now())
+            else:
                 raise IllegalMove(
                     f"deploy request {number} has no revert window in state {request.deployment_state}"
                 )
-            request = await self._store.update(request, revert_until=now())
         self._notify()
         return request
 
@@ -248,3 +319,8 @@ class Deploys:
             request = await self._store.move(request, after, actor)
         self._notify()
         return request
+
+
+def _why_copied(record: OperationRecord) -> str:
+    choice = record.choices.get(Strategy.INSTANT)
+    return f"table {record.table!r}: {choice.reason if choice else 'it must be copied'}"

@@ -21,6 +21,7 @@ class State(StrEnum):
     IN_PROGRESS_CANCEL = "in_progress_cancel"
     COMPLETE_PENDING_REVERT = "complete_pending_revert"
     IN_PROGRESS_REVERT = "in_progress_revert"
+    IN_PROGRESS_REDO = "in_progress_redo"
     COMPLETE = "complete"
     COMPLETE_REVERT = "complete_revert"
     COMPLETE_REVERT_ERROR = "complete_revert_error"
@@ -70,7 +71,10 @@ MOVES: dict[State, frozenset[State]] = {
     State.COMPLETE_CANCEL: frozenset({State.READY, State.NO_CHANGES, State.ERROR}),
     State.CANCELLED: frozenset({State.READY, State.NO_CHANGES, State.ERROR}),
     State.COMPLETE: frozenset(),
-    State.COMPLETE_REVERT: frozenset(),
+    # Swapped back; while the new tables follow the old ones, that can be taken back.
+    State.COMPLETE_REVERT: frozenset({State.IN_PROGRESS_REDO}),
+    # When not all tables can be swapped once more, those that were are swapped back.
+    State.IN_PROGRESS_REDO: frozenset({State.COMPLETE_PENDING_REVERT, State.IN_PROGRESS_REVERT}),
 }
 
 # The runner has work to do, or must wait for somebody, before the next request may start.
@@ -84,6 +88,7 @@ RUNNING = frozenset(
         State.COMPLETE_PENDING_REVERT,
         State.IN_PROGRESS_REVERT,
         State.COMPLETE_REVERT_ERROR,
+        State.IN_PROGRESS_REDO,
     }
 )
 

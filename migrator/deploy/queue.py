@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from migrator.deploy.lifecycle import RUNNING, State
+from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest
 
 
 def current(requests: Iterable[DeployRequest]) -> DeployRequest | None:
     """Return the request to carry now: the one under way, else the one queued longest, else None.
 
-    One at a time per database: a request in its revert window is still under way.
+    One at a time per database: a request in its revert window, or that may be redone, is still under way.
     """
-    under_way = [request for request in requests if request.deployment_state in RUNNING]
+    under_way = [request for request in requests if request.under_way]
     if under_way:
         return min(under_way, key=lambda request: request.number)
     waiting = queued(requests)
@@ -29,7 +29,7 @@ def queued(requests: Iterable[DeployRequest]) -> list[DeployRequest]:
 def ahead(requests: Iterable[DeployRequest], number: int) -> list[DeployRequest]:
     """Return what request `number` waits for, first to be carried first."""
     requests = list(requests)
-    line = [request for request in requests if request.deployment_state in RUNNING] + queued(requests)
+    line = [request for request in requests if request.under_way] + queued(requests)
     before: list[DeployRequest] = []
     for request in line:
         if request.number == number:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from migrator.deploy.lifecycle import State
+from migrator.deploy.lifecycle import RUNNING, State
+from migrator.engine.direct.choose import Choice, Method, Strategy
+from migrator.engine.outlook import Remark
 
 
 class RequestState(StrEnum):
@@ -29,7 +31,9 @@ class OperationRecord:
     """One table's part of a deployment.
 
     `statements` is the change as SQL, for people; `target` the server's own CREATE TABLE of the table as it
-    will be (None when it is dropped); `losses` names what is gone once it can no longer be reverted.
+    will be (None when it is dropped); `losses` names what is gone once it can no longer be reverted. By
+    strategy, `choices` says how an altered table is changed and `outlook` what a revert would lack. With
+    `view`, it is no table, and `target` the CREATE VIEW without a definer.
     """
 
     id: str
@@ -38,6 +42,17 @@ class OperationRecord:
     statements: tuple[str, ...]
     target: str | None
     losses: tuple[str, ...] = ()
+    choices: dict[str, Choice] = field(default_factory=dict)
+    outlook: dict[str, tuple[Remark, ...]] = field(default_factory=dict)
+    view: bool = False
+
+    @property
+    def instant(self) -> bool:
+        """Whether it can be made without copying a table; creating and dropping copy nothing."""
+        choice = self.choices.get(Strategy.INSTANT)
+        if self.kind is not OperationKind.ALTER or self.view:
+            return True
+        return choice is not None and choice.method is not Method.SHADOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +61,9 @@ class DeployRequest:
 
     `diff` maps each changed table to the change as +/- text. `problem` says why the checks or the deployment
     failed, `warnings` what its author should look at. Operations are fixed when the deployment starts; until
-    then they are what the checks found.
+    then they are what the checks found. `redo_until` is when a revert can no longer be taken back; it is
+    kept until everything is cleared away. The revert under way may lose rows with the keys in `giving_up`, by
+    operation.
     """
 
     id: str
@@ -71,6 +88,30 @@ class DeployRequest:
     finished_at: datetime | None = None
     closed_at: datetime | None = None
     longest_lock_ms: float | None = None
+    strategy: Strategy = Strategy.REVERTIBLE
+    allow_lossy: bool = False
+    redo_until: datetime | None = None
+    giving_up: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether there is work to do for it before the next one may start."""
+        reverted = self.deployment_state is State.COMPLETE_REVERT and self.redo_until is not None
+        return self.deployment_state in RUNNING or reverted
+
+    def choice(self, record: OperationRecord) -> Choice | None:
+        """Return how one of its operations is made, None when it is in the usual way."""
+        return record.choices.get(self.strategy)
+
+    @property
+    def revertible(self) -> bool:
+        """Whether all of it can be undone."""
+        choices = (self.choice(record) for record in self.operations)
+        return all(choice is None or choice.revertible for choice in choices)
+
+    def outlook(self, record: OperationRecord) -> tuple[Remark, ...]:
+        """Return what a revert of one of its operations would lack."""
+        return record.outlook.get(self.strategy, ())
 
 
 @dataclass(frozen=True, slots=True)

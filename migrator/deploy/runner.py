@@ -7,7 +7,7 @@ goes on where a killed one stopped; people steer by moving that state.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,7 +18,8 @@ from migrator.deploy.errors import IllegalMove
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest, OperationRecord, RequestState
 from migrator.deploy.store import DeployStore
-from migrator.engine.operation import Operation, Phase, Status
+from migrator.engine.ground.operation import Losing, Operation, Phase, Status
+from migrator.engine.swap.group import Group
 from migrator.errors import MigratorError, OwnershipUnknown, WrongPhase
 from migrator.schema.errors import SchemaError
 from router.errors import DatabaseError, ServerFailed
@@ -46,6 +47,7 @@ class Runner:
         self._changed = asyncio.Event()
         self._operations: dict[str, Operation] = {}
         self._carried: int | None = None
+        self._forced: int | None = None
 
     def notify(self) -> None:
         """Say that a request has changed."""
@@ -62,17 +64,37 @@ class Runner:
             if record.id in self._operations
         }
 
-    def revert_blocked(self, request: DeployRequest) -> str | None:
-        """Say why the engine cannot revert the request now, or None when it can."""
+    def misfits(self, request: DeployRequest) -> dict[str, Mapping[str, str]]:
+        """Return, by operation, the rows that a revert or a redo has no place for: keys, and for people."""
+        carried = self._operations if request.number == self._carried else {}
+        return {
+            record.id: rows
+            for record in request.operations
+            if isinstance(operation := carried.get(record.id), Losing) and (rows := operation.misfits())
+        }
+
+    def revert_blocked(self, request: DeployRequest, giving_up: Collection[str] = ()) -> str | None:
+        """Say why the engine cannot revert the request now, or None when it can.
+
+        Of operations in `giving_up` rows may be lost.
+        """
         states = self.status(request)
         if len(states) < len(request.operations):
             return "it is being taken up again after a restart: try again in a moment"
         reasons = [
             f"table {record.table!r}: {reason}"
             for record in request.operations
-            if (reason := states[record.id].revert_blocked)
+            if (reason := states[record.id].revert_blocked) and record.id not in giving_up
         ]
         return "; ".join(reasons) or None
+
+    def force(self, request: DeployRequest) -> None:
+        """Kill the connections that keep the request's tables from being swapped."""
+        log.warning("request.forced", number=request.number)
+        self._forced = request.number
+        if request.number == self._carried:
+            for operation in self._operations.values():
+                operation.force()
 
     async def run(self, deploys: Deploys) -> None:
         """Carry requests until cancelled; what is under way then is left for the next start."""
@@ -124,6 +146,10 @@ class Runner:
             await self._revert(request)
         elif state is State.COMPLETE_REVERT_ERROR:
             await self._keep_revertible(request, deploys)
+        elif state is State.COMPLETE_REVERT:
+            await self._keep_redoable(request, deploys)
+        elif state is State.IN_PROGRESS_REDO:
+            await self._redo(request)
 
     async def _submit(self, request: DeployRequest, deploys: Deploys) -> None:
         """Check against production as it is now: it may have moved while the request was queued."""
@@ -135,8 +161,7 @@ class Runner:
 
     async def _prepare(self, request: DeployRequest) -> None:
         async def prepare_all() -> None:
-            for operation in await self._build(request):
-                await operation.prepare()
+            await Group(await self._build(request)).prepare()
 
         try:
             if not await self._unless_moved(request, prepare_all):
@@ -155,17 +180,14 @@ class Runner:
             await self._give_up(request, error)
 
     async def _cut_over(self, request: DeployRequest) -> None:
-        """Swap the tables one after another; if one cannot be swapped, swap the earlier ones back."""
+        """Swap the tables at once where that can be; if one cannot be swapped, swap the others back."""
         longest_lock_ms = 0.0
 
         async def swap_all() -> None:
             nonlocal longest_lock_ms
-            operations = await self._build(request)
-            for operation in operations:
-                await operation.prepare()
-            for operation in operations:
-                cut = await operation.cut_over()
-                longest_lock_ms = max(longest_lock_ms, cut.lock_ms)
+            group = Group(await self._build(request))
+            await group.prepare()
+            longest_lock_ms = (await group.cut_over()).lock_ms
 
         try:
             if not await self._unless_moved(request, swap_all):
@@ -173,13 +195,14 @@ class Runner:
         except MigratorError as error:
             await self._give_up(request, error)
             return
-        moment = now()
+        moment, self._forced = now(), None
         await self._store.move(
             request,
             State.COMPLETE_PENDING_REVERT,
             ACTOR,
             cut_over_at=moment,
-            revert_until=moment + self._revert_window,
+            # What was done for good waits for nobody.
+            revert_until=moment + self._revert_window if request.revertible else moment,
             longest_lock_ms=longest_lock_ms,
             state=RequestState.CLOSED,
             closed_at=moment,
@@ -190,15 +213,7 @@ class Runner:
         """Let the old tables follow until the window ends or somebody decides, then drop them."""
 
         async def window() -> None:
-            try:
-                await self._follow(request, request.revert_until)
-            except OwnershipUnknown:
-                raise
-            except MigratorError as error:
-                # The old table can no longer follow and will not be swapped back; it stays until the end.
-                log.warning("request.not_revertible", number=request.number, reason=str(error))
-                await self._store.update(request, problem=str(error))
-                await asyncio.sleep(_seconds_until(request.revert_until))
+            await self._window(request, request.revert_until)
 
         if not request.finished_at and not await self._unless_moved(request, window):
             return
@@ -213,6 +228,18 @@ class Runner:
         for operation in await self._build(request):
             await operation.finalize()
         await self._store.move(request, State.COMPLETE, ACTOR)
+
+    async def _window(self, request: DeployRequest, until: datetime | None) -> None:
+        """Keep the tables that are not in use current for as long as they may be swapped back."""
+        try:
+            await self._follow(request, until)
+        except OwnershipUnknown:
+            raise
+        except MigratorError as error:
+            # A table that can no longer follow will not be swapped back; it stays until the end.
+            log.warning("request.not_revertible", number=request.number, reason=str(error))
+            await self._store.update(request, problem=str(error))
+            await asyncio.sleep(_seconds_until(until))
 
     async def _follow(self, request: DeployRequest, until: datetime | None) -> None:
         """Keep the operations at work until a moment, or for ever; what has stopped is taken up again.
@@ -236,25 +263,78 @@ class Runner:
         try:
             for operation in operations:
                 await operation.prepare()
-            for operation in reversed(operations):
-                # One that a killed process has reverted already is not reverted twice.
-                if operation.status().phase is Phase.REVERTIBLE:
-                    cut = await operation.revert()
-                    longest_lock_ms = max(longest_lock_ms, cut.lock_ms)
+            for operation in operations:
+                if isinstance(operation, Losing):
+                    operation.give_up(request.giving_up.get(operation.id, ()))
+            # Those that a killed process has reverted already are not reverted twice.
+            longest_lock_ms = (await Group(operations).revert()).lock_ms
         except OwnershipUnknown:
             raise
         except MigratorError as error:
-            await self._store.move(
-                request, State.COMPLETE_REVERT_ERROR, ACTOR, str(error), problem=str(error)
-            )
+            failed, reason = State.COMPLETE_REVERT_ERROR, str(error)
+            await self._store.move(request, failed, ACTOR, reason, problem=reason, giving_up={})
             return
-        for operation in operations:
-            await operation.finalize()
+        redo_until = request.revert_until if Group(operations).redoable else None
+        if redo_until is None:
+            for operation in operations:
+                await operation.finalize()
+        [*_, asked] = await self._store.history(self._database, request.number)
         await self._store.move(
             request,
             State.COMPLETE_REVERT,
             ACTOR,
-            finished_at=now(),
+            finished_at=None if redo_until else now(),
+            redo_until=redo_until,
+            longest_lock_ms=longest_lock_ms,
+            # Why it was reverted, when nobody asked for that.
+            problem=asked.reason,
+            giving_up={},
+        )
+
+    async def _keep_redoable(self, request: DeployRequest, deploys: Deploys) -> None:
+        """Let the new tables follow until the window ends, or another request waits, then drop them."""
+
+        async def window() -> None:
+            await self._window(request, request.redo_until)
+
+        if not request.finished_at and not await self._somebody_waits():
+            await self._unless_moved(request, window, or_queued=True)
+        async with deploys.lock:
+            # From here on no redo is accepted, whatever happens to this process.
+            request = await self._store.get(self._database, request.number)
+            if request.deployment_state is not State.COMPLETE_REVERT:
+                return
+            over = request.finished_at or (request.redo_until and request.redo_until <= now())
+            if not over and not await self._somebody_waits():
+                return
+            request = await self._store.update(request, finished_at=request.finished_at or now())
+        for operation in await self._build(request):
+            await operation.finalize()
+        await self._store.update(request, redo_until=None)
+
+    async def _somebody_waits(self) -> bool:
+        return bool(queue.queued(await self._store.all(self._database)))
+
+    async def _redo(self, request: DeployRequest) -> None:
+        operations = await self._build(request)
+        try:
+            for operation in operations:
+                await operation.prepare()
+            # Those that a killed process has swapped already are not swapped twice.
+            longest_lock_ms = (await Group(operations).redo()).lock_ms
+        except OwnershipUnknown:
+            raise
+        except MigratorError as error:
+            await self._store.move(
+                request, State.IN_PROGRESS_REVERT, ACTOR, f"it could not be redone: {error}"
+            )
+            return
+        self._forced = None
+        await self._store.move(
+            request,
+            State.COMPLETE_PENDING_REVERT,
+            ACTOR,
+            redo_until=None,
             longest_lock_ms=longest_lock_ms,
             problem=None,
         )
@@ -275,13 +355,16 @@ class Runner:
 
     async def _undo(self, request: DeployRequest) -> None:
         """Leave production as it was: give up what is not swapped, swap back what is."""
+        swapped: list[Operation] = []
         for operation in reversed(await self._build(request)):
             try:
                 await operation.cancel()
             except WrongPhase:
-                if operation.status().phase is Phase.REVERTIBLE:
-                    await operation.revert()
-                await operation.finalize()
+                swapped.append(operation)
+        reverted = [operation for operation in swapped if operation.status().phase is Phase.REVERTIBLE]
+        await Group(reverted[::-1]).revert()
+        for operation in swapped:
+            await operation.finalize()
 
     async def _freeze(self, request: DeployRequest, error: MigratorError) -> None:
         """Do nothing more with a request whose tables are not as they should be until a person has looked."""
@@ -295,7 +378,9 @@ class Runner:
         self._carried = request.number
         for record in request.operations:
             if record.id not in self._operations:
-                self._operations[record.id] = await self._make_operation(request, record)
+                operation = self._operations[record.id] = await self._make_operation(request, record)
+                if request.number == self._forced:
+                    operation.force()
         return [self._operations[record.id] for record in request.operations]
 
     async def _drop_operations(self) -> None:
@@ -304,8 +389,13 @@ class Runner:
         for operation in operations.values():
             await operation.close()
 
-    async def _unless_moved(self, request: DeployRequest, work: Callable[[], Awaitable[None]]) -> bool:
-        """Do the work; stop it, and answer False, as soon as somebody moves or changes the request."""
+    async def _unless_moved(
+        self, request: DeployRequest, work: Callable[[], Awaitable[None]], *, or_queued: bool = False
+    ) -> bool:
+        """Do the work; stop it, and answer False, as soon as somebody moves or changes the request.
+
+        With `or_queued`, also when another request waits.
+        """
         moved = False
 
         async def watch() -> None:
@@ -313,10 +403,11 @@ class Runner:
             while not moved:
                 changed = self._changed
                 stored = await self._store.get(self._database, request.number)
-                moved = (stored.deployment_state, stored.revert_until) != (
+                moved = (stored.deployment_state, stored.revert_until, stored.redo_until) != (
                     request.deployment_state,
                     request.revert_until,
-                )
+                    request.redo_until,
+                ) or (or_queued and await self._somebody_waits())
                 if not moved:
                     await changed.wait()
             worker.cancel()

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from migrator.deploy.errors import IllegalMove, UnknownRequest
 from migrator.deploy.lifecycle import State, check_move
 from migrator.deploy.request import DeployRequest, OperationRecord, RequestState, Transition
+from migrator.engine.direct.choose import Strategy
 from router.store import Moment, now
 
 metadata = sa.MetaData()
@@ -42,6 +43,10 @@ deploy_requests = sa.Table(
     sa.Column("finished_at", Moment),
     sa.Column("closed_at", Moment),
     sa.Column("longest_lock_ms", sa.Float),
+    sa.Column("strategy", sa.String(12), nullable=False, server_default="revertible"),
+    sa.Column("allow_lossy", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("redo_until", Moment),
+    sa.Column("giving_up", sa.Text, nullable=False, server_default="{}"),
     sa.UniqueConstraint("database", "number"),
 )
 
@@ -66,9 +71,14 @@ class DeployStore:
         self._engine = engine
 
     async def prepare(self) -> None:
-        """Create the tables that are missing."""
+        """Create the tables that are missing, and the columns that an older Headgate did not have."""
         async with self._engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
+            there = await connection.run_sync(_columns)
+            for column in deploy_requests.c:
+                if column.name not in there:
+                    definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+                    await connection.execute(sa.text(f"ALTER TABLE deploy_requests ADD COLUMN {definition}"))
 
     async def add(self, request: DeployRequest, actor: str) -> DeployRequest:
         """Store a new request under the next free number of its database and return it."""
@@ -166,6 +176,10 @@ class DeployStore:
         ]
 
 
+def _columns(connection: sa.Connection) -> set[str]:
+    return {column["name"] for column in sa.inspect(connection).get_columns(deploy_requests.name)}
+
+
 async def _record(
     connection: AsyncConnection, request: DeployRequest, before: State | None, actor: str, reason: str | None
 ) -> None:
@@ -187,9 +201,11 @@ def _request(row: sa.RowMapping) -> DeployRequest:
         **{
             **row,
             "state": RequestState(row["state"]),
+            "strategy": Strategy(row["strategy"]),
             "deployment_state": State(row["deployment_state"]),
             "diff": msgspec.json.decode(row["diff"]),
             "warnings": msgspec.json.decode(row["warnings"], type=tuple[str, ...]),
+            "giving_up": msgspec.json.decode(row["giving_up"], type=dict[str, tuple[str, ...]]),
             "operations": msgspec.json.decode(row["operations"], type=tuple[OperationRecord, ...]),
         }
     )
@@ -198,6 +214,7 @@ def _request(row: sa.RowMapping) -> DeployRequest:
 def _values(request: DeployRequest) -> dict[str, Any]:
     values = {name: getattr(request, name) for name in DeployRequest.__dataclass_fields__}
     values["diff"] = msgspec.json.encode(request.diff).decode()
+    values["giving_up"] = msgspec.json.encode(request.giving_up).decode()
     values["warnings"] = msgspec.json.encode(request.warnings).decode()
     values["operations"] = msgspec.json.encode(request.operations).decode()
     return values

@@ -1,36 +1,107 @@
-"""I say before anything is copied whether a table's change would be refused."""
+"""I say before a copy whether a change would be refused, how it is made, and what undoing it would lack."""
 
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass, field, replace
 
-from migrator.engine import statements
-from migrator.engine.pair import check_new_columns, match
-from migrator.engine.preflight import check_table
-from migrator.engine.shape import read_shape
+from migrator.engine.checks.dependents import find_dependents
+from migrator.engine.checks.inspection import SAMPLED, Finding, judge, sample
+from migrator.engine.checks.lossy import data_checks
+from migrator.engine.checks.preflight import check_table
+from migrator.engine.direct.choose import Choice, Method, Strategy, choose, shortcuts
+from migrator.engine.direct.direct import read_facts, try_shortcuts
+from migrator.engine.outlook import Remark, revert_outlook
+from migrator.engine.table import statements
+from migrator.engine.table.pair import check_new_columns, match
+from migrator.engine.table.shape import read_shape
+from migrator.errors import Refused
+from migrator.schema.errors import NotCanonical
+from migrator.schema.introspect import open_reader, read_table
+from migrator.schema.model import Table
+from migrator.schema.render import render_create
 from router.database import Connection, quote_name
 from router.model import Server
 
 
-async def forecast(production: Server, scratch: Server, schema: str, table: str, target_sql: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is known before: by strategy, how the change is made and what a revert would lack.
+
+    A choice of a copy for strategy instant means that it cannot be had. `warnings` are sentences about rows.
+    """
+
+    choices: dict[str, Choice] = field(default_factory=dict)
+    outlook: dict[str, tuple[Remark, ...]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+async def forecast(production: Server, scratch: Server, schema: str, table: str, target_sql: str) -> Forecast:
     """Raise what the engine would raise at the start of this change: a MigratorError with its hint.
 
-    Nothing is written on production; the new definition is tried in a database of its own on `scratch`.
+    Nothing is written on production; the new definition and the ways to it are tried in a database of their
+    own on `scratch`.
     """
     setup = statements.session(production.flavor)
     async with await Connection.open(production, setup=setup) as live:
         source = await read_shape(live, schema, table)
         if source is None:
-            return
+            return Forecast()
         await check_table(live, source, target_sql)
+        facts = await read_facts(live, schema, table)
+    before = await _read(production, schema, table)
     place = f"_headgate_forecast_{secrets.token_hex(6)}"
+    tried = None
     async with await Connection.open(scratch, setup=setup) as link:
         try:
             await link.execute(f"CREATE DATABASE {quote_name(place)}")
             await link.execute(f"USE {quote_name(place)}")
             await link.execute(target_sql)
             target = await read_shape(link, place, table)
+            after = await _read(scratch, place, table)
+            if before is not None and after is not None:
+                await link.execute(f"DROP TABLE {quote_name(table)}")
+                create = render_create(replace(before, foreign_keys=()))
+                tried = await try_shortcuts(link, create, shortcuts(before, after))
         finally:
             await link.execute(f"DROP DATABASE IF EXISTS {quote_name(place)}")
     assert target is not None
     check_new_columns(match(source, target))
+    async with await Connection.open(production, setup=setup) as live:
+        names = [[column.name for column in shape.columns] for shape in (source, target)]
+        dependents = await find_dependents(live, schema, table, *names)
+    if before is None or after is None or tried is None:
+        return Forecast(warnings=tuple(dependents))
+    choices: dict[str, Choice] = {}
+    for strategy in Strategy:
+        try:
+            choices[strategy] = choose(strategy, tried, facts)
+        except Refused as error:
+            choices[strategy] = Choice(Method.SHADOW, str(error), revertible=True)
+    outlook = {strategy: revert_outlook(before, after, choice) for strategy, choice in choices.items()}
+    findings = await _look(production, schema, before, after)
+    serious = [finding for finding in findings if not finding.check.silent]
+    if choices[Strategy.INSTANT].method is Method.SHADOW:
+        judge(table, serious, allow_lossy=True)
+        serious = []
+    said = [f"table {table!r}: {each.sentence}: {each.way_out}" for each in findings if each.check.silent]
+    said += [f"table {table!r}: {each.sentence}: copied, they are refused" for each in serious]
+    return Forecast(choices, outlook, (*said, *dependents))
+
+
+async def _read(server: Server, schema: str, table: str) -> Table | None:
+    async with await open_reader(server, database=schema) as reader:
+        try:
+            return await read_table(reader, schema, table)
+        except NotCanonical:
+            return None
+
+
+async def _look(server: Server, schema: str, before: Table, after: Table) -> list[Finding]:
+    """Look at the first rows: a mistake that many rows show is told at once."""
+    checks = data_checks(before, after, schema, SAMPLED)
+    if not checks:
+        return []
+    setup = [*statements.session(server.flavor), "SET SESSION time_zone = @@GLOBAL.time_zone"]
+    async with await Connection.open(server, setup=setup) as live:
+        return await sample(live, schema, before, checks)

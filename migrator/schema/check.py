@@ -12,6 +12,7 @@ from migrator.schema.model import Schema, require_same_flavor
 from migrator.schema.plan import OperationKind, Plan, possible_renames
 from migrator.schema.render import render_create
 from migrator.schema.verify import as_printed_by, broken_views, part_of, prove, proving_ground, surroundings
+from migrator.schema.views import ViewChange, view_changes, with_views
 from router.database import Connection
 
 
@@ -27,6 +28,7 @@ class Review:
     target: Schema
     conflicts: tuple[Conflict, ...] = ()
     notes: tuple[str, ...] = ()
+    views: tuple[ViewChange, ...] = ()
 
     @property
     def targets(self) -> Mapping[str, str]:
@@ -55,11 +57,12 @@ async def check(scratch: Connection, *, base: Schema, branch: Schema, production
         await as_printed_by(scratch.server, schema) for schema in (base, branch, production)
     ]
     merged = merge(base, branch, production)
-    unsupported = tuple(unsupported_changes(base, branch, production))
+    views, refused = view_changes(base, branch, production)
+    unsupported = (*unsupported_changes(base, branch, production), *refused)
     if merged.conflicts:
         return Review(Plan(unsupported=unsupported), production, merged.conflicts, merged.notes)
     plan = replace(diff(production, merged.target), unsupported=unsupported)
-    if not plan.operations:
+    if not plan.operations and not views:
         return Review(plan, production)
     moved = not base.same_as(production)
     try:
@@ -74,21 +77,22 @@ async def check(scratch: Connection, *, base: Schema, branch: Schema, production
         await prove(scratch, base, ours, branch)
         conflict = _as_conflict(failure, ours, diff(base, production))
         return Review(Plan(unsupported=unsupported), production, (conflict,), merged.notes)
-    target = replace(production, tables={**merged.target.tables, **proved.tables})
+    tables = {**merged.target.tables, **proved.tables}
+    target = replace(production, tables=tables, code=with_views(production, views))
     notes = (*merged.notes, *possible_renames(plan))
     if proved.no_way_back is not None:
         notes = (*notes, proved.no_way_back)
     touched = {operation.table for operation in plan.operations}
     broken = await broken_views(scratch, production, target, touched)
     unsupported += tuple(
-        f"view {name!r} would not work any more ({reason}): change it on production first"
+        f"view {name!r} would not work ({reason}): change it on the branch, too"
         for name, reason in sorted(broken.items())
     )
     operations = tuple(
         operation if operation.after is None else replace(operation, after=target.tables[operation.table])
         for operation in plan.operations
     )
-    return Review(Plan(operations, unsupported), target, (), notes)
+    return Review(Plan(operations, unsupported), target, (), notes, views)
 
 
 async def _prove_other_order(scratch: Connection, branch: Schema, target: Schema, plan: Plan) -> None:

@@ -49,6 +49,7 @@ EVENTS = "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 
 
 # Tables that the engine keeps beside the one it changes; they are nobody's schema.
 _ENGINES_OWN = re.compile(r"__hg[0-9]+_(?:new|old)$")
+_SUFFIX = re.compile(r"__hg[0-9]+$")
 _READS = 3
 _NO_SUCH_TABLE = 1146
 
@@ -113,6 +114,20 @@ async def read_tables(connection: Connection, schema: str) -> dict[str, Table]:
             continue
         raise NotCanonical(f"table {table.name!r}: {table.reason}")
     return tables
+
+
+async def read_table(connection: Connection, schema: str, name: str) -> Table:
+    """Read one table, whatever it is called; raises NotCanonical when it cannot be printed back."""
+    await connection.execute(f"USE {quote_name(schema)}")
+    text = _text((await _show(connection, "TABLE", name))[1])
+    facts = await connection.fetch_all(f"{COLUMNS} AND TABLE_NAME = %s", schema, name)
+    collations = {_text(column): None if its is None else _text(its) for _, column, its in facts}
+    default = await connection.fetch_value(
+        "SELECT TABLE_COLLATION FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+        *(schema, name),
+    )
+    table, sure_of = await _with_true_defaults(connection, parse_create(text, connection.server.flavor))
+    return with_collations(table, _text(default), collations, sure_of=sure_of)
 
 
 async def _read_tables(
@@ -194,7 +209,9 @@ async def _read_all_code(connection: Connection, schema: str) -> list[Code]:
     for kind, name in await connection.fetch_all(ROUTINES, schema):
         code.append(await _read_code(connection, schema, CodeKind(_text(kind)), _text(name)))
     for name, table in await connection.fetch_all(TRIGGERS, schema):
-        code.append(await _read_code(connection, schema, CodeKind.TRIGGER, _text(name), _text(table)))
+        if not _ENGINES_OWN.search(_text(table)):
+            trigger = await _read_code(connection, schema, CodeKind.TRIGGER, _text(name), _text(table))
+            code.append(_under_its_own_name(trigger))
     for (name,) in await connection.fetch_all(EVENTS, schema):
         code.append(await _read_code(connection, schema, CodeKind.EVENT, _text(name)))
     return code
@@ -227,6 +244,15 @@ async def _read_code(
         # Clones never run events: whether one is switched on does not belong to the schema.
         bare = _EVENT_STATUS.sub(r"\1 DISABLE", bare, count=1)
     return Code(kind, name, bare, sql_mode, definer, _text(collation), table)
+
+
+def _under_its_own_name(trigger: Code) -> Code:
+    """Return a trigger without the suffix that the engine lets it have while a deployment can be reverted."""
+    own = _SUFFIX.sub("", trigger.name)
+    if own == trigger.name:
+        return trigger
+    text = trigger.text.replace(quote_name(trigger.name), quote_name(own), 1)
+    return replace(trigger, name=own, text=text)
 
 
 def split_definer(text: str) -> tuple[str, str]:

@@ -160,21 +160,31 @@ def _named(table: Table) -> set[str]:
 async def broken_views(
     scratch: Connection, before: Schema, after: Schema, touched: Set[str]
 ) -> dict[str, str]:
-    """Return the views that work now and would not once the touched tables are changed, with the reasons."""
-    texts = {code.name: code.text for code in before.code if code.kind is CodeKind.VIEW}
+    """Return the views that work now, or are new, and would not work after the change, with the reasons."""
+    was, becomes = _view_texts(before), _view_texts(after)
+    changed = {name for name in {*was, *becomes} if was.get(name) != becomes.get(name)}
     views: set[str] = set()
-    while found := {name for name in texts.keys() - views if _mentions(texts[name], touched | views)}:
+    while found := {
+        name for name in becomes.keys() - views if _mentions(becomes[name], touched | views | changed)
+    }:
         views |= found
+    if changed:
+        views = {*was, *becomes}  # a changed view may be made of any other
     if not views:
         return {}
-    code = [item for item in before.code if item.kind is CodeKind.FUNCTION or item.name in views]
-    text = "".join(texts[name] for name in views)
+    text = "".join(was.get(name, "") + becomes.get(name, "") for name in views)
     tables = {name for schema in (before, after) for name in schema.tables if _mentions(text, {name})}
     refused = []
     for schema in (before, after):
+        code = [item for item in schema.code if item.kind is CodeKind.FUNCTION or item.name in views]
         async with proving_ground(scratch.server, part_of(schema, tables)) as ground:
             refused.append(await ground.load_code(code))
-    return {name: reason for name, reason in refused[1].items() if name not in refused[0]}
+    worked = was.keys() - refused[0].keys()
+    return {name: reason for name, reason in refused[1].items() if name in worked | changed}
+
+
+def _view_texts(schema: Schema) -> dict[str, str]:
+    return {code.name: code.text for code in schema.code if code.kind is CodeKind.VIEW}
 
 
 def _mentions(text: str, names: Iterable[str]) -> bool:

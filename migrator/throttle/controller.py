@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from migrator.throttle.signals import ServerSample, TrafficSample
+from migrator.throttle.signals import TrafficSample
+from migrator.throttle.usual import QUERIES_MIN, Usual
 
 # Small chunks a tenth of the time are hardly felt, and a migration always advances.
 FLOOR = 0.10
@@ -18,6 +19,7 @@ STEP = 0.05
 UP_EVERY_S = 2.0
 DOWN_EVERY_S = 0.5
 STOP_S = 1.0
+SLOW_START_S = 0.5
 # Now and then copying stops to see what latency is without it: sooner when copying is at its least and
 # latency still high, since then something else may be the cause. Samples look back a second, so the first
 # ones are left out.
@@ -26,15 +28,12 @@ PROBE_SETTLE_S = 0.9
 PROBE_EVERY_S = 60.0
 PROBE_EVERY_AT_FLOOR_S = 8.0
 STALE_S = 3.0
-SMOOTHING = 0.3
-BASE_SMOOTHING = 0.4
-# A class of statements with fewer queries says nothing about latency; with fewer in all, the server is idle.
-QUERIES_MIN = 10.0
-# Differences this small are the noise of a machine that does anything at all.
-NOISE_MS = 3.0
-TARGET_MIN_S = 0.002
-COMMIT_MAX_S = 0.1
-THREADS_RISE = 3.0
+# At the same share clients feel chunks of 3 ms as little as those of 14 ms, but each has its own fence and
+# commit: shorter ones only copy less.
+TARGET_MIN_S = 0.005
+
+LATENCY, PROBE, PROXY = "latency", "probe", "proxy"
+"""What may hold copying back here, as `signal` names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +45,33 @@ class Permit:
 
 
 class Controller:
-    """Takes samples and costs, answers permits. `latency_rise` is the rise of the 95th percentile allowed."""
+    """Takes samples, answers permits. `latency_rise` is how many times longer statements may take."""
 
-    def __init__(self, latency_rise: float, idle_target_s: float, cores: int) -> None:
+    def __init__(self, latency_rise: float, idle_target_s: float) -> None:
         self._rise = max(latency_rise, 1.05)
         self._idle_target_s = idle_target_s
-        self._threads_max = 2 * cores
         self._share = SHARE_AT_FIRST
-        self._now: dict[str, float] = {}
-        self._base: dict[str, float] = {}
+        self._usual = Usual()
         self._traffic: TrafficSample | None = None
-        self._threads_base: float | None = None
-        self._threads = 0
-        self._commit_s = 0.0
+        self._idle = False
         self._moved_s = float("-inf")
+        self._copied_s = float("-inf")
         self._stopped_until_s = float("-inf")
         self._probe_until_s = float("-inf")
         self._probed_s = float("-inf")
-        self._reason: str | None = None
+        self._ratio = 1.0
+        self.signal: str | None = None
+        self.reason: str | None = None
+
+    @property
+    def share(self) -> float:
+        """The share that clients leave now."""
+        return self._share
+
+    @property
+    def ratio(self) -> float:
+        """How many times longer than usual statements took when last looked at."""
+        return self._ratio
 
     def take_traffic(self, sample: TrafficSample | None) -> None:
         """Take the newest sample of the proxy; None when no traffic is known."""
@@ -73,73 +81,61 @@ class Controller:
         if self._traffic is not None and sample.at_s <= self._traffic.at_s:
             return
         self._traffic = sample
-        probing = self._probed_s + PROBE_SETTLE_S <= sample.at_s < self._probe_until_s
-        for name, each in sample.classes.items():
-            if each.queries_per_s < QUERIES_MIN:
-                continue
-            former = self._now.get(name, each.p95_ms)
-            self._now[name] = former + SMOOTHING * (each.p95_ms - former)
-            if probing:
-                base = self._base.get(name, each.p95_ms)
-                self._base[name] = base + BASE_SMOOTHING * (each.p95_ms - base)
+        self._usual.take(sample, resting=sample.at_s - self._copied_s >= PROBE_SETTLE_S)
 
-    def take_server(self, sample: ServerSample) -> None:
-        """Take what the server says of itself."""
-        self._threads = sample.threads_running
-        base = self._threads_base if self._threads_base is not None else float(sample.threads_running)
-        self._threads_base = base + 0.05 * (sample.threads_running - base)
+    def copied(self, now_s: float) -> None:
+        """Take that something was copied at this moment."""
+        self._copied_s = max(self._copied_s, now_s)
 
-    def took(self, commit_s: float) -> None:
-        """Take how long a commit of ours lasted."""
-        self._commit_s += SMOOTHING * (commit_s - self._commit_s)
+    def collided(self, now_s: float) -> None:
+        """Take that a lock of ours met a client's: halve the share."""
+        if now_s - self._moved_s >= DOWN_EVERY_S:
+            self._share, self._moved_s = max(FLOOR, self._share * 0.5), now_s
 
     def decide(self, now_s: float) -> Permit | None:
-        """Return a permit, or None while nothing may be copied; `reason` then says why."""
+        """Return a permit, or None while nothing may be copied; `signal` and `reason` then say why."""
         traffic = self._traffic
         if traffic is None or sum(each.queries_per_s for each in traffic.classes.values()) < QUERIES_MIN:
             return self._decide_idle(now_s)
+        if self._idle:
+            self._idle, self._share, self._moved_s = False, SHARE_AT_FIRST, now_s
         if now_s - traffic.at_s > STALE_S:
-            self._reason = "the proxy's measurements have stopped coming: copying at the least pace"
+            self._hold(PROXY, "the proxy's measurements have stopped coming: copying at the least pace")
             return Permit(TARGET_MIN_S, FLOOR)
-        every_s = PROBE_EVERY_S if self._share > FLOOR else PROBE_EVERY_AT_FLOOR_S
-        if now_s - self._probed_s > every_s:
-            self._probed_s = now_s
-            self._probe_until_s = now_s + PROBE_S
-            self._moved_s = max(self._moved_s, self._probe_until_s)
-        if now_s < self._probe_until_s:
+        if self._probing(now_s):
             self._moved_s = now_s
-            self._reason = "measuring the application's own latency"
+            self._hold(PROBE, "measuring the application's own latency")
             return None
         if now_s < self._stopped_until_s:
             return None
-        if (gate := self._gate()) is not None:
-            self._reason = gate
-            return Permit(self._target_s(), FLOOR)
         return self._zone(now_s)
 
-    @property
-    def reason(self) -> str | None:
-        """What holds copying back, None when nothing does."""
-        return self._reason
+    def _hold(self, signal: str | None, reason: str | None) -> None:
+        self.signal, self.reason = signal, reason
 
     def _decide_idle(self, now_s: float) -> Permit:
-        self._reason = self._gate()
-        if self._reason is not None:
-            return Permit(self._idle_target_s / 4, FLOOR)
-        self._moved_s = now_s
-        self._share = SHARE_AT_FIRST
-        return Permit(self._idle_target_s, 1.0)
+        """Nobody is there to be disturbed: double the share until it is all."""
+        self._hold(None, None)
+        self._ratio = 1.0
+        if not self._idle:
+            self._idle, self._share, self._moved_s = True, SHARE_AT_FIRST, now_s
+        elif now_s - self._moved_s >= SLOW_START_S:
+            self._share, self._moved_s = min(1.0, 2 * self._share), now_s
+        return Permit(self._idle_target_s, self._share)
 
-    def _gate(self) -> str | None:
-        limit = max(self._threads_max, THREADS_RISE * (self._threads_base or 0.0))
-        if self._threads > limit:
-            return f"{self._threads} threads are running on the server, more than {limit:.0f}"
-        if self._commit_s > COMMIT_MAX_S:
-            return f"commits take {self._commit_s * 1000:.0f} ms on the server"
-        return None
+    def _probing(self, now_s: float) -> bool:
+        every_s = PROBE_EVERY_S if self._share > FLOOR else PROBE_EVERY_AT_FLOOR_S
+        if now_s - self._probed_s > every_s:
+            self._probed_s = now_s
+            # Before the first chunk it is known already, if somebody listened while nothing was copied.
+            rested = now_s - self._copied_s >= PROBE_SETTLE_S and self._usual.known
+            self._probe_until_s = now_s if rested else now_s + PROBE_S
+            self._moved_s = max(self._moved_s, now_s)
+        return now_s < self._probe_until_s
 
     def _zone(self, now_s: float) -> Permit:
-        worst, ratio = self._worst()
+        rise = self._usual.rise()
+        ratio = self._ratio = rise.ratio
         quiet = 1 + (self._rise - 1) / 2
         far = max(2.0, self._rise * 1.5)
         since_s = now_s - self._moved_s
@@ -151,25 +147,12 @@ class Controller:
                 self._stopped_until_s = now_s + STOP_S
             self._share = max(FLOOR, self._share * (0.5 if ratio >= far else 0.8))
             self._moved_s = now_s
-        self._reason = None
         if ratio >= quiet:
-            self._reason = (
-                f"{worst} statements take {self._now[worst]:.1f} ms (95th percentile), "
-                f"{ratio:.1f} times their usual {self._base[worst]:.1f} ms"
-            )
+            self._hold(LATENCY, rise.reason)
+        else:
+            self._hold(None, None)
         return Permit(self._target_s(), self._share)
-
-    def _worst(self) -> tuple[str, float]:
-        """Return the class whose latency rose most, and how many times."""
-        worst, highest = "", 0.0
-        for name, base in self._base.items():
-            now = self._now.get(name, base)
-            ratio = now / max(base, 0.001) if now - base > NOISE_MS else 1.0
-            if ratio > highest:
-                worst, highest = name, ratio
-        return worst, highest
 
     def _target_s(self) -> float:
         """Return a chunk's time: no longer than half of what the slower statements take anyway."""
-        p95_ms = max(self._base.values(), default=0.0)
-        return min(max(p95_ms / 2000, TARGET_MIN_S), self._idle_target_s)
+        return min(max(self._usual.p95_ms / 2000, TARGET_MIN_S), self._idle_target_s)

@@ -1,4 +1,4 @@
-"""I am what the throttle looks at: the latency the proxy sees, and how busy the server says it is."""
+"""I am what the throttle looks at: the latency the proxy sees, and what the server says of itself."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ class ClassSample:
     queries_per_s: float
     p50_ms: float
     p95_ms: float
+    mean_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class TrafficSample:
-    """What the proxy saw last; `at_s` is on the clock of `time.monotonic`."""
+    """What the proxy saw last; `at_s` is on the clock of `time.monotonic`.
+
+    `pool_wait_ms` is how long a client has been waiting for a connection to the server.
+    """
 
     at_s: float
     classes: Mapping[str, ClassSample]
     in_flight: int
+    pool_wait_ms: float = 0.0
 
 
 class TrafficSignal(Protocol):
@@ -30,11 +35,3 @@ class TrafficSignal(Protocol):
 
     def sample(self) -> TrafficSample | None:
         """Return the newest sample, None while no traffic is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerSample:
-    """What the server itself says; `threads_running` is without the migrator's own."""
-
-    at_s: float
-    threads_running: int

@@ -1,41 +1,39 @@
-"""I answer go or wait, with the reason: I carry samples to the controller and sit out its pauses."""
+"""I answer go or wait, with the reason: whoever copies, compares or follows asks me before each step."""
 
 from __future__ import annotations
 
 import asyncio
-import os
+import copy
 import time
-from dataclasses import dataclass
-
-import structlog
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
 
 from conf.settings import ThrottleSettings
-from migrator.throttle.controller import Controller, Permit
-from migrator.throttle.signals import ServerSample, TrafficSignal
-from router.database import Connection
-from router.errors import DatabaseError
+from migrator.throttle.gates import Held
+from migrator.throttle.ratio import WHOLE_DATABASE
+from migrator.throttle.signals import TrafficSignal
+from migrator.throttle.station import Budget, Station
 from router.model import Server
 
-log = structlog.get_logger()
+__all__ = ["IDLE_TARGET_S", "Budget", "Kind", "Throttle"]
 
-POLL_S = 0.05
-SERVER_EVERY_S = 0.5
-REST_MAX_S = 2.0
-IDLE_TARGET_S = 0.25
+REST_MAX_S: Final = 2.0
+IDLE_TARGET_S: Final = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What one chunk may cost."""
+class Kind(StrEnum):
+    """What wants to work: following goes before verifying, and that before copying."""
 
-    target_s: float
-    share: float
+    FLUSH = "flush"
+    VERIFY = "verify"
+    COPY = "copy"
 
 
 class Throttle:
-    """One for all operations on a server.
+    """One for all operations on a server, or, by `for_request`, for those of one deploy request.
 
-    `traffic` is what the proxy sees, None when nobody tells; `server` is asked for its running threads.
+    `traffic` is what the proxy sees, None when nobody tells; `server` is asked how it is, as are `replicas`.
     """
 
     def __init__(
@@ -44,65 +42,60 @@ class Throttle:
         traffic: TrafficSignal | None = None,
         server: Server | None = None,
         *,
+        replicas: Sequence[str] = (),
         idle_target_s: float = IDLE_TARGET_S,
     ) -> None:
-        self._enabled = settings.enabled
-        self._idle_target_s = idle_target_s
-        self._traffic, self._server = traffic, server
-        self._controller = Controller(settings.latency_rise, idle_target_s, os.cpu_count() or 1)
-        self._connection: Connection | None = None
-        self._asked_s = float("-inf")
-        self._asking = asyncio.Lock()
-        self._busy_until_s = float("-inf")
+        self.station = Station(settings, traffic, server, replicas, idle_target_s)
+        self._number = WHOLE_DATABASE
 
-    async def permit(self) -> Budget:
-        """Return when the next chunk may start, with what it may cost."""
-        if not self._enabled:
-            return Budget(self._idle_target_s, 1.0)
-        while True:
-            await self._ask_server()
-            now_s = time.monotonic()
-            self._controller.take_traffic(self._traffic.sample() if self._traffic else None)
-            permit: Permit | None = self._controller.decide(now_s)
-            if permit is not None and (permit.share >= 1.0 or now_s >= self._busy_until_s):
-                return Budget(permit.target_s, permit.share)
-            pause_s = POLL_S if permit is None else min(POLL_S, self._busy_until_s - now_s)
-            await asyncio.sleep(pause_s)
+    @property
+    def enabled(self) -> bool:
+        """Whether copying yields to anybody at all."""
+        return self.station.enabled
 
-    def record(self, budget: Budget, seconds: float, commit_s: float) -> None:
-        """Take what a chunk cost: it is followed by a rest that makes up the budget's share."""
-        self._controller.took(commit_s)
-        if budget.share < 1.0:
-            rest_s = min(seconds * (1 / budget.share - 1), REST_MAX_S)
-            # All copiers share one clock: together they take the share, not each of them.
-            self._busy_until_s = max(self._busy_until_s, time.monotonic()) + rest_s
+    def for_request(self, number: int) -> Throttle:
+        """Return the same throttle for a deploy request that may have a ratio of its own."""
+        own = copy.copy(self)
+        own._number = number
+        return own
+
+    async def permit(self, kind: Kind = Kind.COPY) -> Budget:
+        """Return when the next step may start, with what it may cost."""
+        if kind is Kind.FLUSH:
+            while (pause_s := self.station.follow_pause_s()) > 0:
+                await asyncio.sleep(pause_s)
+            return Budget(self.station.idle_target_s, 1.0)
+        while isinstance(answer := self.station.ask(self._number, verifying=kind is Kind.VERIFY), float):
+            await asyncio.sleep(answer)
+        return answer
+
+    def record(self, budget: Budget, seconds: float, commit_s: float, rows: int = 0) -> None:
+        """Take what a step cost: it is followed by a rest that makes up the budget's share.
+
+        What came before the step and after its permit, such as finding its range, counts as well.
+        """
+        spent_s = max(seconds, time.monotonic() - budget.at_s) if budget.at_s else seconds
+        self.station.took(budget, spent_s, REST_MAX_S, rows)
+
+    def collided(self) -> None:
+        """Take that a step of ours and a client waited for each other's locks."""
+        self.station.collided()
 
     def explain(self) -> str | None:
-        """Say what holds copying back, None when nothing does."""
-        return self._controller.reason if self._enabled else None
+        """Say what holds copying back and for how long, None when nothing does."""
+        held = self.held()
+        if held is None:
+            return None
+        return f"{held.reason} (for {held.for_s:.0f} s)" if held.for_s >= 1 else held.reason
+
+    def held(self) -> Held | None:
+        """Return what holds copying back: the signal, the sentence, the seconds."""
+        return self.station.held()
+
+    async def run(self) -> None:
+        """Learn what is usual while nothing is copied, until cancelled; copying works without it, too."""
+        await self.station.run()
 
     async def close(self) -> None:
-        """Close the connection that asks the server."""
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
-
-    async def _ask_server(self) -> None:
-        if self._server is None or time.monotonic() - self._asked_s < SERVER_EVERY_S or self._asking.locked():
-            return
-        async with self._asking:
-            self._asked_s = time.monotonic()
-            try:
-                if self._connection is None or self._connection.closed:
-                    self._connection = await Connection.open(self._server)
-                row = await self._connection.fetch_one("SHOW GLOBAL STATUS LIKE 'Threads_running'")
-                ours = await self._connection.fetch_value(
-                    "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
-                    "WHERE USER = %s AND COMMAND NOT IN ('Sleep', 'Binlog Dump', 'Daemon')",
-                    self._server.account.user,
-                )
-            except DatabaseError as error:
-                log.info("throttle.server_silent", reason=str(error))
-                return
-            running = int(row[1]) if row else 0
-            self._controller.take_server(ServerSample(self._asked_s, max(0, running - int(ours or 0))))
+        """Stop measuring."""
+        await self.station.close()

@@ -40,7 +40,9 @@ def statement_id(packet: bytes) -> int:
 
     A packet that is too short gives a number nobody has, or its first bytes: no statement is found by it.
     """
-    return int.from_bytes(packet[_ID : _ID + 4], "little") if len(packet) >= _ID + 4 else -1
+    if len(packet) < _ID + 4:
+        return -1
+    return packet[_ID] | packet[_ID + 1] << 8 | packet[_ID + 2] << 16 | packet[_ID + 3] << 24
 
 
 def with_statement_id(packet: bytes, number: int) -> bytes:
@@ -58,15 +60,28 @@ def parse_execute(packet: bytes, parameters: int) -> Execute:
     number, flags = int.from_bytes(packet[_ID:_FLAGS], "little"), packet[_FLAGS]
     if not parameters:
         return Execute(number, flags, 0, b"")
-    bound_at = _PARAMETERS + (parameters + 7) // 8
+    return Execute(number, flags, _bound_at(parameters), types_in(packet, parameters))
+
+
+def types_in(packet: bytes, parameters: int) -> bytes | None:
+    """Return the types that a packet brings along: None when it relies on earlier ones.
+
+    Raises RemoteError when the packet is too short for what it says; there must be parameters.
+    """
+    bound_at = _bound_at(parameters)
     if len(packet) <= bound_at:
         raise RemoteError("a COM_STMT_EXECUTE ends within its parameters")
     if not packet[bound_at]:
-        return Execute(number, flags, bound_at, None)
+        return None
     types = packet[bound_at + 1 : bound_at + 1 + 2 * parameters]
     if len(types) < 2 * parameters:
         raise RemoteError("a COM_STMT_EXECUTE ends within its types")
-    return Execute(number, flags, bound_at, types)
+    return types
+
+
+def _bound_at(parameters: int) -> int:
+    """Return where the flag stands that says whether types come along."""
+    return _PARAMETERS + (parameters + 7) // 8
 
 
 def with_types(packet: bytes, execute: Execute, types: bytes) -> bytes:
@@ -77,7 +92,7 @@ def with_types(packet: bytes, execute: Execute, types: bytes) -> bytes:
 
 def head_bytes(parameters: int) -> int:
     """Return how much of a packet `parse_execute` needs."""
-    return _PARAMETERS + (parameters + 7) // 8 + 1 + 2 * parameters
+    return _bound_at(parameters) + 1 + 2 * parameters
 
 
 def insert_types(first_frame: bytes, execute: Execute, types: bytes) -> tuple[bytes, bytes] | None:

@@ -62,6 +62,8 @@ def production_options(flavor: Flavor) -> dict[str, str]:
         own = {"gtid-mode": "ON", "enforce-gtid-consistency": "ON", "loose-innodb-redo-log-capacity": "256M"}
     else:
         own = {"binlog-format": "ROW", "log-slave-updates": "1", "innodb-log-file-size": "128M"}
+        # MySQL watches who holds a table unless told not to, MariaDB only when told to.
+        own["performance-schema-instrument"] = "wait/lock/metadata/sql/mdl=ON"
     return {**_common(flavor), **PRODUCTION, **own}
 
 

@@ -93,3 +93,17 @@ def test_the_example_file_shows_every_setting_at_its_default() -> None:
 
 def test_the_settings_page_is_up_to_date() -> None:
     assert (ROOT / "docs" / "settings.md").read_text() == describe.reference()
+
+
+def test_the_throttle_takes_only_signals_and_replicas_that_there_are(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        '[production]\nreplicas = ["b:3306"]\n'
+        '[throttle]\nrequired = ["replica_lag", "redo_agee"]\nreplicas_ignored = ["b:3306", "c:3306"]\n',
+    )
+    with pytest.raises(ConfError) as caught:
+        load(path, {})
+    assert list(caught.value.mistakes) == [
+        "throttle.required: there is no signal 'redo_agee'; did you mean 'redo_age'?",
+        "throttle.replicas_ignored: 'c:3306' is not one of production.replicas",
+    ]

@@ -173,8 +173,8 @@ async def test_a_client_that_leaves_while_held_takes_nothing_with_it(proxy: Prox
         async with raw_client(proxy.port) as client:
             client.send(Command.QUERY, b"INSERT INTO things VALUES (7, 'gone')")
         async with raw_client(proxy.port) as other:
-            while len(proxy.control.all(channel.Stats)[-1].branches) < 1:
-                await other.query("SELECT 1")
+            await other.query("SELECT 1")
+            await proxy.control.wait_for(channel.Stats, lambda stats: len(stats.branches) > 0)
 
         def connections(stats: channel.Stats) -> bool:
             return all(branch.connections == 0 for branch in stats.branches)

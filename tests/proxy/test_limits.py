@@ -12,6 +12,7 @@ import pytest
 
 from conf.settings import ProxySettings
 from proxy import channel
+from proxy.client import PREPARED_BYTES_MAX
 from proxy.wire.constants import MAX_FRAME, Capability, Command
 from proxy.wire.framing import PacketReader, frame
 from proxy.wire.handshake import LOGIN_PACKET_BYTES_MAX
@@ -215,6 +216,21 @@ async def test_a_client_prepares_only_so_many_statements(limited: Proxy) -> None
         assert (await client.error(Command.STMT_PREPARE, b"SELECT 3")).errno == 1461
         await client.run(Command.RESET_CONNECTION)
         await client.prepare("SELECT 3")
+
+
+async def test_a_client_has_prepared_statements_of_so_many_bytes_only(limited: Proxy) -> None:
+    async with raw_client(limited.port) as client:
+        long = b"SELECT '" + b"a" * 60_000 + b"'"
+        numbers = [await client.prepare(long.decode()) for _ in range(PREPARED_BYTES_MAX // len(long))]
+        error = await client.error(Command.STMT_PREPARE, long)
+        assert (error.errno, error.sqlstate) == (1461, "42000")
+        assert str(PREPARED_BYTES_MAX) in error.message
+        assert len(await client.execute(numbers[0])) == 4
+        client.send(Command.STMT_CLOSE, numbers[0].to_bytes(4, "little"))
+        await client.prepare(long.decode())
+        assert (await client.error(Command.STMT_PREPARE, long)).errno == 1461
+        await client.run(Command.RESET_CONNECTION)
+        await client.prepare(long.decode())
 
 
 async def test_connections_beyond_the_limit_are_refused_before_anything_is_read(limited: Proxy) -> None:

@@ -13,7 +13,7 @@ from proxy.wire.constants import Capability, Command
 from proxy.wire.framing import frame
 from proxy.wire.packets import ErrPacket
 from router.database import Connection
-from router.model import Branch, PoolMode
+from router.model import Address, Branch, PoolMode
 from router.servers.process import LocalServer
 from tests.support.proxy import Proxy, production, running_proxy, user
 from tests.support.raw_client import USUAL, RawClient, raw_client
@@ -335,3 +335,88 @@ async def test_who_gets_a_warning_with_every_statement_does_not_keep_others_wait
         for _ in range(5):
             await warned.query("SELECT CAST('x' AS SIGNED)")
             assert await waiting.query("SELECT 1") == [[b"1"]]
+
+
+@contextlib.asynccontextmanager
+async def door(path: Path, server: LocalServer) -> AsyncIterator[Door]:
+    """Pass connections to a Unix socket on to a server, but for those that are turned away."""
+    found = Door(server.server.address.socket or "")
+    listening = await asyncio.start_unix_server(found.enter, str(path))
+    yield found
+    listening.close()
+    found.cut()
+
+
+class Door:
+    """What stands before a server: the next `closed` connections come to nothing."""
+
+    def __init__(self, path: str) -> None:
+        self.closed = 0
+        self._path = path
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
+        if self.closed:
+            self.closed -= 1
+            writer.close()
+            return
+        to_server = await asyncio.open_unix_connection(self._path)
+        self._writers.append(to_server[1])
+        await asyncio.gather(self._copy(reader, to_server[1]), self._copy(to_server[0], writer))
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+
+    def cut(self) -> None:
+        """End all connections."""
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+
+
+async def test_a_connection_that_fails_is_the_failure_of_one_who_waits(
+    server: LocalServer, schema: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "door"
+    branch = shared(server, schema)
+    assert branch.server is not None
+    behind = replace(branch, server=replace(branch.server, address=Address("", 0, str(path))))
+    environment = {
+        "HEADGATE_LOG_LEVEL": "warning",
+        "HEADGATE_PROXY_MAX_BACKEND_CONNECTIONS": "1",
+        "HEADGATE_PROXY_MIN_BACKEND_CONNECTIONS": "0",
+    }
+    async with (
+        door(path, server) as way,
+        running_proxy(tmp_path / "proxy", [behind], [user()], environment=environment) as proxy,
+        raw_client(proxy.port) as one,
+        raw_client(proxy.port) as other,
+    ):
+        for client in (one, other):
+            assert await client.query("SELECT 1") == [[b"1"]]
+        way.closed = 1
+        gone = pool_of(proxy, lambda pool: pool.active + pool.linked + pool.idle == 0)
+        way.cut()
+        await gone
+        answers = await asyncio.gather(one.query("SELECT 2"), other.query("SELECT 2"), return_exceptions=True)
+        assert [answer for answer in answers if not isinstance(answer, Exception)] == [[[b"2"]]]
+
+
+async def test_clients_that_come_at_once_may_all_learn_what_the_server_has(
+    server: LocalServer, schema: str, tmp_path: Path
+) -> None:
+    environment = {"HEADGATE_LOG_LEVEL": "warning", "HEADGATE_PROXY_MAX_BACKEND_CONNECTIONS": "20"}
+    log = tmp_path / "log"
+    async with running_proxy(
+        tmp_path / "proxy", [shared(server, schema)], [user()], environment=environment, log=log
+    ) as proxy:
+        clients = await asyncio.gather(*(RawClient.connect(proxy.port) for _ in range(20)))
+        answers = await asyncio.gather(*(client.query("SELECT SLEEP(0.2)") for client in clients))
+        assert answers == [[[b"0"]]] * 20
+        for client in clients:
+            client.close()
+    assert "errand.failed" not in log.read_text()

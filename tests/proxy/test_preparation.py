@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import Callable
 
 import pytest
 
-from proxy.preparation import Conversation
+from proxy.preparation import Conversation, converse
 from proxy.wire.commands import command
 from proxy.wire.constants import Capability, Command
 from proxy.wire.framing import frame
@@ -42,7 +44,7 @@ class FakeBackend:
 def talk(backend: FakeBackend, *commands: bytes) -> list[Conversation]:
     over: list[Conversation] = []
     done: Callable[[Conversation], None] = over.append
-    Conversation(backend, list(commands), done).begin()  # type: ignore[arg-type]
+    Conversation(backend, list(commands), done).begin()
     return over
 
 
@@ -112,3 +114,30 @@ def test_nonsense_ends_the_connection() -> None:
 
 def test_commands_without_answers_are_over_at_once() -> None:
     assert talk(FakeBackend(), command(Command.STMT_CLOSE, bytes(4)))
+
+
+def test_who_was_told_is_not_told_again() -> None:
+    backend = FakeBackend()
+    over = talk(backend, command(Command.PING))
+    backend.answer(OK)
+    assert backend.owner is not None
+    backend.owner.backend_lost()
+    assert len(over) == 1
+
+
+async def test_a_conversation_that_is_over_leaves_nothing_to_the_collector() -> None:
+    async def one() -> None:
+        backend = FakeBackend()
+        asyncio.get_running_loop().call_soon(backend.answer, OK)
+        told = await converse(backend, [command(Command.PING)])
+        assert told.status == 2
+        backend.owner = None
+
+    gc.collect()
+    gc.disable()
+    try:
+        await one()
+        await asyncio.sleep(0)
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, Conversation)]
+    finally:
+        gc.enable()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.prepared import BackendStatements, Meaning
+from proxy.prepared import BYTES_MAX, BackendStatements, Meaning
 from proxy.wire.constants import Capability, Command, Status
 from proxy.wire.packets import ErrPacket
 from router.database import Connection
@@ -72,6 +72,20 @@ def test_statements_on_changed_tables_are_forgotten() -> None:
     known.clear()
     assert other.gone
     assert len(known) == 0
+
+
+def test_long_statements_make_room_for_each_other() -> None:
+    known = BackendStatements()
+    half = (b"a" * (BYTES_MAX // 2), HERE)
+    first, _ = known.add(half, 101, 200)
+    second, _ = known.add((b"b" * (BYTES_MAX // 2), HERE), 102, 200)
+    third, closing = known.add((b"c" * 10, HERE), 103, 200)
+    assert closing == [b"\x19" + (101).to_bytes(4, "little")]
+    assert (first.gone, second.gone, third.gone) == (True, False, False)
+    _, closing = known.add(half, 104, 200)
+    assert closing == [b"\x19" + (102).to_bytes(4, "little")]
+    known.clear()
+    assert known.add((b"d" * BYTES_MAX, HERE), 105, 200)[1] == []
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 5))

@@ -9,8 +9,8 @@ NOTHING: Counter[str] = Counter()
 
 def test_what_is_taken_is_not_counted_again() -> None:
     counters = Counters()
-    counters["read"].durations_ns += [5_000, 5_999, 100_000]
-    counters["read"].errors += 1
+    counters.of("read").durations_ns += [5_000, 5_999, 100_000]
+    counters.of("read").errors += 1
     counters.fold()
     taken = counters.take(NOTHING)["read"]
     assert (taken.queries, taken.errors, taken.busy_us, taken.in_flight) == (3, 1, 110, 0)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from control.certificate import ensure_certificate
-from proxy.wire.constants import Capability
+from proxy.backend import Backend
+from proxy.stream import accept
+from proxy.wire.constants import CHARSET_UTF8MB4, Capability
 from proxy.wire.errors import ServerRefused
 from proxy.wire.framing import frame
+from proxy.wire.handshake import ClientHandshake
 from proxy.wire.packets import Greeting
 from router.database import Connection
 from router.model import Account, Address, Branch, Flavor, Server, ServerTls, TlsMode
@@ -154,3 +160,45 @@ async def test_a_server_without_tls_is_left_before_anything_is_said(tmp_path: Pa
                 await RawClient.connect(proxy.port)
         assert await heard == b""
         listening.close()
+
+
+class _Owner:
+    """Who a backend works for, and who keeps it as a client does."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.over = asyncio.Event()
+
+    def answered(self, data: bytes) -> None:
+        raise AssertionError
+
+    def backend_lost(self) -> None:
+        self.over.set()
+
+
+async def _come_and_go() -> None:
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    backend = Backend(ClientHandshake("user", "password", Capability.PROTOCOL_41, "", CHARSET_UTF8MB4, {}))
+    await accept(backend, near, None, 0.0)
+    backend._logged_in.set_result(None)
+    owner = _Owner(backend)
+    backend.serve(owner)
+    far.close()
+    await owner.over.wait()
+    await asyncio.sleep(0)
+
+
+def test_a_backend_that_is_over_leaves_nothing_to_the_collector() -> None:
+    async def many() -> int:
+        for _ in range(5):
+            await _come_and_go()
+        return sum(isinstance(thing, Backend) for thing in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        # In the event loop that workers have.
+        assert uvloop.run(many()) == 0
+    finally:
+        gc.enable()

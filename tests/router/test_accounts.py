@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator.engine.preflight import PARENTS
+from migrator.engine.checks.preflight import PARENTS
 from migrator.schema.introspect import open_reader, read_schema
 from router.accounts import (
     DENIED,

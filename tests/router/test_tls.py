@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from control.certificate import ensure_certificate
-from migrator.engine.binlog import _Link
+from migrator.engine.log.binlog import _Link
 from proxy.wire.errors import ServerRefused
 from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError

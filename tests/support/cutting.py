@@ -26,9 +26,17 @@ class Cutter:
         """Cut the next connection on which these bytes come from the client."""
         self._pattern, self._after = pattern, after
 
+    def move(self, server_port: int) -> None:
+        """Let new connections go to another server."""
+        self._server_port = server_port
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection."""
-        there, back = await asyncio.open_connection("127.0.0.1", self._server_port)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._server_port)
+        except OSError:
+            writer.close()
+            return
         doomed = asyncio.Event()
 
         async def up() -> None:

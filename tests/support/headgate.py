@@ -44,6 +44,7 @@ class Headgate:
         self.process: subprocess.Popen[bytes] | None = None
         self._environment = {
             "HEADGATE_STATE": str(self.state),
+            "HEADGATE_MIGRATOR_GARBAGE_HOLD_S": "0",
             "HEADGATE_PROXY_PORT": str(self.proxy_port),
             "HEADGATE_CONTROL_PORT": str(self.control_port),
             "HEADGATE_SERVERS_FLAVOR": str(flavor),

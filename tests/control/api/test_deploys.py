@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from router.database import Connection
+from router.errors import ConnectionLost
 from router.model import Flavor
 from tests.support.servers import until
 from tests.support.service import Running, running_service
@@ -124,6 +125,136 @@ async def may_be_reverted(running: Running) -> bool:
     return request["deployment"]["revert_blocked"] is None
 
 
+async def test_a_revert_is_taken_back_through_the_api_until_its_window_ends(running: Running) -> None:
+    call = running.call
+    await call("POST", "/branches", {"name": "add-phone"}, expect=201)
+    await running.on_branch(
+        "add-phone",
+        "ALTER TABLE customers ADD COLUMN phone VARCHAR(32)",
+        "CREATE TABLE coupons (code VARCHAR(20) PRIMARY KEY)",
+    )
+    await call("POST", "/deploy-requests", {"branch": "add-phone"}, expect=201)
+    await call("POST", "/deploy-requests/1/deploy")
+    await running.request_until(1, "complete_pending_revert", "complete_error")
+    assert "cannot be redone" in await refused(running, "POST", "/deploy-requests/1/redo")
+    await running.on_production("UPDATE customers SET phone = '555' WHERE id = 2")
+    for name in ("Dara", "Eli"):
+        await until(lambda: may_be_reverted(running))
+        await call("POST", "/deploy-requests/1/revert")
+        reverted = await running.request_until(1, "complete_revert", "complete_revert_error")
+        is_well_formed(reverted)
+        assert reverted["deployment"]["redo_until"]
+        assert await columns(running, "customers") == ["id", "name"]
+        await running.on_production(f"INSERT INTO customers (name) VALUES ('{name}')")
+        await until(lambda: may_be_reverted(running))
+        await call("POST", "/deploy-requests/1/redo")
+        redone = await running.request_until(1, "complete_pending_revert", "complete_revert")
+        is_well_formed(redone)
+        assert redone["deployment"]["redo_until"] is None
+        assert await columns(running, "customers") == ["id", "name", "phone"]
+        assert await columns(running, "coupons") == ["code"]
+    async with await Connection.open(running.admin, database="shop") as connection:
+        rows = await connection.fetch_all("SELECT name, phone FROM customers ORDER BY id")
+        assert rows == [("Ada", None), ("Bo", "555"), ("Chen", None), ("Dara", None), ("Eli", None)]
+        await until(lambda: may_be_reverted(running))
+        await call("POST", "/deploy-requests/1/revert")
+        await running.request_until(1, "complete_revert", "complete_revert_error")
+        await call("POST", "/deploy-requests/1/skip-revert")
+
+        async def cleared() -> bool:
+            return sorted(await connection.fetch_all("SHOW TABLES")) == [("customers",), ("notes",)]
+
+        await until(cleared)
+    assert "can no longer be taken back" in await refused(running, "POST", "/deploy-requests/1/redo")
+    assert await columns(running, "customers") == ["id", "name"]
+
+
+async def test_the_same_branch_is_deployed_again_at_once_after_a_revert(running: Running) -> None:
+    call = running.call
+    await call("POST", "/branches", {"name": "again"}, expect=201)
+    await running.on_branch("again", "ALTER TABLE customers ADD COLUMN phone VARCHAR(32)")
+    await call("POST", "/deploy-requests", {"branch": "again"}, expect=201)
+    await call("POST", "/deploy-requests/1/deploy")
+    await running.request_until(1, "complete_pending_revert", "complete_error")
+    await until(lambda: may_be_reverted(running))
+    await call("POST", "/deploy-requests/1/revert")
+    assert (await running.request_until(1, "complete_revert"))["deployment"]["redo_until"]
+    made = await call("POST", "/deploy-requests", {"branch": "again"}, expect=201)
+    assert [one["table_name"] for one in made["deployment"]["deploy_operations"]] == ["customers"]
+    await call("POST", "/deploy-requests/2/deploy")
+    await running.request_until(2, "complete_pending_revert", "complete_error")
+    assert await columns(running, "customers") == ["id", "name", "phone"]
+    assert (await call("GET", "/deploy-requests/1"))["deployment"]["redo_until"] is None
+    assert "can no longer be taken back" in await refused(running, "POST", "/deploy-requests/1/redo")
+
+
+async def test_rows_that_do_not_fit_are_listed_and_exactly_these_are_lost_when_told_to(
+    running: Running,
+) -> None:
+    call = running.call
+    await call("POST", "/branches", {"name": "longer"}, expect=201)
+    await running.on_branch("longer", "ALTER TABLE customers MODIFY name VARCHAR(200) NOT NULL")
+    await call("POST", "/deploy-requests", {"branch": "longer"}, expect=201)
+    await call("POST", "/deploy-requests/1/deploy")
+    await running.request_until(1, "complete_pending_revert", "complete_error")
+    await running.on_production(
+        "UPDATE customers SET name = REPEAT('x', 60) WHERE id = 2",
+        "INSERT INTO customers (id, name) VALUES (9, REPEAT('y', 60)), (10, 'Eli')",
+    )
+    listed: list[Any] = []
+
+    async def found() -> bool:
+        listed[:] = (await call("GET", "/deploy-requests/1/misfits"))["data"]
+        return len(listed) == 2
+
+    await until(found)
+    assert [each["row"].split()[0] for each in listed] == ["id=2", "id=9"]
+    assert {each["table_name"] for each in listed} == {"customers"}
+    assert "do not fit the old definition" in await refused(running, "POST", "/deploy-requests/1/revert")
+    # What comes after the list was read is not given up.
+    body = {"force": True, "misfits": listed[:1]}
+    await call("POST", "/deploy-requests/1/revert", body)
+    failed = await running.request_until(1, "complete_revert", "complete_revert_error")
+    assert "id=9" in str(failed["deployment"]["problem"])
+    assert "id=2" not in str(failed["deployment"]["problem"])
+    await until(found)
+    await call("POST", "/deploy-requests/1/revert", {"force": True})
+    reverted = await running.request_until(1, "complete_revert", "complete_revert_error")
+    assert reverted["deployment"]["problem"] is None
+    async with await Connection.open(running.admin, database="shop") as connection:
+        rows = await connection.fetch_all("SELECT id, name FROM customers ORDER BY id")
+    assert rows == [(1, "Ada"), (2, "Bo"), (3, "Chen"), (10, "Eli")]
+
+
+async def test_a_cut_over_that_waits_for_somebody_is_forced_through_the_api(running: Running) -> None:
+    call = running.call
+    await call("POST", "/branches", {"name": "waits"}, expect=201)
+    await running.on_branch("waits", "ALTER TABLE customers ADD COLUMN phone VARCHAR(32)")
+    await call("POST", "/deploy-requests", {"branch": "waits", "auto_cutover": False}, expect=201)
+    assert "cannot be forced in state ready" in await refused(
+        running, "POST", "/deploy-requests/1/force-cutover"
+    )
+    await call("POST", "/deploy-requests/1/deploy")
+    await running.request_until(1, "pending_cutover", "complete_error")
+    traffic = running.service.branches.production.traffic
+    async with await Connection.open(traffic, database="shop") as holder:
+        await holder.execute("START TRANSACTION")
+        await holder.fetch_all("SELECT * FROM customers")
+        await call("POST", "/deploy-requests/1/apply-deploy")
+
+        async def waits() -> bool:
+            [operation] = (await call("GET", "/deploy-requests/1/operations"))["data"]
+            return "trying again" in operation["activity"]
+
+        await until(waits)
+        forced = await call("POST", "/deploy-requests/1/force-cutover")
+        assert forced["deployment_state"] == "in_progress_cutover"
+        await running.request_until(1, "complete_pending_revert", "complete_error")
+        with pytest.raises(ConnectionLost):
+            await holder.fetch_all("SELECT 1")
+    assert await columns(running, "customers") == ["id", "name", "phone"]
+
+
 async def test_one_deployment_runs_at_a_time_and_the_next_is_told_what_it_waits_for(running: Running) -> None:
     call = running.call
     for name, change in (("first", "ADD COLUMN a INT"), ("second", "ADD COLUMN b INT")):
@@ -182,3 +313,96 @@ async def test_a_request_whose_branch_is_deleted_says_so_and_does_no_harm(runnin
     closed = await call("PATCH", "/deploy-requests/1", {"state": "closed"})
     assert closed["state"] == "closed"
     assert "is closed" in await refused(running, "POST", "/deploy-requests/1/deploy")
+
+
+async def test_a_change_is_made_at_once_when_that_is_asked_for_and_possible(running: Running) -> None:
+    call = running.call
+    await call("POST", "/branches", {"name": "at-once"}, expect=201)
+    await running.on_branch(
+        "at-once", "ALTER TABLE customers ADD COLUMN phone VARCHAR(32), ADD COLUMN fax INT"
+    )
+    made = await call("POST", "/deploy-requests", {"branch": "at-once"}, expect=201)
+    deployment = made["deployment"]
+    [operation] = deployment["deploy_operations"]
+    assert (deployment["instant_ddl_eligible"], deployment["instant_ddl"]) == (True, False)
+    assert (deployment["ddl_strategy"], operation["ddl_method"]) == ("revertible", "shadow")
+    assert [remark["loses_data"] for remark in operation["revert_forecast"]] == [True, True]
+    await call("POST", "/deploy-requests/1/deploy", {"instant_ddl": True})
+    deployed = await running.request_until(1, "complete_pending_revert", "complete_error")
+    is_well_formed(deployed)
+    assert deployed["deployment"]["instant_ddl"] is True
+    [operation] = deployed["deployment"]["deploy_operations"]
+    assert (operation["ddl_method"], operation["revertible"]) == ("instant", True)
+    assert await columns(running, "customers") == ["id", "name", "phone", "fax"]
+    await until(lambda: may_be_reverted(running))
+    await call("POST", "/deploy-requests/1/revert")
+    await running.request_until(1, "complete_revert", "complete_revert_error")
+    assert await columns(running, "customers") == ["id", "name"]
+
+    await call("POST", "/branches", {"name": "longer"}, expect=201)
+    await running.on_branch("longer", "ALTER TABLE customers MODIFY COLUMN name TEXT NOT NULL")
+    made = await call("POST", "/deploy-requests", {"branch": "longer", "ddl_strategy": "auto"}, expect=201)
+    assert made["deployment"]["instant_ddl_eligible"] is False
+    [remark] = made["deployment"]["deploy_operations"][0]["revert_forecast"]
+    assert (remark["error_number"], remark["loses_data"]) == (1406, False)
+    assert "cannot be deployed instantly" in await refused(
+        running, "POST", "/deploy-requests/2/deploy", {"instant_ddl": True}
+    )
+
+
+async def test_a_column_that_goes_at_once_is_gone_for_good(running: Running) -> None:
+    call = running.call
+    await call("POST", "/branches", {"name": "shorter"}, expect=201)
+    await running.on_branch("shorter", "ALTER TABLE customers DROP COLUMN name")
+    await call("POST", "/deploy-requests", {"branch": "shorter"}, expect=201)
+    await call("POST", "/deploy-requests/1/deploy", {"ddl_strategy": "instant"})
+    deployed = await running.request_until(1, "complete", "complete_error")
+    [operation] = deployed["deployment"]["deploy_operations"]
+    assert (operation["ddl_method"], operation["revertible"]) == ("instant", False)
+    assert await columns(running, "customers") == ["id"]
+    assert "cannot be reverted" in await refused(running, "POST", "/deploy-requests/1/revert")
+
+
+async def test_values_are_altered_only_when_that_is_allowed(running: Running) -> None:
+    call = running.call
+    await running.on_production(
+        "CREATE TABLE prices (id INT PRIMARY KEY, price DECIMAL(9,3))",
+        "INSERT INTO prices VALUES (1, 1.255), (2, 2)",
+    )
+    await call("POST", "/branches", {"name": "cents"}, expect=201)
+    await running.on_branch("cents", "ALTER TABLE prices MODIFY COLUMN price DECIMAL(9,2)")
+    made = await call("POST", "/deploy-requests", {"branch": "cents"}, expect=201)
+    assert any("more than 2 digits behind the point" in text for text in made["deployment"]["warnings"])
+    await call("POST", "/deploy-requests/1/deploy")
+    failed = await running.request_until(1, "complete_pending_revert", "complete_error")
+    assert "id=1" in failed["deployment"]["problem"]
+    assert "allow_lossy" in failed["deployment"]["problem"]
+    await call("POST", "/deploy-requests/1/deploy", {"allow_lossy": True})
+    deployed = await running.request_until(1, "complete_pending_revert", "complete_error")
+    assert deployed["deployment"]["problem"] is None
+    async with await Connection.open(running.admin, database="shop") as connection:
+        rounded = await connection.fetch_all("SELECT CAST(price AS CHAR) FROM prices ORDER BY id")
+    assert rounded == [("1.26",), ("2.00",)]
+
+
+async def test_a_view_goes_with_the_table_it_is_made_of_and_back(running: Running) -> None:
+    call = running.call
+    await call("POST", "/branches", {"name": "names"}, expect=201)
+    await running.on_branch(
+        "names",
+        "ALTER TABLE customers ADD COLUMN phone VARCHAR(32)",
+        "CREATE SQL SECURITY INVOKER VIEW phones AS SELECT name, phone FROM customers",
+    )
+    made = await call("POST", "/deploy-requests", {"branch": "names"}, expect=201)
+    shown = [(one["operation_name"], one["table_name"]) for one in made["deployment"]["deploy_operations"]]
+    assert shown == [("ALTER", "customers"), ("CREATE", "phones")]
+    await call("POST", "/deploy-requests/1/deploy")
+    deployed = await running.request_until(1, "complete_pending_revert", "complete_error")
+    assert deployed["deployment"]["problem"] is None
+    async with await Connection.open(running.admin, database="shop") as connection:
+        assert len(await connection.fetch_all("SELECT name, phone FROM phones")) == 3
+        await until(lambda: may_be_reverted(running))
+        await call("POST", "/deploy-requests/1/revert")
+        await running.request_until(1, "complete_revert", "complete_revert_error")
+        assert await connection.fetch_all("SHOW TABLES LIKE 'phones'") == []
+    assert await columns(running, "customers") == ["id", "name"]

@@ -80,6 +80,11 @@ def test_a_change_from_branch_to_production_and_back_by_commands(headgate: Headg
     assert "coupons" in said(headgate, "branch", "schema", "shop", "main")
     assert "reverted" in said(headgate, "deploy-request", "revert", "shop", "1")
     assert "The branch has no tables." in said(headgate, "branch", "schema", "shop", "main")
+    assert "is deployed" in said(headgate, "deploy-request", "redo", "shop", "1")
+    assert "can be taken back" in said(headgate, "deploy-request", "revert", "shop", "1", "--lose")
+    assert "taken back until" in said(headgate, "deploy-request", "show", "shop", "1")
+    assert "is over" in said(headgate, "deploy-request", "skip-revert", "shop", "1")
+    assert "taken back" in refused(headgate, "deploy-request", "redo", "shop", "1")
     history = said(headgate, "deploy-request", "history", "shop", "1")
     assert "complete_revert" in history
     assert "is deleted" in said(headgate, "branch", "delete", "shop", "add-coupons", "--force")
@@ -88,6 +93,7 @@ def test_a_change_from_branch_to_production_and_back_by_commands(headgate: Headg
 def test_programs_get_json_from_every_command(headgate: Headgate) -> None:
     assert data(headgate, "database", "list")[0]["name"] == "shop"
     assert data(headgate, "database", "show", "shop")[0]["default_branch"] == "main"
+    assert data(headgate, "database", "garbage", "shop") == []
     branch = data(headgate, "branch", "create", "shop", "json")
     assert branch["command"].startswith("mysql -h ")
     run_on(headgate, branch["password"], "CREATE TABLE json_table (id INT PRIMARY KEY)")
@@ -115,6 +121,23 @@ def test_programs_get_json_from_every_command(headgate: Headgate) -> None:
     assert deleted == {"id": password["id"], "deleted": True}
     assert data(headgate, "branch", "delete", "shop", "json", "--force") == {"name": "json", "deleted": True}
     assert isinstance(data(headgate, "check-config"), list)
+
+
+def test_copying_can_be_limited_and_paused(headgate: Headgate) -> None:
+    assert "No ratio is set." in said(headgate, "database", "throttle", "shop")
+    changed = said(headgate, "database", "throttle", "shop", "--ratio", "80", "--for", "60")
+    assert "The ratio is 80 until 2" in changed
+    assert data(headgate, "database", "throttle", "shop", "--pause")["paused"] is True
+    assert data(headgate, "database", "throttle", "shop", "--resume")["ratio"] == 80
+    assert data(headgate, "database", "throttle", "shop", "--clear")["own"] is False
+    branch = data(headgate, "branch", "create", "shop", "limited")
+    run_on(headgate, branch["password"], "CREATE TABLE limited (id INT PRIMARY KEY)")
+    number = str(data(headgate, "deploy-request", "create", "shop", "limited")["number"])
+    assert "copying takes 50 % at most" in said(
+        headgate, "deploy-request", "throttle", "shop", number, "--ratio", "50"
+    )
+    assert "Copying is paused." in said(headgate, "deploy-request", "throttle", "shop", number, "--pause")
+    assert "no deploy request 999" in refused(headgate, "deploy-request", "throttle", "shop", "999")
 
 
 def test_a_deploy_can_be_cancelled_and_a_request_closed(headgate: Headgate) -> None:

@@ -7,21 +7,22 @@ left after failures, moves by people, and restarts at any point.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from migrator.deploy import runner
-from migrator.deploy.actions import Deploys, Findings
+from migrator.deploy.actions import Deploys, Findings, How
 from migrator.deploy.errors import DeployError, IllegalMove, NotDeployable, NothingToDeploy
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord, RequestState
 from migrator.deploy.runner import Runner
 from migrator.deploy.store import DeployStore
-from migrator.engine.operation import CutOver, Phase, Status
+from migrator.engine.direct.choose import Choice, Method, Strategy
+from migrator.engine.ground.operation import CutOver, Phase, Status
 from migrator.errors import MigratorError, WrongPhase
 from migrator.schema.errors import ReadFailed
 from router.errors import ServerFailed
@@ -37,6 +38,7 @@ class Tables:
     log: list[str] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
     holding: dict[str, asyncio.Event] = field(default_factory=dict)
+    misfits: dict[str, str] = field(default_factory=dict)
 
 
 class ScriptedOperation:
@@ -57,6 +59,9 @@ class ScriptedOperation:
     async def revert(self) -> CutOver:
         await self._step("revert", {Phase.REVERTIBLE: Phase.REVERTED})
         return CutOver(9.0, 1)
+
+    def force(self) -> None:
+        self._tables.log.append(f"force {self._table}")
 
     async def finalize(self) -> None:
         await self._step("finalize", dict.fromkeys(Phase, Phase.FINALIZED))
@@ -84,6 +89,25 @@ class ScriptedOperation:
             self._tables.log.append(step)
 
 
+class RedoableOperation(ScriptedOperation):
+    """One whose revert can be taken back."""
+
+    async def redo(self) -> CutOver:
+        await self._step("redo", {Phase.REVERTED: Phase.REVERTIBLE})
+        return CutOver(7.0, 1)
+
+    def misfits(self) -> dict[str, str]:
+        return self._tables.misfits
+
+    def give_up(self, rows: Collection[str]) -> None:
+        if rows or self._tables.misfits:
+            self._tables.log.append(f"give up {sorted(rows)} of {self._table}")
+
+    def status(self) -> Status:
+        blocked = f"{len(self._tables.misfits)} rows do not fit" if self._tables.misfits else None
+        return replace(super().status(), revert_blocked=blocked)
+
+
 @dataclass
 class Bench:
     """A store, a runner that can be killed and started again, and what the checks will find."""
@@ -91,6 +115,7 @@ class Bench:
     store: DeployStore
     tables: Tables
     window_s: float = 1000.0
+    redoable: bool = False
     findings: Findings = field(default_factory=lambda: findings("orders"))
     runner: Runner = field(init=False)
     deploys: Deploys = field(init=False)
@@ -103,10 +128,25 @@ class Bench:
             return self.findings
 
         async def make(request: DeployRequest, record: OperationRecord) -> ScriptedOperation:
-            return ScriptedOperation(record, self.tables)
+            return (RedoableOperation if self.redoable else ScriptedOperation)(record, self.tables)
 
         self.runner = Runner("shop", self.store, make, self.window_s)
         self.deploys = Deploys(self.store, check, self.runner.notify)
+
+    async def reverted(self) -> DeployRequest:
+        """Carry request 1 there and back."""
+        await self.create()
+        await self.deploys.deploy("shop", 1, "ada")
+        await self.until(1, State.COMPLETE_PENDING_REVERT)
+        await self.deploys.revert("shop", 1, "ada", None)
+        return await self.until(1, State.COMPLETE_REVERT)
+
+    async def until_cleared(self, number: int) -> DeployRequest:
+        """Wait until nothing is left of a reverted request."""
+        async with asyncio.timeout(10):
+            while (request := await self.store.get("shop", number)).redo_until is not None:
+                await asyncio.sleep(0.001)
+        return request
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -399,3 +439,175 @@ async def test_a_branch_gets_one_request_from_two_who_ask_at_once(bench: Bench) 
     outcomes = await asyncio.gather(bench.create(), bench.create(), return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["DeployError", "DeployRequest"]
     assert len(await bench.deploys.all("shop")) == 1
+
+
+async def test_what_was_done_for_good_is_complete_at_once(bench: Bench) -> None:
+    found = findings("orders")
+    gone = Choice(Method.INSTANT, "a column is dropped", revertible=False)
+    records = tuple(replace(record, choices={Strategy.INSTANT: gone}) for record in found.operations)
+    bench.findings = replace(found, operations=records)
+    async with bench.running():
+        await bench.create()
+        await bench.deploys.deploy("shop", 1, "ada", How(Strategy.INSTANT))
+        request = await bench.until(1, State.COMPLETE)
+    assert request.revert_until == request.cut_over_at
+
+
+async def test_a_cut_over_that_waits_can_be_forced_and_nothing_else_can(bench: Bench) -> None:
+    bench.findings = findings("customers", "orders")
+    bench.tables.holding["cut over orders"] = asyncio.Event()
+    await bench.create()
+    with pytest.raises(IllegalMove, match="cannot be forced in state ready"):
+        await bench.deploys.force("shop", 1)
+    async with bench.running():
+        await bench.deploys.deploy("shop", 1, "ada")
+        await bench.until_true(lambda: "cut over customers" in bench.tables.log)
+        bench.runner.force(await bench.deploys.force("shop", 1))
+        assert bench.tables.log[-2:] == ["force customers", "force orders"]
+        bench.tables.holding["cut over orders"].set()
+        await bench.until(1, State.COMPLETE_PENDING_REVERT)
+
+
+async def test_a_revert_is_taken_back_and_made_again_within_the_window(bench: Bench) -> None:
+    bench.redoable, bench.findings = True, findings("customers", "orders")
+    async with bench.running():
+        request = await bench.reverted()
+        assert request.redo_until == request.revert_until
+        assert request.finished_at is None
+        assert not [step for step in bench.tables.log if step.startswith("finalize")]
+        await bench.deploys.redo("shop", 1, "ada", None)
+        redone = await bench.until(1, State.COMPLETE_PENDING_REVERT)
+        assert (redone.revert_until, redone.redo_until) == (request.revert_until, None)
+        assert redone.longest_lock_ms == 7.0
+        assert bench.tables.log[-2:] == ["redo customers", "redo orders"]
+        await bench.deploys.revert("shop", 1, "ada", None)
+        await bench.until(1, State.COMPLETE_REVERT)
+        await bench.deploys.skip_revert("shop", 1)
+        request = await bench.until_cleared(1)
+    assert request.deployment_state is State.COMPLETE_REVERT
+    assert request.finished_at is not None
+    assert bench.tables.log[-2:] == ["finalize customers", "finalize orders"]
+    with pytest.raises(IllegalMove, match="can no longer be taken back"):
+        await bench.deploys.redo("shop", 1, "ada", None)
+    with pytest.raises(IllegalMove, match="no revert window"):
+        await bench.deploys.skip_revert("shop", 1)
+
+
+async def test_what_is_kept_for_a_redo_goes_when_the_window_ends(bench: Bench) -> None:
+    bench.redoable, bench.window_s = True, 0.5
+    bench.start()
+    async with bench.running():
+        await bench.reverted()
+        await bench.until_cleared(1)
+    assert bench.tables.log[-1] == "finalize orders"
+
+
+async def test_the_next_request_need_not_wait_for_what_could_be_redone(bench: Bench) -> None:
+    bench.redoable = True
+    async with bench.running():
+        await bench.reverted()
+        bench.findings = findings("coupons")
+        await bench.create("fixed")
+        await bench.deploys.deploy("shop", 2, "ada")
+        await bench.until(2, State.COMPLETE_PENDING_REVERT)
+        assert (await bench.store.get("shop", 1)).redo_until is None
+    assert bench.tables.log[-3:] == ["finalize orders", "prepare coupons", "cut over coupons"]
+    with pytest.raises(IllegalMove, match="can no longer be taken back"):
+        await bench.deploys.redo("shop", 1, "ada", None)
+
+
+async def test_only_a_revert_can_be_redone_and_only_when_the_engine_can(bench: Bench) -> None:
+    bench.redoable = True
+    async with bench.running():
+        await bench.create()
+        await bench.deploys.deploy("shop", 1, "ada")
+        await bench.until(1, State.COMPLETE_PENDING_REVERT)
+        with pytest.raises(IllegalMove, match="cannot be redone in state complete_pending_revert"):
+            await bench.deploys.redo("shop", 1, "ada", None)
+        await bench.deploys.revert("shop", 1, "ada", None)
+        await bench.until(1, State.COMPLETE_REVERT)
+        with pytest.raises(DeployError, match="cannot be redone: rows do not fit"):
+            await bench.deploys.redo("shop", 1, "ada", "rows do not fit")
+
+
+async def test_what_has_an_operation_that_cannot_be_redone_ends_with_its_revert(bench: Bench) -> None:
+    async with bench.running():
+        await bench.reverted()
+    assert bench.tables.log[-1] == "finalize orders"
+    with pytest.raises(IllegalMove, match="can no longer be taken back"):
+        await bench.deploys.redo("shop", 1, "ada", None)
+
+
+async def test_when_the_second_table_cannot_be_redone_the_first_is_swapped_back(bench: Bench) -> None:
+    bench.redoable, bench.findings = True, findings("customers", "orders")
+    bench.tables.failing["redo orders"] = "a row does not fit the new table"
+    async with bench.running():
+        await bench.reverted()
+        await bench.deploys.redo("shop", 1, "ada", None)
+        await bench.until_true(lambda: "redo customers" in bench.tables.log)
+        request = await bench.until(1, State.COMPLETE_REVERT)
+        assert "could not be redone: a row does not fit the new table" in str(request.problem)
+        assert bench.tables.log[-2:] == ["redo customers", "revert customers"]
+        bench.tables.failing.clear()
+        await bench.deploys.redo("shop", 1, "ada", None)
+        assert (await bench.until(1, State.COMPLETE_PENDING_REVERT)).problem is None
+
+
+@pytest.mark.parametrize("step", ["redo orders", "finalize orders", "following"])
+async def test_killed_while_a_revert_may_be_taken_back_the_next_start_goes_on(
+    bench: Bench, step: str
+) -> None:
+    bench.redoable, bench.findings = True, findings("customers", "orders")
+    bench.tables.holding[step] = asyncio.Event()
+    async with bench.running():
+        await bench.reverted()
+        if step == "redo orders":
+            await bench.deploys.redo("shop", 1, "ada", None)
+            await bench.until_true(lambda: "redo customers" in bench.tables.log)
+        elif step == "finalize orders":
+            await bench.deploys.skip_revert("shop", 1)
+            await bench.until_true(lambda: "finalize customers" in bench.tables.log)
+    held = await bench.store.get("shop", 1)
+    assert held.redo_until is not None
+    if step == "finalize orders":
+        with pytest.raises(IllegalMove, match="can no longer be taken back"):
+            await bench.deploys.redo("shop", 1, "ada", None)
+    bench.tables.holding.clear()
+    bench.start()
+    async with bench.running():
+        if step == "finalize orders":
+            assert (await bench.until_cleared(1)).deployment_state is State.COMPLETE_REVERT
+            return
+        if step == "following":
+            await bench.deploys.redo("shop", 1, "ada", None)
+        await bench.until(1, State.COMPLETE_PENDING_REVERT)
+    assert bench.tables.log[-2:] == ["redo customers", "redo orders"]
+
+
+async def test_a_revert_gives_up_the_rows_it_was_told_to_also_after_a_crash_and_no_others_later(
+    bench: Bench,
+) -> None:
+    bench.redoable = True
+    bench.tables.misfits = {"[7]": "id=7 (too long)"}
+    bench.tables.holding["revert orders"] = asyncio.Event()
+    async with bench.running():
+        await bench.create()
+        await bench.deploys.deploy("shop", 1, "ada")
+        request = await bench.until(1, State.COMPLETE_PENDING_REVERT)
+        [operation] = [record.id for record in request.operations]
+        assert bench.runner.misfits(request) == {operation: bench.tables.misfits}
+        assert bench.runner.revert_blocked(request) == "table 'orders': 1 rows do not fit"
+        assert bench.runner.revert_blocked(request, {operation: ["[7]"]}) is None
+        await bench.deploys.revert("shop", 1, "ada", None, {operation: ["[7]"]})
+        await bench.until_true(lambda: "give up ['[7]'] of orders" in bench.tables.log)
+    bench.tables.log.clear()
+    bench.tables.holding.clear()
+    bench.tables.failing["revert orders"] = "row 8 does not fit"
+    bench.start()
+    async with bench.running():
+        await bench.until(1, State.COMPLETE_REVERT_ERROR)
+        assert bench.tables.log == ["give up ['[7]'] of orders"]
+        bench.tables.failing.clear()
+        await bench.deploys.revert("shop", 1, "ada", None)
+        assert (await bench.until(1, State.COMPLETE_REVERT)).giving_up == {}
+    assert bench.tables.log[1:] == ["give up [] of orders", "revert orders"]

@@ -9,12 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from migrator.deploy.errors import IllegalMove, UnknownRequest
 from migrator.deploy.lifecycle import State
 from migrator.deploy.queue import ahead, current
 from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord, RequestState
 from migrator.deploy.store import DeployStore
+from migrator.engine.direct.choose import Strategy
 from router.secrets import new_id
 from router.store import now, open_state
 
@@ -124,3 +126,17 @@ def test_one_under_way_comes_before_those_queued_and_they_in_the_order_of_queuei
     assert current([first, second, open_window]) is open_window
     assert ahead([first, second, open_window], 1) == [open_window, second]
     assert current([idle]) is None
+
+
+async def test_columns_that_an_older_headgate_did_not_have_are_added(tmp_path: Path) -> None:
+    engine = open_state(tmp_path / "state.db")
+    store = DeployStore(engine)
+    await store.prepare()
+    await store.add(request(), "ada")
+    async with engine.begin() as connection:
+        for column in ("strategy", "allow_lossy"):
+            await connection.execute(sa.text(f"ALTER TABLE deploy_requests DROP COLUMN {column}"))
+    await store.prepare()
+    found = await store.get("shop", 1)
+    assert (found.strategy, found.allow_lossy) == (Strategy.REVERTIBLE, False)
+    await engine.dispose()

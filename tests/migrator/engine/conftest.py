@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from migrator.engine.state import prepare_state
+from migrator.engine.ground.state import prepare_state
 from router.database import Connection
 from router.servers.process import LocalServer
 from tests.support.time_limit import limit

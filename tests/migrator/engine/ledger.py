@@ -301,8 +301,9 @@ def alter(
     gate: OpenGate | None = None,
     copiers: int = 2,
     rows: int = 300,
+    hold_s: float = 0,
 ) -> OnlineAlter:
     """The operation under test, with small chunks."""
-    settings = MigratorSettings(copiers=copiers, chunk_rows_max=rows)
+    settings = MigratorSettings(copiers=copiers, chunk_rows_max=rows, garbage_hold_s=hold_s)
     throttle = Throttle(ThrottleSettings(enabled=False))
     return OnlineAlter(f"op-{schema}", server, schema, "t", target, gate or OpenGate(), throttle, settings)

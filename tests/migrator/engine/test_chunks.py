@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.engine.chunks import ROWS_AT_FIRST, ROWS_MIN, ChunkSizer
+from migrator.engine.rows.chunks import ROWS_AT_FIRST, ROWS_MIN, ChunkSizer
 
 
 def test_quick_chunks_grow_up_to_the_limit() -> None:

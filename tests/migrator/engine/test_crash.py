@@ -10,8 +10,8 @@ import sys
 import msgspec
 import pytest
 
-from migrator.engine.operation import Phase
-from migrator.engine.state import prepare_state
+from migrator.engine.ground.operation import Phase
+from migrator.engine.ground.state import prepare_state
 from router.database import Connection
 from router.servers.process import LocalServer
 from tests.migrator.engine.ledger import INT, Ledger, alter, target_of
@@ -30,7 +30,9 @@ FORWARD = [
 BACK = ["save-position", "before-rename:2", "after-rename:2"]
 
 
-async def killed_at(local: LocalServer, schema: str, target: str, failpoint: str, *, revert: bool) -> None:
+async def killed_at(
+    local: LocalServer, schema: str, target: str, failpoint: str, *, revert: bool, finalize: bool = False
+) -> None:
     server = local.server
     orders = Orders(
         str(server.flavor),
@@ -41,6 +43,7 @@ async def killed_at(local: LocalServer, schema: str, target: str, failpoint: str
         schema,
         target,
         revert,
+        finalize,
     )
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.migrator.engine.victim", msgspec.json.encode(orders).decode()),

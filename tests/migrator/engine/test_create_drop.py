@@ -8,9 +8,9 @@ import dataclasses
 import pytest
 
 from conf.settings import MigratorSettings
-from migrator.engine.create import CreateTable
-from migrator.engine.drop import DropTable
-from migrator.engine.operation import Phase
+from migrator.engine.ground.operation import Phase
+from migrator.engine.swap.create import CreateTable
+from migrator.engine.swap.drop import DropTable
 from migrator.errors import MigratorError, OwnershipUnknown, Refused
 from router.database import Connection
 from router.model import Address
@@ -18,12 +18,12 @@ from router.servers.process import LocalServer
 from tests.migrator.engine.ledger import OpenGate
 from tests.support.cutting import cutter
 
-SETTINGS = MigratorSettings()
+SETTINGS = MigratorSettings(garbage_hold_s=0)
 SQL = "CREATE TABLE `t` (\n  `id` int NOT NULL,\n  `b` int,\n  PRIMARY KEY (`id`),\n  CHECK (b > 0)\n)"
 
 
 def creating(server: LocalServer, database: str) -> CreateTable:
-    return CreateTable(f"create-{database}", server.server, database, "t", SQL)
+    return CreateTable(f"create-{database}", server.server, database, "t", SQL, SETTINGS)
 
 
 def dropping(server: LocalServer, database: str, gate: OpenGate) -> DropTable:
@@ -77,7 +77,7 @@ async def test_a_creation_can_be_cancelled_and_refused(
     finally:
         await operation.close()
     await connection.execute("CREATE TABLE t (id INT)")
-    other = CreateTable(f"again-{database}", server.server, database, "t", SQL)
+    other = CreateTable(f"again-{database}", server.server, database, "t", SQL, SETTINGS)
     try:
         with pytest.raises(Refused, match="already"):
             await other.prepare()

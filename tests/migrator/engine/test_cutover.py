@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from migrator.engine import cutover
-from migrator.engine.cutover import LOCKED_MAX_S, LOCKED_S, patience_s
+from migrator.engine.swap import cutover
+from migrator.engine.swap.cutover import LOCKED_MAX_S, LOCKED_S, patience_s
 from router.database import Connection
 from router.servers.process import LocalServer
 from tests.migrator.engine.ledger import TEMPORAL, Ledger, alter, target_of

@@ -10,10 +10,11 @@ import zlib
 import pytest
 import zstandard
 
-from migrator.engine.binlog import BinlogStream
-from migrator.engine.events import EventReader, Position
-from migrator.engine.keys import KeyColumn, KeySpec, key_column
-from migrator.engine.shape import read_shape
+from migrator.engine.log import events
+from migrator.engine.log.binlog import BinlogStream
+from migrator.engine.log.events import EventReader, Position
+from migrator.engine.table.keys import KeyColumn, KeySpec, key_column
+from migrator.engine.table.shape import read_shape
 from migrator.errors import SourceChanged, StreamBroken
 from router.database import Connection
 from router.model import Flavor
@@ -142,6 +143,13 @@ def test_a_prepared_transaction_nobody_saw_breaks_the_stream() -> None:
         "ALTER TABLE other ADD FOREIGN KEY (x) REFERENCES t (id)",
         "DROP DATABASE shop",
         "ALTER TABLE p EXCHANGE PARTITION a WITH TABLE t",
+        "CREATE OR REPLACE TABLE t (id INT)",
+        "DROP TABLE `a#b`, `t`",
+        "DROP TABLE `a -- b`, t",
+        "/*!80000 ALTER TABLE t ADD x INT */",
+        "FROBNICATE TABLE t",
+        "OPTIMIZE TABLE t",
+        'ALTER TABLE "t" DROP x',
     ],
 )
 def test_statements_that_change_the_table_stop_everything(sql: str) -> None:
@@ -161,6 +169,15 @@ def test_statements_that_change_the_table_stop_everything(sql: str) -> None:
         "GRANT SELECT ON t TO somebody",
         "CREATE VIEW v AS SELECT * FROM t",
         "SAVEPOINT t",
+        "CREATE OR REPLACE TABLE u AS SELECT * FROM t",
+        "CREATE OR REPLACE VIEW t AS SELECT 1",
+        "DROP PROCEDURE t",
+        "CREATE DEFINER=`a`@`%` PROCEDURE p() UPDATE t SET x = 1",
+        "CREATE ALGORITHM=UNDEFINED DEFINER=`a`@`%` SQL SECURITY DEFINER VIEW `w` AS SELECT * FROM `t`",
+        "DROP DATABASE other /* t */",
+        "CREATE TEMPORARY TABLE t (id INT)",
+        "CREATE TRIGGER tr AFTER INSERT ON t__hg1_new FOR EACH ROW INSERT INTO u SELECT MAX(id) FROM t",
+        "ALTER TABLE c ADD FOREIGN KEY (x) REFERENCES t (id) /* headgate:another headgate companion */",
     ],
 )
 def test_other_statements_do_not(sql: str) -> None:
@@ -170,6 +187,82 @@ def test_other_statements_do_not(sql: str) -> None:
 def test_writes_logged_as_statements_break_the_stream() -> None:
     with pytest.raises(StreamBroken, match="STATEMENT"):
         reader().feed(event(2, query("UPDATE t SET x = 1")))
+
+
+def test_an_event_nobody_knows_ends_the_reading_unless_it_may_be_ignored() -> None:
+    subject = reader()
+    for known in (3, 5, 13, 14, 28, 29, 34, 35, 36, 37, 160, 161, 163):
+        subject.feed(event(known, bytes(20)))
+    ignorable = bytearray(event(99, bytes(4)))
+    ignorable[17] = 0x80
+    subject.feed(bytes(ignorable))
+    with pytest.raises(StreamBroken, match="type 99"):
+        subject.feed(event(99, bytes(4)))
+
+
+@pytest.mark.parametrize("type_", [6, 12, 17, 18])
+def test_files_loaded_as_statements_break_the_stream(type_: int) -> None:
+    with pytest.raises(StreamBroken, match="LOAD DATA"):
+        reader().feed(event(type_, bytes(30)))
+
+
+@pytest.mark.parametrize(("more", "stops"), [(2, False), (8, False), (4, True), (0, True)])
+def test_an_alter_of_mariadb_counts_when_it_is_committed(more: int, stops: bool) -> None:
+    subject = reader()
+    subject.feed(event(162, struct.pack("<QIBB", 7, 0, 0x29, more) + bytes(5)))
+    altering = event(2, query("ALTER TABLE t ADD x INT"))
+    if stops:
+        with pytest.raises(SourceChanged):
+            subject.feed(altering)
+    else:
+        subject.feed(altering)
+    assert subject.boundary == (START if stops else Position.of("binlog.000007", 1000))
+
+
+def test_a_statement_inside_a_transaction_does_not_end_it() -> None:
+    subject = reader()
+    subject.feed(event(2, query("BEGIN"), at=100))
+    subject.feed(event(2, query("CREATE TABLE `u` (id INT) START TRANSACTION"), at=200))
+    assert subject.boundary == START
+    subject.feed(event(16, bytes(8), at=300))
+    assert subject.boundary.offset == 300
+
+
+def test_images_that_leave_unchanged_columns_out_take_them_from_before() -> None:
+    subject = reader()
+    subject.feed(event(19, table_map()))
+    head = (9).to_bytes(6, "little") + b"\0\0" + b"\x02\0" + b"\x02"
+    only_text = b"\0" + b"\x01x"
+    subject.feed(event(31, head + b"\x03\x02" + row(11) + only_text))
+    only_id = b"\0" + struct.pack("<i", 13)
+    subject.feed(event(31, head + b"\x03\x01" + row(12) + only_id))
+    assert subject.changes == [11, 12, 13]
+    with pytest.raises(StreamBroken, match="does not hold the key"):
+        subject.feed(event(30, (9).to_bytes(6, "little") + b"\0\0" + b"\x02\0" + b"\x02\x02" + only_text))
+
+
+def test_a_table_that_has_the_number_of_another_after_a_restart_is_that_table() -> None:
+    subject = reader()
+    subject.feed(event(19, table_map()))
+    subject.feed(event(30, rows(row(1))))
+    subject.feed(event(19, table_map(table=b"u")))
+    subject.feed(event(30, rows(row(2))))
+    subject.feed(event(19, table_map()))
+    subject.feed(event(30, rows(row(3))))
+    assert subject.changes == [1, 3]
+
+
+def test_large_compressed_transactions_are_opened_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "UNZIP_BYTES", 7)
+    inner = (
+        event(19, table_map()) + b"".join(event(30, rows(row(n))) for n in range(300)) + event(16, bytes(8))
+    )
+    subject = reader()
+    subject.feed(event(40, b"\x02\x01\x00\x00" + zstandard.ZstdCompressor().compress(inner), at=777))
+    assert subject.changes == list(range(300))
+    cut = zstandard.ZstdCompressor().compress(inner)[:-20]
+    with pytest.raises(StreamBroken):
+        reader().feed(event(40, b"\x02\x01\x00\x00" + cut))
 
 
 @pytest.mark.parametrize("cut", range(1, 12))
@@ -279,7 +372,9 @@ async def keys_logged(
 
     may_read = asyncio.Event()
     may_read.set()
-    stream = asyncio.ensure_future(BinlogStream(server.server, subject, progress, may_read).run())
+    stream = asyncio.ensure_future(
+        BinlogStream(server.server, subject, progress, may_read, replica=0xC0000001).run()
+    )
     try:
         async with asyncio.timeout(10):
             await asyncio.wait(

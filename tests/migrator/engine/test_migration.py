@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from migrator.engine.operation import Phase
+from migrator.engine.ground.operation import Phase
 from migrator.errors import DataConflict, Refused, SourceChanged, StreamBroken, WrongPhase
 from router.database import Connection
 from router.errors import DatabaseError
@@ -101,7 +101,7 @@ async def test_a_new_unique_key_with_duplicates_fails_with_their_keys(
     target = await target_of(connection, database, INT.create(new=True, u_unique=True))
     operation = alter(server.server, database, target)
     try:
-        with pytest.raises(DataConflict, match="id 17 and 400 and 1900"):
+        with pytest.raises(DataConflict, match="id=17 and id=400 and id=1900"):
             await operation.prepare()
         assert operation.status().phase is Phase.FAILED
         await operation.cancel()
@@ -312,12 +312,12 @@ async def test_a_definition_changed_by_somebody_else_stops_the_migration(
 @pytest.mark.parametrize(
     ("definition", "reason"),
     [
-        ("CREATE TABLE t (name VARCHAR(20) PRIMARY KEY)", "order only the server knows"),
+        ("CREATE TABLE t (name VARCHAR(20) NOT NULL, UNIQUE KEY (name(5)))", "parts of columns"),
         ("CREATE TABLE t (id INT NULL, UNIQUE KEY (id))", "may be NULL"),
         ("CREATE TABLE t (id INT)", "no unique index"),
-        ("CREATE TABLE t (id FLOAT PRIMARY KEY)", "order only the server knows"),
+        ("CREATE TABLE t (id FLOAT PRIMARY KEY)", "cannot be told exactly"),
     ],
-    ids=["collated", "nullable", "none", "float"],
+    ids=["prefix", "nullable", "none", "float"],
 )
 async def test_a_table_without_a_usable_key_is_refused_by_name(
     server: LocalServer, database: str, connection: Connection, definition: str, reason: str
@@ -331,27 +331,6 @@ async def test_a_table_without_a_usable_key_is_refused_by_name(
         assert "primary or unique key" in refusal.value.hint
         await operation.cancel()
         assert await leftovers(connection, operation.id) == []
-    finally:
-        await operation.close()
-
-
-@pytest.mark.parametrize("obstacle", ["trigger", "child", "parent"])
-async def test_a_table_with_triggers_or_foreign_keys_is_refused(
-    server: LocalServer, database: str, connection: Connection, obstacle: str
-) -> None:
-    await connection.execute("CREATE TABLE t (id INT PRIMARY KEY, p INT, KEY p (p))")
-    if obstacle == "trigger":
-        await connection.execute("CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.p = 1")
-    elif obstacle == "child":
-        await connection.execute("CREATE TABLE other (id INT PRIMARY KEY)")
-        await connection.execute("ALTER TABLE t ADD FOREIGN KEY (p) REFERENCES other (id)")
-    else:
-        await connection.execute("CREATE TABLE other (id INT, FOREIGN KEY (id) REFERENCES t (id))")
-    created = str((await connection.fetch_all("SHOW CREATE TABLE t"))[0][1])
-    operation = alter(server.server, database, created)
-    try:
-        with pytest.raises(Refused, match="trigger" if obstacle == "trigger" else "foreign key"):
-            await operation.prepare()
     finally:
         await operation.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator.engine.moves import Moves
+from migrator.engine.table.moves import Moves
 
 
 def stretch(*steps: tuple[int, int | None]) -> Moves:

@@ -13,10 +13,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from migrator.engine import copier, cutover, journal, migration
+from migrator.engine import migration
+from migrator.engine.ground import journal
+from migrator.engine.ground.operation import Phase
+from migrator.engine.ground.state import prepare_state
 from migrator.engine.migration import OnlineAlter
-from migrator.engine.operation import Phase
-from migrator.engine.state import prepare_state
+from migrator.engine.rows import copier
+from migrator.engine.swap import cutover, swapped
 from migrator.errors import NotNow, WrongPhase
 from router.accounts import make_migrator_account
 from router.database import Connection
@@ -203,7 +206,7 @@ async def test_a_connection_that_is_cut_at_the_rename(
         (cutover, "before-write-ahead"),
         (cutover, "before-rename"),
         (cutover, "after-rename"),
-        (migration, "swapped"),
+        (swapped, "swapped"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.engine.shadow import names_beside, shadow_sql
+from migrator.engine.table.shadow import names_beside, shadow_sql
 from migrator.errors import MigratorError
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from migrator.engine import statements
-from migrator.engine.pair import match
-from migrator.engine.shape import read_shape
+from migrator.engine.table import statements
+from migrator.engine.table.pair import match
+from migrator.engine.table.shape import read_shape
 from router.database import Connection
 from router.servers.process import LocalServer
 from tests.migrator.engine.ledger import TEMPORAL, Ledger, Table

@@ -7,7 +7,7 @@ import sys
 
 import msgspec
 
-from migrator.engine import journal
+from migrator.engine.ground import journal
 from router.model import Account, Address, Flavor, Server
 from tests.migrator.engine.ledger import alter
 
@@ -23,6 +23,7 @@ class Orders(msgspec.Struct):
     schema: str
     target: str
     revert: bool
+    finalize: bool = False
 
 
 async def carry(orders: Orders) -> None:
@@ -40,6 +41,8 @@ async def carry(orders: Orders) -> None:
     await asyncio.sleep(2.5)
     if orders.revert:
         await operation.revert()
+    if orders.finalize:
+        await operation.finalize()
     await operation.close()
 
 

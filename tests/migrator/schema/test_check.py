@@ -97,11 +97,52 @@ async def test_changes_that_are_not_deployed_are_told(server: LocalServer, datab
     async with await open_reader(server.server) as scratch:
         review = await check(scratch, base=base, branch=branch, production=production)
         known = await check(scratch, base=base, branch=branch, production=branch)
-    assert [sentence.split(",")[0] for sentence in review.plan.unsupported] == [
-        "trigger 'g' is added",
-        "view 'v' is changed",
-    ]
+    assert [sentence.split(",")[0] for sentence in review.plan.unsupported] == ["trigger 'g' is added"]
+    assert [(change.kind, change.name) for change in review.views] == [("ALTER", "v")]
     assert known.plan.empty
+    assert known.views == ()
+
+
+async def test_views_are_changed_in_an_order_that_works_and_tried_first(
+    server: LocalServer, database: str
+) -> None:
+    base_has = [
+        "CREATE TABLE t (a INT)",
+        "CREATE VIEW gone AS SELECT a FROM t",
+        "CREATE VIEW both_sides AS SELECT a FROM t",
+    ]
+    branch_does = [
+        "ALTER TABLE t ADD COLUMN b INT",
+        "CREATE VIEW z AS SELECT b FROM t",
+        "CREATE VIEW a AS SELECT b FROM z",
+        "DROP VIEW gone",
+        "CREATE OR REPLACE VIEW both_sides AS SELECT a + 1 AS a FROM t",
+    ]
+    production_does = ["CREATE OR REPLACE VIEW both_sides AS SELECT a + 2 AS a FROM t"]
+    case = Case("", {"base": base_has, "branch": branch_does, "production": production_does})
+    base, branch, production = await sides(server.server, database, case)
+    async with await open_reader(server.server) as scratch:
+        review = await check(scratch, base=base, branch=branch, production=production)
+    assert [(change.kind, change.name) for change in review.views] == [
+        ("CREATE", "z"),
+        ("CREATE", "a"),
+        ("DROP", "gone"),
+    ]
+    assert [sentence.split(" on ")[0] for sentence in review.plan.unsupported] == [
+        "view 'both_sides' was changed differently"
+    ]
+
+
+async def test_a_new_view_that_does_not_work_on_production_is_told(
+    server: LocalServer, database: str
+) -> None:
+    base_has = ["CREATE TABLE t (a INT)", "CREATE TABLE gone (a INT)"]
+    branch_does = ["CREATE VIEW v AS SELECT a FROM gone"]
+    case = Case("", {"base": base_has, "branch": branch_does, "production": ["DROP TABLE gone"]})
+    base, branch, production = await sides(server.server, database, case)
+    async with await open_reader(server.server) as scratch:
+        review = await check(scratch, base=base, branch=branch, production=production)
+    assert "view 'v' would not work" in review.plan.unsupported[0]
 
 
 async def test_a_view_that_would_break_is_told(server: LocalServer, database: str) -> None:
@@ -121,8 +162,8 @@ async def test_a_view_that_would_break_is_told(server: LocalServer, database: st
     async with await open_reader(server.server) as scratch:
         review = await check(scratch, base=base, branch=branch, production=production)
     assert [sentence.split(" (")[0] for sentence in review.plan.unsupported] == [
-        "view 'v' would not work any more",
-        "view 'wide' would not work any more",
+        "view 'v' would not work",
+        "view 'wide' would not work",
     ]
     assert review.plan.operations
 

@@ -69,16 +69,17 @@ def test_removals_say_what_is_lost() -> None:
     assert diff(schema(t=""), EMPTY).operations[0].losses == ("table 't' with all its rows",)
 
 
-def test_views_triggers_and_routines_are_told_not_ignored() -> None:
+def test_triggers_and_routines_are_told_and_views_are_not() -> None:
     view = Code(CodeKind.VIEW, "v", "CREATE VIEW `v` AS select 1", definer="`a`@`%`")
-    before = replace(EMPTY, code=(view,))
-    assert not diff(before, replace(EMPTY, code=(replace(view, definer="`b`@`%`"),))).unsupported
-    (sentence,) = diff(
-        before, replace(EMPTY, code=(replace(view, text="CREATE VIEW `v` AS select 2"),))
-    ).unsupported
-    assert sentence.startswith("view 'v' is changed, but views are not deployed")
+    routine = Code(CodeKind.FUNCTION, "f", "CREATE FUNCTION `f`() RETURNS int RETURN 1", definer="`a`@`%`")
+    before = replace(EMPTY, code=(view, routine))
+    other = replace(routine, definer="`b`@`%`")
+    assert not diff(before, replace(EMPTY, code=(view, other))).unsupported
+    other = replace(routine, text="CREATE FUNCTION `f`() RETURNS int RETURN 2")
+    (sentence,) = diff(before, replace(EMPTY, code=(other,))).unsupported
+    assert sentence.startswith("function 'f' is changed, but functions are not deployed")
     (sentence,) = diff(before, EMPTY).unsupported
-    assert sentence.startswith("view 'v' is removed")
+    assert sentence.startswith("function 'f' is removed")
 
 
 def test_tables_we_do_not_understand_are_told_only_when_they_differ() -> None:

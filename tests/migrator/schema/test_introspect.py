@@ -160,3 +160,17 @@ async def test_the_engines_own_tables_are_left_out(server: LocalServer, database
     ]
     async with await load(server.server, database, statements) as connection:
         assert (await read_schema(connection, database)).tables.keys() == {"t"}
+
+
+async def test_triggers_that_wait_for_their_names_are_read_under_them(
+    server: LocalServer, database: str
+) -> None:
+    tables = ["CREATE TABLE t (id INT)", "CREATE TABLE t__hg1_new (id INT)"]
+    async with await load(server.server, database, tables) as connection:
+        for name, table in (("a__hg1", "t"), ("b", "t"), ("c", "t__hg1_new")):
+            await connection.execute(
+                f"CREATE TRIGGER `{name}` BEFORE INSERT ON `{table}` FOR EACH ROW SET NEW.id = 1"
+            )
+        code = (await read_schema(connection, database)).code
+    assert [item.name for item in code] == ["a", "b"]
+    assert "TRIGGER `a` BEFORE INSERT ON `t`" in code[0].text

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from migrator.throttle.controller import (
     FLOOR,
+    LATENCY,
     PROBE_S,
     PROBE_SETTLE_S,
     SHARE_AT_FIRST,
+    SLOW_START_S,
     STALE_S,
     TARGET_MIN_S,
     UP_EVERY_S,
     Controller,
     Permit,
 )
-from migrator.throttle.signals import ClassSample, ServerSample, TrafficSample
+from migrator.throttle.signals import ClassSample, TrafficSample
 
 IDLE_TARGET_S = 0.25
 TICK_S = 0.1
@@ -26,7 +31,7 @@ def sample(at_s: float, p95_ms: float, queries_per_s: float = 500.0) -> TrafficS
 
 
 def controller() -> Controller:
-    return Controller(1.3, IDLE_TARGET_S, cores=2)
+    return Controller(1.3, IDLE_TARGET_S)
 
 
 def drive(subject: Controller, p95_ms: float, from_s: float, seconds: float) -> Iterator[Permit | None]:
@@ -34,7 +39,10 @@ def drive(subject: Controller, p95_ms: float, from_s: float, seconds: float) -> 
     for tick in range(round(seconds / TICK_S)):
         now_s = from_s + tick * TICK_S
         subject.take_traffic(sample(now_s, p95_ms))
-        yield subject.decide(now_s)
+        permit = subject.decide(now_s)
+        if permit is not None:
+            subject.copied(now_s)
+        yield permit
 
 
 def learned(p95_ms: float = 6.0) -> tuple[Controller, float]:
@@ -45,20 +53,25 @@ def learned(p95_ms: float = 6.0) -> tuple[Controller, float]:
     return subject, PROBE_S
 
 
-def test_an_idle_server_is_used_whole_with_long_chunks() -> None:
-    assert controller().decide(0.0) == Permit(IDLE_TARGET_S, 1.0)
+def test_an_idle_server_is_soon_used_whole_with_long_chunks() -> None:
+    subject = controller()
+    assert subject.decide(0.0) == Permit(IDLE_TARGET_S, SHARE_AT_FIRST)
+    assert subject.decide(SLOW_START_S) == Permit(IDLE_TARGET_S, 2 * SHARE_AT_FIRST)
+    assert subject.decide(3 * SLOW_START_S) == Permit(IDLE_TARGET_S, 1.0)
 
 
 def test_a_few_queries_are_no_traffic() -> None:
     subject = controller()
     subject.take_traffic(sample(0.0, 5.0, queries_per_s=2.0))
-    assert subject.decide(0.0) == Permit(IDLE_TARGET_S, 1.0)
+    permit = subject.decide(0.0)
+    assert permit is not None
+    assert permit.target_s == IDLE_TARGET_S
 
 
 def test_under_load_chunks_are_half_as_long_as_slow_statements_take() -> None:
-    subject, now_s = learned(p95_ms=6.0)
-    (permit,) = drive(subject, 6.0, now_s, TICK_S)
-    assert permit == Permit(0.003, SHARE_AT_FIRST)
+    subject, now_s = learned(p95_ms=16.0)
+    (permit,) = drive(subject, 16.0, now_s, TICK_S)
+    assert permit == Permit(0.008, SHARE_AT_FIRST)
     assert subject.reason is None
 
 
@@ -87,6 +100,8 @@ def drive_a_server_we_slow_down(
         copied_s = now_s if permit is not None else copied_s
         subject.take_traffic(sample(now_s, 11.0 if now_s - copied_s < PROBE_SETTLE_S - TICK_S else 6.0))
         permit = subject.decide(now_s)
+        if permit is not None:
+            subject.copied(now_s)
         yield permit
 
 
@@ -132,24 +147,60 @@ def test_a_signal_that_stopped_holds_copying_at_the_floor() -> None:
     assert "stopped coming" in str(subject.reason)
 
 
-def test_many_running_threads_hold_copying_at_the_floor_even_without_a_proxy() -> None:
-    subject = controller()
-    subject.take_server(ServerSample(0.0, 1))
-    subject.take_server(ServerSample(0.5, 40))
-    permit = subject.decide(1.0)
-    assert permit is not None
-    assert permit.share == FLOOR
-    assert "threads are running" in str(subject.reason)
+def test_many_small_delays_count_though_no_percentile_rises() -> None:
+    subject, now_s = learned(p95_ms=0.8)
+    shares = []
+    for tick in range(50):
+        at_s = now_s + tick * TICK_S
+        kind = ClassSample(5000.0, 0.4, 0.8, 0.6 if tick else 0.4)
+        subject.take_traffic(TrafficSample(at_s, {"read": kind}, 3))
+        permit = subject.decide(at_s)
+        subject.copied(at_s)
+        if permit:
+            shares.append(permit.share)
+    assert shares[-1] < shares[0]
+    assert "on average" in str(subject.reason)
+    assert subject.signal == LATENCY
 
 
-def test_slow_commits_hold_copying_at_the_floor() -> None:
+def test_what_was_seen_before_the_migration_saves_measuring_first() -> None:
     subject = controller()
-    for _ in range(10):
-        subject.took(0.4)
-    permit = subject.decide(0.0)
-    assert permit is not None
-    assert permit.share == FLOOR
-    assert "commits take" in str(subject.reason)
-    for _ in range(20):
-        subject.took(0.002)
-    assert subject.decide(1.0) == Permit(IDLE_TARGET_S, 1.0)
+    for tick in range(20):
+        subject.take_traffic(sample(tick * TICK_S, 16.0))
+    assert subject.decide(2.0) == Permit(0.008, SHARE_AT_FIRST)
+
+
+def test_a_lock_that_met_a_clients_halves_the_share() -> None:
+    subject, now_s = learned()
+    list(drive(subject, 6.0, now_s, TICK_S))
+    subject.collided(now_s + 1)
+    subject.collided(now_s + 1.1)
+    assert subject.share == SHARE_AT_FIRST / 2
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.05, 5.0), st.floats(0.1, 500.0), st.floats(0.0, 5000.0)),
+        min_size=1,
+        max_size=200,
+    )
+)
+def test_whatever_is_fed_the_share_stays_between_the_floor_and_all(
+    fed: list[tuple[float, float, float]],
+) -> None:
+    subject, now_s = controller(), 0.0
+    for step_s, p95_ms, queries_per_s in fed:
+        now_s += step_s
+        subject.take_traffic(sample(now_s, p95_ms, queries_per_s))
+        permit = subject.decide(now_s)
+        if permit is not None:
+            subject.copied(now_s)
+            assert FLOOR <= permit.share <= 1.0
+            assert TARGET_MIN_S <= permit.target_s <= IDLE_TARGET_S
+
+
+@given(st.floats(0.1, 1000.0), st.floats(1.0, 1000.0))
+def test_copying_always_advances_whatever_latency_there_is(p95_ms: float, then_ms: float) -> None:
+    subject, now_s = learned(p95_ms)
+    permits = list(drive(subject, then_ms, now_s, 20.0))
+    assert sum(permit is not None for permit in permits) > len(permits) / 3

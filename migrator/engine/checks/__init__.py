@@ -1,0 +1,1 @@
+"""I find what cannot be changed safely, or would lose something, before anything is touched."""

@@ -1,0 +1,1 @@
+"""I carry over what belongs to a table beside its rows: triggers and foreign keys."""

@@ -1,0 +1,1 @@
+"""I change tables without copying them, where the server can do that at once."""

@@ -1,0 +1,88 @@
+CREATE DATABASE IF NOT EXISTS _headgate CHARACTER SET utf8mb4;
+
+CREATE TABLE IF NOT EXISTS _headgate.operation (
+  id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  kind VARCHAR(16) NOT NULL,
+  table_schema VARCHAR(64) NOT NULL,
+  table_name VARCHAR(64) NOT NULL,
+  target_sql LONGTEXT NOT NULL,
+  phase VARCHAR(16) NOT NULL,
+  shadow VARCHAR(64) NOT NULL DEFAULT '',
+  old VARCHAR(64) NOT NULL DEFAULT '',
+  definition VARCHAR(64) NOT NULL DEFAULT '',
+  key_columns TEXT NULL,
+  server_identity VARCHAR(255) NOT NULL DEFAULT '',
+  start_file VARCHAR(255) NOT NULL DEFAULT '',
+  start_offset BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  flip_file VARCHAR(255) NOT NULL DEFAULT '',
+  flip_offset BIGINT UNSIGNED NOT NULL DEFAULT 0,
+  lock_connections VARCHAR(255) NOT NULL DEFAULT '',
+  locked_at DATETIME NULL,
+  verified TINYINT NOT NULL DEFAULT 0,
+  failure TEXT NULL,
+  created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  options LONGTEXT NULL,
+  companions LONGTEXT NULL,
+  swap_group VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  start_gtid LONGTEXT NULL,
+  flip_gtid LONGTEXT NULL,
+  old_identity VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  new_identity VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  KEY by_table (table_schema, table_name)
+) ENGINE=InnoDB;
+
+CREATE TABLE IF NOT EXISTS _headgate.epoch (
+  id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  epoch BIGINT UNSIGNED NOT NULL
+) ENGINE=InnoDB;
+
+CREATE TABLE IF NOT EXISTS _headgate.chunk (
+  id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  seq BIGINT UNSIGNED NOT NULL,
+  low_key TEXT NULL,
+  high_key TEXT NULL,
+  row_count BIGINT UNSIGNED NOT NULL,
+  PRIMARY KEY (id, seq)
+) ENGINE=InnoDB;
+
+CREATE TABLE IF NOT EXISTS _headgate.stream_position (
+  id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  file VARCHAR(255) NOT NULL,
+  offset_ BIGINT UNSIGNED NOT NULL,
+  gtid LONGTEXT NULL
+) ENGINE=InnoDB;
+
+CREATE TABLE IF NOT EXISTS _headgate.quarantine (
+  id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  digest BINARY(32) NOT NULL,
+  row_key TEXT NOT NULL,
+  errno INT NOT NULL,
+  message TEXT NOT NULL,
+  PRIMARY KEY (id, digest)
+) ENGINE=InnoDB;
+
+CREATE TABLE IF NOT EXISTS _headgate.fence (
+  id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  n BIGINT UNSIGNED NOT NULL
+) ENGINE=InnoDB;
+
+CREATE TABLE IF NOT EXISTS _headgate.garbage (
+  table_schema VARCHAR(64) NOT NULL,
+  table_name VARCHAR(64) NOT NULL,
+  id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  original VARCHAR(64) NOT NULL,
+  identity VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  since TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  drop_after DATETIME NOT NULL,
+  PRIMARY KEY (table_schema, table_name)
+) ENGINE=InnoDB;
+
+CREATE TABLE IF NOT EXISTS _headgate.heartbeat (
+  id INT NOT NULL PRIMARY KEY,
+  at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)
+) ENGINE=InnoDB;
+
+CREATE TABLE IF NOT EXISTS _headgate.format (
+  id INT NOT NULL PRIMARY KEY,
+  version INT NOT NULL
+) ENGINE=InnoDB;

@@ -1,0 +1,1 @@
+"""I read the server's binary log: which rows changed, where that is written, and nothing else of it."""

@@ -1,0 +1,7 @@
+-- the key begins to give numbers
+CREATE TABLE t (
+  id INT NOT NULL PRIMARY KEY,
+  v INT NOT NULL
+);
+-- rows 300
+INSERT INTO t VALUES ({n}, {n});

@@ -1,0 +1,7 @@
+-- the change sets the next number itself
+CREATE TABLE t (
+  id INT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  v INT NOT NULL
+);
+-- rows 400
+INSERT INTO t VALUES ({n}, {n});

@@ -1,0 +1,3 @@
+INSERT INTO t (id, v) VALUES ({auto}, {r:1..9});
+
+UPDATE t SET v = {r:1..9} WHERE id = {n};

@@ -1,0 +1,5 @@
+INSERT INTO t (id, v) VALUES ({auto}, {r:1..9});
+
+UPDATE t SET v = {r:1..9} WHERE id = {n};
+
+DELETE FROM t WHERE id = {n};

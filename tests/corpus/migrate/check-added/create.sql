@@ -1,0 +1,7 @@
+-- a new condition that every row fulfils
+CREATE TABLE t (
+  id INT NOT NULL PRIMARY KEY,
+  v INT NOT NULL
+);
+-- rows 300
+INSERT INTO t VALUES ({n}, {n});

@@ -1,0 +1,9 @@
+-- a key with a moment of six digits
+CREATE TABLE t (
+  a INT NOT NULL,
+  s TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
+  v INT NOT NULL,
+  PRIMARY KEY (s, a)
+);
+-- rows 500
+INSERT INTO t VALUES ({n}, '2024-01-01 00:00:00.000100' + INTERVAL ({n} DIV 3) MICROSECOND, {n});

@@ -1,0 +1,8 @@
+-- session SET SESSION binlog_transaction_compression = ON
+UPDATE t SET v = REPEAT('{text}', 40) WHERE id = {n};
+
+INSERT INTO t (id, v) VALUES ({new}, '{text}');
+
+DELETE FROM t WHERE id = {n};
+
+UPDATE t SET id = {new} WHERE id = {n};

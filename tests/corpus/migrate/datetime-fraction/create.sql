@@ -1,0 +1,9 @@
+-- times get microseconds
+CREATE TABLE t (
+  id INT NOT NULL PRIMARY KEY,
+  d DATETIME NOT NULL,
+  s TIMESTAMP NULL,
+  c TIME(2) NOT NULL
+);
+-- rows 400
+INSERT INTO t VALUES ({n}, '2024-02-29 23:59:59', FROM_UNIXTIME(1700000000 + {n}), '-838:59:58.01');

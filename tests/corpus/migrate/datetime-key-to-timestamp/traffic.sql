@@ -1,0 +1,1 @@
+UPDATE t SET v = v + 1 WHERE d = '2024-01-01 00:00:00' + INTERVAL {n} SECOND;

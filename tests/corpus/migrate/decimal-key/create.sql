@@ -1,0 +1,8 @@
+-- a key of 65 digits
+CREATE TABLE t (
+  d DECIMAL(65,30) NOT NULL PRIMARY KEY,
+  n INT NOT NULL,
+  KEY n (n)
+);
+-- rows 500
+INSERT INTO t VALUES ({n} * 0.000000000000000000000000000001 - {n} MOD 3, {n});

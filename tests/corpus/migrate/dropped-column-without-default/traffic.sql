@@ -1,0 +1,5 @@
+UPDATE t SET v = {r:1..99} WHERE id = {n};
+
+UPDATE t SET id = {new} WHERE id = {n};
+
+DELETE FROM t WHERE id = {n};

@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY e ENUM('red', 'green', 'blue', 'white') NOT NULL;

@@ -1,0 +1,1 @@
+UPDATE t SET e = 'green' WHERE id = {n} AND id <> 222;

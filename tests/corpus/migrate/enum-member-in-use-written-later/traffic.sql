@@ -1,0 +1,1 @@
+UPDATE t SET e = 'blue' WHERE id = {n};

@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY e ENUM('blue', 'yellow', 'red', 'green') NOT NULL;

@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY e SET('a', 'b', 'c') NOT NULL;

@@ -1,0 +1,1 @@
+ALTER TABLE t ADD CONSTRAINT child_of FOREIGN KEY (p) REFERENCES parent (id);

@@ -1,0 +1,1 @@
+ALTER TABLE t ADD COLUMN small VARCHAR(60) AS (LOWER(mail)) STORED, ADD UNIQUE KEY small (small);

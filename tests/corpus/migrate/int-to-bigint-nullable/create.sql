@@ -1,0 +1,7 @@
+-- INT NOT NULL becomes BIGINT NULL
+CREATE TABLE t (
+  id INT NOT NULL PRIMARY KEY,
+  v INT NOT NULL
+);
+-- rows 400
+INSERT INTO t VALUES ({n}, {n} * 1000);

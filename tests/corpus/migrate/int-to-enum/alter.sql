@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY e ENUM('one', 'two', 'three') NOT NULL;

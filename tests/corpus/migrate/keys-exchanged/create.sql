@@ -1,0 +1,8 @@
+-- two rows exchange their keys, and a dropped column must follow each on the way back
+CREATE TABLE t (
+  id INT NOT NULL PRIMARY KEY,
+  v INT NOT NULL,
+  gone INT NOT NULL DEFAULT 8
+);
+-- rows 900
+INSERT INTO t VALUES ({n}, {n}, {n});

@@ -1,0 +1,1 @@
+ALTER TABLE t ADD COLUMN `select` INT NOT NULL DEFAULT 3, ADD KEY `from` (`key`);

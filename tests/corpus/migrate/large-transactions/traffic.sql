@@ -1,0 +1,6 @@
+UPDATE t SET v = v + 1 WHERE id BETWEEN {n} AND {n} + 400;
+
+UPDATE t SET u = NULL WHERE id BETWEEN {n} AND {n} + 300;
+UPDATE t SET u = id WHERE id BETWEEN {n} AND {n} + 300;
+
+DELETE FROM t WHERE id BETWEEN {n} AND {n} + 5;

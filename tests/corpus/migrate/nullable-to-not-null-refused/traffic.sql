@@ -1,0 +1,1 @@
+UPDATE t SET v = {r:1..99} WHERE id = {n} AND id <> 155;

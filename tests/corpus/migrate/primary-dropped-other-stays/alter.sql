@@ -1,0 +1,2 @@
+-- needs FULL
+ALTER TABLE t DROP PRIMARY KEY;

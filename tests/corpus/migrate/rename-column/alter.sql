@@ -1,0 +1,2 @@
+-- renames a title
+ALTER TABLE t RENAME COLUMN a TO title, MODIFY v BIGINT NOT NULL;

@@ -1,0 +1,2 @@
+-- renames id number
+ALTER TABLE t CHANGE id number BIGINT NOT NULL;

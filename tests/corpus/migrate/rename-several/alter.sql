@@ -1,0 +1,3 @@
+-- renames a aa
+-- renames c cc
+ALTER TABLE t CHANGE a aa VARCHAR(40) NULL AFTER d, RENAME COLUMN c TO cc, DROP COLUMN b, ADD COLUMN e INT NOT NULL DEFAULT 7;

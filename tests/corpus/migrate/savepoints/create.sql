@@ -1,0 +1,7 @@
+-- parts of transactions are taken back
+CREATE TABLE t (
+  id INT NOT NULL PRIMARY KEY,
+  v INT NOT NULL
+);
+-- rows 400
+INSERT INTO t VALUES ({n}, {n});

@@ -1,0 +1,10 @@
+UPDATE t SET v = {r:1..99} WHERE id = {n};
+SAVEPOINT one;
+DELETE FROM t WHERE id = {m};
+INSERT INTO t VALUES ({new}, 1);
+ROLLBACK TO SAVEPOINT one;
+
+INSERT INTO t VALUES ({new}, 2);
+SAVEPOINT two;
+UPDATE t SET id = -{new} WHERE id = {new};
+RELEASE SAVEPOINT two;

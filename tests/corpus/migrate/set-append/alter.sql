@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY s SET('a', 'b', 'c', 'd', 'e') NOT NULL;

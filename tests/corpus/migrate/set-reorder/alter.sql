@@ -1,0 +1,1 @@
+ALTER TABLE t MODIFY s SET('c', 'x', 'a', 'b') NULL;

@@ -1,0 +1,2 @@
+SET SESSION system_versioning_alter_history = KEEP;
+ALTER TABLE t MODIFY v BIGINT NOT NULL;

@@ -1,0 +1,8 @@
+-- blanks at the end of a key, which some collations do not see
+CREATE TABLE t (
+  name VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL PRIMARY KEY,
+  n INT NOT NULL,
+  KEY n (n)
+);
+-- rows 400
+INSERT INTO t VALUES (CONCAT('k', {n}, REPEAT(' ', {n} MOD 3)), {n});

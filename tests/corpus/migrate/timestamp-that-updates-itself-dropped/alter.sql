@@ -1,0 +1,2 @@
+-- forgets touched
+ALTER TABLE t DROP COLUMN touched;

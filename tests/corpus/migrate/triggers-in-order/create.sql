@@ -1,0 +1,11 @@
+-- two triggers of one event, one after the other
+CREATE TABLE t (
+  id INT NOT NULL PRIMARY KEY,
+  v INT NOT NULL,
+  w VARCHAR(40) NOT NULL DEFAULT ''
+);
+-- rows 200
+INSERT INTO t VALUES ({n}, {n}, '');
+CREATE TRIGGER t_second BEFORE UPDATE ON t FOR EACH ROW SET NEW.w = CONCAT('2', NEW.v);
+CREATE TRIGGER t_first BEFORE UPDATE ON t FOR EACH ROW PRECEDES t_second SET NEW.w = '1';
+CREATE TRIGGER t_third BEFORE UPDATE ON t FOR EACH ROW FOLLOWS t_second SET NEW.w = CONCAT(NEW.w, '3');

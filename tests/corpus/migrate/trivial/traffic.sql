@@ -1,0 +1,10 @@
+UPDATE t SET v = {r:1..1000} WHERE id = {n};
+
+INSERT INTO t (id, v) VALUES ({new}, {r:1..9});
+
+DELETE FROM t WHERE id = {n};
+
+UPDATE t SET id = {new} WHERE id = {n};
+
+UPDATE t SET v = v + 1 WHERE id = {n};
+UPDATE t SET v = v - 1 WHERE id = {m};

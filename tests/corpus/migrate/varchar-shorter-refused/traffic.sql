@@ -1,0 +1,1 @@
+UPDATE t SET v = '{text}' WHERE id = {n} AND id <> 388;

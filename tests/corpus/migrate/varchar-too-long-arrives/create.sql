@@ -1,0 +1,7 @@
+-- clients write texts that are too long while the rows are copied
+CREATE TABLE t (
+  id INT NOT NULL PRIMARY KEY,
+  v VARCHAR(200) NOT NULL
+);
+-- rows 400
+INSERT INTO t VALUES ({n}, 'row {n}');

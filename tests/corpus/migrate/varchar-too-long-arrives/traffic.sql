@@ -1,0 +1,1 @@
+UPDATE t SET v = 'much too long for ten' WHERE id = {n};

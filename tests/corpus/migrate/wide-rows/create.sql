@@ -1,0 +1,10 @@
+-- rows that fill a page
+CREATE TABLE t (
+  id INT NOT NULL PRIMARY KEY,
+  a VARCHAR(2000) NOT NULL,
+  b VARCHAR(2000) NOT NULL,
+  c CHAR(250) NOT NULL,
+  d VARBINARY(3000) NULL
+) CHARACTER SET latin1;
+-- rows 200
+INSERT INTO t VALUES ({n}, REPEAT('a', 1900), REPEAT('b', {n}), 'c', REPEAT(x'ff', 2900));

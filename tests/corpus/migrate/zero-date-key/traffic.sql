@@ -1,0 +1,5 @@
+UPDATE t SET n = n - 1 WHERE d = '0000-00-00 00:00:00';
+
+UPDATE t SET d = '2010-01-01 00:00:00' + INTERVAL {new} SECOND WHERE n = {n};
+
+DELETE FROM t WHERE n = {n};
