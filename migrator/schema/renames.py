@@ -77,7 +77,7 @@ def _borne_out(moves: Mapping[str, str], before: Set[str], after: Set[str]) -> d
 
 @dataclass(slots=True)
 class _Table:
-    """A table as the log has it: what it and its columns (by key) were called in the base; None: they are new."""
+    """A table as the log has it: what it and its columns, by key, were in the base; None: it is new."""
 
     origin: str | None
     columns: dict[str, str | None] = field(default_factory=dict)
@@ -154,7 +154,10 @@ class _Log:
 # -- how the statements are read --------------------------------------------------------------------------
 
 _NO_COLUMN: Final = frozenset(
-    "INDEX KEY UNIQUE PRIMARY FULLTEXT SPATIAL CONSTRAINT FOREIGN CHECK PARTITION PERIOD SYSTEM VECTOR".split()
+    {
+        *("INDEX", "KEY", "UNIQUE", "PRIMARY", "FULLTEXT", "SPATIAL", "VECTOR"),
+        *("CONSTRAINT", "FOREIGN", "CHECK", "PARTITION", "PERIOD", "SYSTEM"),
+    }
 )
 """What may follow ADD and DROP besides a column's name."""
 
@@ -307,9 +310,8 @@ def _take_part(part: _Reader, change: _Change) -> None:
         if part.take("COLUMN") or not part.next_is(_NO_COLUMN):
             part.take("IF", "EXISTS")
             change.dropped.add(part.name().lower())
-    elif part.take("ADD"):
-        if part.take("COLUMN") or not part.next_is(_NO_COLUMN):
-            part.take("IF", "NOT", "EXISTS")
-            several = part.inside().parts() if part.next_is({"("}) else [part]
-            names = (one.name().lower() for one in several if not one.next_is(_NO_COLUMN))
-            change.added += [name for name in names if name]
+    elif part.take("ADD") and (part.take("COLUMN") or not part.next_is(_NO_COLUMN)):
+        part.take("IF", "NOT", "EXISTS")
+        several = part.inside().parts() if part.next_is({"("}) else [part]
+        names = (one.name().lower() for one in several if not one.next_is(_NO_COLUMN))
+        change.added += [name for name in names if name]
