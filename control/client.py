@@ -58,7 +58,7 @@ class Client:
         except httpx.TransportError:
             return False
 
-    def get(self, path: str, **query: str | int) -> Json:
+    def get(self, path: str, **query: str | int | list[str]) -> Json:
         """Fetch what is at a path below the organization."""
         return self._ask("GET", path, params=query)
 
@@ -69,6 +69,10 @@ class Client:
     def patch(self, path: str, body: Json) -> Json:
         """Change something."""
         return self._ask("PATCH", path, json=body)
+
+    def put(self, path: str, body: Json) -> Json:
+        """Set something."""
+        return self._ask("PUT", path, json=body)
 
     def delete(self, path: str) -> None:
         """Delete something."""
@@ -100,7 +104,7 @@ class Client:
 def _token(settings: Settings) -> str:
     given = os.environ.get("HEADGATE_TOKEN")
     if given:
-        return given.partition(":")[2] or given
+        return given
     try:
         return str(json.loads((settings.state_dir / "secrets.json").read_text()).get("token", ""))
     except (OSError, json.JSONDecodeError):

@@ -20,6 +20,10 @@ class NotFound(ControlError):
     """There is no such thing."""
 
 
+class NotAllowed(ControlError):
+    """Whoever asks may not do that; the message says who may."""
+
+
 class StartRefused(ControlError):
     """Control cannot start; the message says what to mend."""
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -16,18 +17,22 @@ from conf.load import load
 from conf.reload import Reload, reload
 from conf.settings import ProductionSettings, Settings
 from control.branches import MAIN, Branches, Production
+from control.databases import Databases
 from control.errors import ControlError, StartRefused
+from control.journal import Journal
 from control.owner import sole_owner
 from control.passwords import Passwords
+from control.people import People
 from control.replicas import usable_replicas
 from control.throttles import Throttles
 from control.workers import Workers
 from migrator.deploy.actions import USUAL, Check, Deploys, Findings, How
 from migrator.deploy.lifecycle import RUNNING
 from migrator.deploy.queue import queued
-from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord
+from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord, RequestState
 from migrator.deploy.review import review
 from migrator.deploy.runner import MakeOperation, Runner
+from migrator.deploy.settings import DatabaseSettings, SettingRefused
 from migrator.deploy.store import DeployStore
 from migrator.engine.checks.preflight import check_server
 from migrator.engine.direct.choose import Strategy
@@ -92,6 +97,9 @@ class Service:
         token: str,
         config: str = "",
         *,
+        databases: Databases,
+        people: People,
+        journal: Journal,
         collector: Collector,
     ) -> None:
         self._host = host
@@ -105,6 +113,9 @@ class Service:
         self.workers = workers
         self.throttles = throttles
         self.token = token
+        self.databases = databases
+        self.people = people
+        self.journal = journal
         self.organization = settings.control.organization
         self.base_url = f"http://{settings.control.host}:{settings.control.port}"
         # What listens everywhere is reached on this machine at least.
@@ -129,6 +140,20 @@ class Service:
         return await self.deploys.create(
             origin.database, origin.name, target.name, notes, auto_cutover, actor, how
         )
+
+    async def change_settings(self, changes: Mapping[str, Any]) -> None:
+        """Change settings of the database, all or none. Raises SettingRefused with every mistake."""
+        allowed = self.databases.settings().allow_foreign_keys
+        if changes.get("allow_foreign_keys", allowed) != allowed:
+            database = self.branches.production.database
+            for request in await self.deploys.all(database):
+                if request.state is RequestState.OPEN:
+                    raise SettingRefused(
+                        "allow_foreign_keys cannot be changed while a deploy request is open that was "
+                        "checked by it: deploy it, or close it with: "
+                        f"headgate deploy-request close {database} {request.number}"
+                    )
+        await self.databases.change(changes)
 
     async def delete_branch(self, name: str) -> None:
         """Delete a branch that no deployment needs, and cut off its clients."""
@@ -300,6 +325,11 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
 
     await stack.enter_async_context(workers.serving(routes, branches.wake))
     token = secrets.get("token", TOKEN_PREFIX)
+    usual = DatabaseSettings(revert_window_s=settings.migrator.revert_window_s)
+    databases = Databases(production.database, engine, usual)
+    people, journal = People(engine, token), Journal(engine)
+    for kept in (databases, people, journal):
+        await kept.prepare()
     collector = Collector(production.migrator, throttle)
     return Service(
         settings,
@@ -312,6 +342,9 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         host,
         token,
         config,
+        databases=databases,
+        people=people,
+        journal=journal,
         collector=collector,
     )
 

@@ -1,10 +1,10 @@
-"""I am the form of the service token, as clients send it and the API expects it."""
+"""I am the form of a service token, as clients send it and the API expects it."""
 
 from __future__ import annotations
 
-TOKEN_ID = "localcontrol"
+from router.model import LOCAL
 
 
-def authorization(secret: str) -> str:
-    """Return the Authorization header of a service token."""
-    return f"{TOKEN_ID}:{secret}"
+def authorization(token: str) -> str:
+    """Return the Authorization header of a token, `ID:SECRET`, or a secret alone: the state folder's."""
+    return token if ":" in token else f"{LOCAL.id}:{token}"

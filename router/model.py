@@ -1,4 +1,4 @@
-"""I am the nouns: flavours, addresses, accounts, users, branches and routes, as frozen values."""
+"""I am the nouns: flavours, addresses, accounts, users, actors, branches and routes, as frozen values."""
 
 from __future__ import annotations
 
@@ -119,6 +119,48 @@ class User:
     networks: tuple[str, ...] = ()
     expires_at_s: float | None = None
     replica: bool = False
+
+
+class Access(StrEnum):
+    """What an actor may do, beyond looking."""
+
+    MEMBER = "member"
+    """Makes branches and deploy requests, comments, deploys what may be deployed."""
+    ADMIN = "admin"
+    """Also approves, changes settings, promotes, makes tokens, and what concerns production itself."""
+
+
+class ActorKind(StrEnum):
+    """What kind of being acts."""
+
+    USER = "User"
+    SERVICE_TOKEN = "ServiceToken"
+    SYSTEM = "System"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks for something or has done it; what is stored keeps whole actors, which outlive their tokens.
+
+    `made_by` is the id of the actor that made this one's token, empty when nobody did.
+    """
+
+    id: str
+    name: str
+    kind: ActorKind = ActorKind.SERVICE_TOKEN
+    role: Access = Access.MEMBER
+    made_by: str = ""
+
+    @property
+    def administrates(self) -> bool:
+        """Whether it may do what only administrators may."""
+        return self.role is Access.ADMIN
+
+
+SYSTEM = Actor("headgate", "headgate", ActorKind.SYSTEM, Access.ADMIN)
+"""Headgate itself, when nobody has asked."""
+LOCAL = Actor("localcontrol", "local", ActorKind.USER, Access.ADMIN)
+"""Who can read the state folder of a Headgate, and so has the token in it."""
 
 
 @dataclass(frozen=True, slots=True)

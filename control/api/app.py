@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from control.api import branches, deploys, garbage, health, passwords, places, pools, problems, throttle
+from control.api import (
+    branches,
+    databases,
+    deploys,
+    garbage,
+    health,
+    journal,
+    passwords,
+    people,
+    places,
+    pools,
+    problems,
+    throttle,
+)
+from control.api.recorder import Recorder
 from control.service import Service
-from control.token import authorization as expected_from
 
 BODY_BYTES_MAX = 1 << 20
 
@@ -26,9 +38,13 @@ def make_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     problems.install(app)
+    app.add_middleware(Recorder)
     app.add_middleware(BodyLimit)
     api = APIRouter(prefix="/v1", dependencies=[Depends(authorize)])
     api.include_router(places.router)
+    api.include_router(people.router)
+    api.include_router(journal.router)
+    api.include_router(databases.router)
     api.include_router(branches.router)
     api.include_router(passwords.router)
     api.include_router(pools.router)
@@ -61,13 +77,14 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
 
-def authorize(request: Request, authorization: Annotated[str, Header()] = "") -> None:
-    """Let a request pass whose Authorization header is the service token, `<id>:<secret>`."""
+async def authorize(request: Request, authorization: Annotated[str, Header()] = "") -> None:
+    """Let a request pass whose Authorization header is a service token, `<id>:<secret>`, and note whose."""
     service: Service = request.app.state.service
-    expected = expected_from(service.token)
-    if not hmac.compare_digest(authorization.encode(), expected.encode()):
+    actor = await service.people.authenticate(authorization)
+    if actor is None:
         raise HTTPException(
             401,
-            "this needs the service token: send 'Authorization: ID:SECRET'. On the machine that runs "
-            "Headgate the command line finds it in the state folder; elsewhere set HEADGATE_TOKEN",
+            "this needs a service token: send 'Authorization: ID:SECRET'. On the machine that runs "
+            "Headgate the command line finds one in the state folder; elsewhere set HEADGATE_TOKEN",
         )
+    request.state.actor = actor

@@ -5,13 +5,15 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from control.api.paths import DATABASE, Here, PageNumber, PageSize
+from control.api.paths import DATABASE, Here, PageNumber, PageSize, Who, check_administrator
 from control.api.present import Json, page, password
 from control.passwords import PasswordWish
-from router.model import Role
+from control.service import Service
+from router.model import Actor, Role
 
 router = APIRouter(prefix=DATABASE, tags=["passwords"])
 PASSWORDS = "/branches/{name}/passwords"
+PRODUCTION = "what concerns passwords that reach production"
 
 
 class NewPassword(BaseModel):
@@ -50,9 +52,11 @@ async def list_passwords(service: Here, name: str, number: PageNumber = 1, size:
 
 
 @router.post(PASSWORDS, status_code=201)
-async def create_password(service: Here, name: str, body: NewPassword) -> Json:
+async def create_password(service: Here, name: str, actor: Who, body: NewPassword) -> Json:
     """Make a password; its secret is in this answer and never shown again."""
-    await service.branches.get(name)
+    record = await service.branches.get(name)
+    if record.production or body.all_branches:
+        check_administrator(actor, PRODUCTION)
     wish = PasswordWish(
         branch=None if body.all_branches else name,
         name=body.name,
@@ -64,8 +68,8 @@ async def create_password(service: Here, name: str, body: NewPassword) -> Json:
         native=body.native,
         secret=body.password,
     )
-    record, secret = await service.passwords.create(wish)
-    return password(record, service.proxy_host, service.proxy_port, secret)
+    made, secret = await service.passwords.create(wish)
+    return password(made, service.proxy_host, service.proxy_port, secret)
 
 
 @router.get(PASSWORDS + "/{password_id}")
@@ -76,21 +80,34 @@ async def get_password(service: Here, name: str, password_id: str) -> Json:
 
 
 @router.patch(PASSWORDS + "/{password_id}")
-async def change_password(service: Here, name: str, password_id: str, body: PasswordChange) -> Json:
+async def change_password(
+    service: Here, name: str, password_id: str, actor: Who, body: PasswordChange
+) -> Json:
     """Rename a password, or change the networks it may be used from."""
+    await _check_change(service, name, password_id, actor)
     record = await service.passwords.change(name, password_id, name=body.name, networks=body.cidrs)
     return password(record, service.proxy_host, service.proxy_port)
 
 
 @router.post(PASSWORDS + "/{password_id}/renew")
-async def renew_password(service: Here, name: str, password_id: str) -> Json:
+async def renew_password(service: Here, name: str, password_id: str, actor: Who) -> Json:
     """Let a password that expires live for its whole time again."""
+    await _check_change(service, name, password_id, actor)
     record = await service.passwords.renew(name, password_id)
     return password(record, service.proxy_host, service.proxy_port)
 
 
 @router.delete(PASSWORDS + "/{password_id}", status_code=204)
-async def delete_password(service: Here, name: str, password_id: str) -> Response:
+async def delete_password(service: Here, name: str, password_id: str, actor: Who) -> Response:
     """Delete a password; connections made with it end at once."""
+    await _check_change(service, name, password_id, actor)
     await service.passwords.delete(name, password_id)
     return Response(status_code=204)
+
+
+async def _check_change(service: Service, name: str, password_id: str, actor: Actor) -> None:
+    """Raise NotAllowed when a member would change who reaches production."""
+    branch = await service.branches.get(name)
+    reached = await service.passwords.get(name, password_id)
+    if branch.production or reached.branch is None:
+        check_administrator(actor, PRODUCTION)

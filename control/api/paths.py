@@ -1,4 +1,4 @@
-"""I am what every path below a database needs: the service, and the names checked."""
+"""I am what every path needs: the service, the names checked, and who asks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Annotated
 
 from fastapi import Depends, HTTPException, Path, Query, Request
 
+from control.errors import NotAllowed
 from control.service import Service
+from router.model import Actor
 
 PageNumber = Annotated[int, Query(alias="page", ge=1, le=1_000_000)]
 PageSize = Annotated[int, Query(alias="per_page", ge=1, le=100)]
@@ -29,4 +31,28 @@ def service_for(request: Request, org: str, db: str) -> Service:
     return service
 
 
+def who(request: Request) -> Actor:
+    """Return who asks, as `authorize` found out."""
+    actor = request.state.actor
+    assert isinstance(actor, Actor)
+    return actor
+
+
+def administrator(request: Request) -> Actor:
+    """Return who asks, or raise NotAllowed unless it is an administrator."""
+    return check_administrator(who(request))
+
+
+def check_administrator(actor: Actor, what: str = "this") -> Actor:
+    """Return the actor, or raise NotAllowed naming `what` only an administrator may do."""
+    if not actor.administrates:
+        raise NotAllowed(
+            f"{actor.name!r} is a member, and only administrators may do {what}: ask one to do it, or to "
+            "give you the access admin with: headgate service-token create NAME --access admin"
+        )
+    return actor
+
+
+Who = Annotated[Actor, Depends(who)]
+Administrator = Annotated[Actor, Depends(administrator)]
 Here = Annotated[Service, Depends(service_for)]

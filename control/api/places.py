@@ -1,10 +1,10 @@
-"""I am the paths that say where one is: organizations, regions, databases."""
+"""I am the paths that say where one is: organizations, regions, and which databases there are."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request
 
-from control.api.paths import DATABASE, Here, check_organization
+from control.api.paths import Administrator, check_organization
 from control.api.present import REGION, Json, database, organization, page
 from control.service import Service
 
@@ -37,17 +37,12 @@ async def list_databases(request: Request) -> Json:
     """List the databases."""
     service: Service = request.app.state.service
     name = service.branches.production.database
-    return page([database(name, service.base_url, await service.branches.all())])
-
-
-@router.get(DATABASE)
-async def get_database(service: Here, db: str) -> Json:
-    """Show a database."""
-    return database(db, service.base_url, await service.branches.all())
+    branches = await service.branches.all()
+    return page([database(name, service.base_url, branches, service.databases.decided)])
 
 
 @router.post("/organizations/{org}/reload", dependencies=[Depends(check_organization)])
-async def reload(request: Request) -> Json:
+async def reload(request: Request, actor: Administrator) -> Json:
     """Read the configuration again: the answer names the settings that were taken, and those that wait."""
     service: Service = request.app.state.service
     outcome = await service.reload()

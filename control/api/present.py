@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from control.branches import MAIN
-from control.token import TOKEN_ID
+from control.databases import Decided
+from control.people import ServiceToken
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest, OperationRecord
 from migrator.engine.direct.choose import Strategy
 from migrator.engine.ground.operation import Phase, Status
 from proxy.channel import PinnedClient, PoolStats
+from router.model import LOCAL, Actor
 from router.store import BranchRecord, PasswordRecord, now
 
 Json = dict[str, Any]
 
-ACTOR: Json = {"type": "ServiceToken", "id": TOKEN_ID, "display_name": "local", "avatar_url": ""}
 REGION: Json = {
     "id": "local",
     "slug": "local",
@@ -32,6 +34,14 @@ REGION: Json = {
 }
 
 DONE_PHASES = frozenset({Phase.REVERTIBLE, Phase.REVERTING, Phase.FINALIZED, Phase.READY})
+
+
+def actor(who: Actor) -> Json:
+    """Return who has done something."""
+    return {"type": str(who.kind), "id": who.id, "display_name": who.name, "avatar_url": ""}
+
+
+ACTOR: Json = actor(LOCAL)
 
 
 def moment(at: datetime | None) -> str | None:
@@ -69,10 +79,28 @@ def organization(name: str, since: datetime) -> Json:
     }
 
 
-def database(name: str, base_url: str, branches: Sequence[BranchRecord]) -> Json:
-    """Return a database with its branches counted."""
+def service_token(token: ServiceToken, secret: str | None = None) -> Json:
+    """Return a service token; its secret only when it has just been made."""
+    return {
+        "id": token.id,
+        "type": "ServiceToken",
+        "name": token.name,
+        "display_name": token.name,
+        "token": secret,
+        "access": str(token.access),
+        "created_at": moment(token.created_at),
+        "updated_at": moment(token.created_at),
+        "last_used_at": moment(token.last_used_at),
+        "expires_at": moment(token.expires_at),
+    }
+
+
+def database(name: str, base_url: str, branches: Sequence[BranchRecord], decided: Decided) -> Json:
+    """Return a database with its branches counted and its settings."""
+    settings = decided.settings
     production = [record for record in branches if record.production]
     since = min(record.created_at for record in branches)
+    changed = [decided.updated_at] if decided.updated_at else []
     return {
         "id": name,
         "name": name,
@@ -86,13 +114,25 @@ def database(name: str, base_url: str, branches: Sequence[BranchRecord]) -> Json
         "branches_url": f"{base_url}/{name}/branches",
         "region": REGION,
         "default_branch": production[0].name if production else "main",
-        "require_approval_for_deploy": False,
+        "require_approval_for_deploy": settings.require_approval,
+        "foreign_keys_enabled": settings.allow_foreign_keys,
+        "deletion_protected": settings.delete_protection,
+        "production_branch_web_console": settings.production_web_console,
+        "automatic_migrations": bool(settings.migration_framework),
+        "migration_framework": str(settings.migration_framework) or None,
+        "migration_table_name": settings.migration_table or None,
+        "allow_data_branching": True,
+        "restrict_branch_region": False,
+        "insights_raw_queries": False,
+        "insights_enabled": True,
+        "multiple_admins_required_for_deletion": False,
+        "settings": dataclasses.asdict(settings),
         "branches_count": len(branches),
         "production_branches_count": len(production),
         "development_branches_count": len(branches) - len(production),
         "open_schema_recommendations_count": 0,
         "created_at": moment(since),
-        "updated_at": moment(max(record.updated_at for record in branches)),
+        "updated_at": moment(max([*changed, *(record.updated_at for record in branches)])),
         "schema_last_updated_at": None,
     }
 

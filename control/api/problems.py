@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from conf.errors import ConfError
-from control.errors import ControlError, NotFound, reason
+from control.errors import ControlError, NotAllowed, NotFound, reason
 from migrator.deploy.errors import DeployError, UnknownRequest
 from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
@@ -20,6 +20,7 @@ log = structlog.get_logger()
 # The first class that fits counts, so the particular stand before the general.
 ANSWERS: tuple[tuple[type[Exception], int, str], ...] = (
     (NotFound, 404, "not_found"),
+    (NotAllowed, 403, "unauthorized"),
     (UnknownBranch, 404, "not_found"),
     (UnknownRequest, 404, "not_found"),
     (RouteError, 422, "unprocessable"),

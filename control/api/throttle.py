@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from control.api.paths import DATABASE, Here, Number
+from control.api.paths import DATABASE, Administrator, Here, Number
 from control.api.present import Json, moment
 from control.errors import ControlError
 from control.service import Service
@@ -46,7 +46,7 @@ async def get_throttler(service: Here, db: str) -> Json:
 
 
 @router.patch("/throttler")
-async def change_throttler(service: Here, db: str, body: Change) -> Json:
+async def change_throttler(service: Here, db: str, actor: Administrator, body: Change) -> Json:
     """Slow the copying of all deploy requests of a database down, stop it, or let it go on."""
     return _of_database(service, db, await _change(service, db, WHOLE_DATABASE, body))
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import typer
 
 from control.cli.context import Database, context
+from control.cli.settings import aggressive_cutover, set_settings, settings
 from control.cli.throttle import Clear, For, Paused, Ratio
 from control.cli.throttle import throttle as show_throttle
 
-app = typer.Typer(help="Look at databases.", no_args_is_help=True)
+app = typer.Typer(help="Look at databases, and decide what holds for them.", no_args_is_help=True)
+app.command()(settings)
+app.command("set")(set_settings)
+app.command("aggressive-cutover")(aggressive_cutover)
 
 COLUMNS = {"name": "name", "state": "state", "branches": "branches_count", "default branch": "default_branch"}
 

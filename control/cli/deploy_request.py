@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from control.cli.context import Context, Database, Number, context
-from control.cli.output import errors, people
+from control.cli.output import people
+from control.cli.progress import WAITING, act, path, progress_text
 from control.cli.throttle import Clear, For, Paused, Ratio, draw
 from control.cli.throttle import throttle as show_throttle
-from control.client import ApiRefused, Unreachable
 
 app = typer.Typer(help="Propose, check, deploy and revert schema changes.", no_args_is_help=True)
-
-POLL_S = 0.25
-SILENCE_S = 60.0
-WAITING = {
-    "queued",
-    "submitting",
-    "in_progress",
-    "in_progress_cutover",
-    "in_progress_cancel",
-    "in_progress_revert",
-    "in_progress_redo",
-}
-GOOD_ENDS = {"complete", "complete_pending_revert", "pending_cutover", "complete_revert", "complete_cancel"}
 
 Wait = Annotated[bool, typer.Option("--wait", help="Show progress until it has ended.")]
 
@@ -54,11 +39,6 @@ COLUMNS = {
     "created": "created_at",
     "deployed": "deployed_at",
 }
-
-
-def path(database: str, number: int) -> str:
-    """Return the path of a deploy request."""
-    return f"databases/{database}/deploy-requests/{number}"
 
 
 @app.command("list")
@@ -169,7 +149,7 @@ def deploy(
 ) -> None:
     """Put a deploy request into the queue; it copies, catches up, verifies and cuts over by itself."""
     how = {"instant_ddl": instant, "ddl_strategy": strategy, "allow_lossy": allow_lossy}
-    _act(context(ctx), database, number, "deploy", wait, f"Deploy request {number} is queued.", how)
+    act(context(ctx), database, number, "deploy", wait, f"Deploy request {number} is queued.", how)
 
 
 @app.command()
@@ -186,13 +166,13 @@ def apply(
     if force:
         _force(context(ctx), database, number, wait)
         return
-    _act(context(ctx), database, number, "apply-deploy", wait, f"Deploy request {number} cuts over.")
+    act(context(ctx), database, number, "apply-deploy", wait, f"Deploy request {number} cuts over.")
 
 
 @app.command()
 def cancel(ctx: typer.Context, database: Database, number: Number, wait: Wait = False) -> None:
     """Stop a deployment that is not complete; production stays, or becomes again, as it was."""
-    _act(context(ctx), database, number, "cancel", wait, f"Deploy request {number} is being cancelled.")
+    act(context(ctx), database, number, "cancel", wait, f"Deploy request {number} is being cancelled.")
 
 
 @app.command()
@@ -216,7 +196,7 @@ def revert(
         if rows and not force:
             typer.confirm(f"Lose what was written to these {len(rows)} rows since?", abort=True)
         body = {"force": True, "misfits": rows}
-    _act(here, database, number, "revert", wait, f"Deploy request {number} is being reverted.", body)
+    act(here, database, number, "revert", wait, f"Deploy request {number} is being reverted.", body)
 
 
 @app.command()
@@ -227,7 +207,7 @@ def redo(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")] = True,
 ) -> None:
     """Take a revert back: the new tables come again, with everything written since."""
-    request = _act(context(ctx), database, number, "redo", wait, f"Deploy request {number} is being redone.")
+    request = act(context(ctx), database, number, "redo", wait, f"Deploy request {number} is being redone.")
     if wait and request["deployment_state"] == "complete_revert":
         raise typer.Exit(1)
 
@@ -267,27 +247,7 @@ def _force(here: Context, database: str, number: int, wait: bool) -> None:
     if here.client.get(where)["deployment_state"] == "pending_cutover":
         here.client.post(f"{where}/apply-deploy")
     done = f"Deploy request {number} cuts over; connections that hold its tables for long are killed."
-    _act(here, database, number, "force-cutover", wait, done)
-
-
-def _act(
-    here: Context, database: str, number: int, verb: str, wait: bool, done: str, body: Any = None
-) -> Any:
-    request = here.client.post(f"{path(database, number)}/{verb}", body)
-    if not wait:
-        here.output.say(done, request)
-        return request
-    request = _watch(here, database, number)
-    state, problem = request["deployment_state"], request["deployment"]["problem"]
-    if here.output.is_json:
-        here.output.json(request)
-    else:
-        people.print(_outcome(request, database))
-    if state not in GOOD_ENDS:
-        reason = f": {problem}" if problem else ""
-        errors.print(Text(f"Deploy request {number} ended as {state}{reason}", style="red"))
-        raise typer.Exit(1)
-    return request
+    act(here, database, number, "force-cutover", wait, done)
 
 
 def _print_warnings(request: Any) -> None:
@@ -300,79 +260,3 @@ def _print_warnings(request: Any) -> None:
             people.print(Text(f"{operation['table_name']}: {remark['sentence']}", style="yellow"))
     for warning in deployment["warnings"]:
         people.print(Text(warning, style="yellow"))
-
-
-def _watch(here: Context, database: str, number: int) -> Any:
-    """Show progress bars until nothing is under way, and return the deploy request as it is then."""
-    client = here.client
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"))
-    bars: dict[str, TaskID] = {}
-    heard_at = time.monotonic()
-    with Progress(*columns, console=people, disable=here.output.is_json) as progress:
-        while True:
-            try:
-                request = client.get(path(database, number))
-                heard_at = time.monotonic()
-            except (Unreachable, ApiRefused):
-                # Control may be restarting; the deployment goes on after that.
-                if time.monotonic() - heard_at > SILENCE_S:
-                    raise
-                time.sleep(POLL_S)
-                continue
-            for operation in request["deployment"]["deploy_operations"]:
-                title = f"{operation['operation_name']} {operation['table_name']}"
-                bar = bars.get(title)
-                if bar is None:
-                    bar = bars[title] = progress.add_task(title, total=100, detail="")
-                done = operation["progress_percentage"]
-                progress.update(bar, completed=done, detail=progress_text(operation))
-            if request["deployment_state"] not in WAITING:
-                return request
-            time.sleep(POLL_S)
-
-
-def progress_text(operation: Any) -> str:
-    """Say in a line what an operation is doing and how far it is."""
-    parts = [operation["activity"] or operation["state"].replace("in_progress", "waits for its turn")]
-    if operation["rows_total"]:
-        parts.append(f"{operation['rows_copied']:,} of {operation['rows_total']:,} rows")
-    if operation["rows_verified"] and operation["activity"] == "verifying":
-        parts.append(f"{operation['rows_verified']:,} compared")
-    if operation["bytes_total"]:
-        parts.append(f"{operation['bytes_total'] / 1e6:,.0f} MB in all")
-    if operation["rows_per_second"]:
-        parts.append(f"{operation['rows_per_second']:,} rows/s")
-    if operation["eta_seconds"]:
-        low, high = operation["eta_low_seconds"], operation["eta_high_seconds"]
-        parts.append(f"{operation['eta_seconds']} s left ({low} to {high})")
-    if operation["stalled"]:
-        parts.append(operation["stalled"])
-    elif operation["throttled_reason"]:
-        parts.append(f"held back: {operation['throttled_reason']}")
-    return ", ".join(parts)
-
-
-def _outcome(request: Any, database: str) -> str:
-    number, state = request["number"], request["deployment_state"]
-    lock = request["deployment"]["longest_lock_ms"]
-    locked = f" Its table was locked for {lock:.0f} ms." if lock else ""
-    if state == "complete_pending_revert":
-        until = request["deployment"]["deployment_revert_request"]["waiting_period_end_at"]
-        return (
-            f"Deploy request {number} is deployed.{locked}\n"
-            f"Until {until} it can be undone, keeping what is written since: "
-            f"headgate deploy-request revert {database} {number}"
-        )
-    if state == "complete_revert":
-        if problem := request["deployment"]["problem"]:
-            return f"Deploy request {number} stays reverted: {problem}"
-        said = f"Deploy request {number} is reverted; rows written since the deployment are kept.{locked}"
-        if until := request["deployment"]["redo_until"]:
-            said += (
-                f"\nUntil {until}, or until another one is deployed, that can be taken back: "
-                f"headgate deploy-request redo {database} {number}"
-            )
-        return said
-    if state == "pending_cutover":
-        return f"Everything is copied. Cut over with: headgate deploy-request apply {database} {number}"
-    return f"Deploy request {number}: {state}"

@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 
 from conf.errors import ConfError
-from control.cli import branch, database, deploy_request, password, run
+from control.cli import audit_log, branch, database, deploy_request, password, run, service_token
 from control.cli.context import make_context
 from control.cli.output import Format, errors
 from control.client import ApiRefused, Unreachable
 from control.errors import StartRefused
+from migrator.deploy.errors import DeployError
 from router.errors import RouteError, ServerFailed, ServerNotFound
 
 app = typer.Typer(
@@ -28,6 +29,8 @@ app.add_typer(database.app, name="database")
 app.add_typer(branch.app, name="branch")
 app.add_typer(deploy_request.app, name="deploy-request")
 app.add_typer(password.app, name="password")
+app.add_typer(service_token.app, name="service-token")
+app.add_typer(audit_log.app, name="audit-log")
 app.command()(run.serve)
 app.command()(run.demo)
 app.command("check-config")(run.check_config)
@@ -60,6 +63,6 @@ def main() -> None:
     except (Unreachable, StartRefused, ServerNotFound, ServerFailed) as error:
         errors.print(str(error), style="red", markup=False)
         sys.exit(2)
-    except (ApiRefused, RouteError) as error:
+    except (ApiRefused, RouteError, DeployError) as error:
         errors.print(str(error), style="red", markup=False)
         sys.exit(1)

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conf.settings import Settings
-from control.cli.deploy_request import progress_text
+from control.cli.progress import progress_text
 from control.client import ApiRefused, Unreachable
 from control.demo.stage import APPLICATION, Stage, staged
 

@@ -221,3 +221,37 @@ def test_every_command_explains_itself(headgate: Headgate) -> None:
         assert group in top
         assert said(headgate, group, "--help")
     assert headgate.run("nonsense").returncode == 2
+
+
+def test_people_get_tokens_of_their_own_and_what_they_do_is_in_the_audit_log(headgate: Headgate) -> None:
+    made = data(headgate, "service-token", "create", "ada", "--ttl", "1h")
+    assert made["token"].startswith("hg_tk_")
+    ada = f"{made['id']}:{made['token']}"
+    assert "only administrators" in refused(headgate, "audit-log", "list", HEADGATE_TOKEN=ada)
+    assert "only administrators" in refused(headgate, "service-token", "create", "bo", HEADGATE_TOKEN=ada)
+    assert headgate.run_here("branch", "create", "shop", "of-ada", HEADGATE_TOKEN=ada).returncode == 0
+    listed = said(headgate, "service-token", "list")
+    assert "ada" in listed
+    assert made["token"] not in listed
+    entries = data(headgate, "audit-log", "list", "--action", "branch.created", "--limit", "1")
+    assert entries[0]["actor_display_name"] == "ada"
+    assert entries[0]["auditable_display_name"] == "shop/of-ada"
+    assert "service_token.created" in said(headgate, "audit-log", "list")
+    assert "is deleted" in said(headgate, "service-token", "delete", made["id"])
+    assert "service token" in refused(headgate, "branch", "list", "shop", HEADGATE_TOKEN=ada)
+    shown = said(headgate, "service-token", "create", "ci", "--access", "admin")
+    assert re.search(r"export HEADGATE_TOKEN=[a-z0-9]{12}:hg_tk_\w{36}", shown)
+
+
+def test_what_holds_for_deploy_requests_is_decided_by_settings(headgate: Headgate) -> None:
+    assert "require_approval" in said(headgate, "database", "settings", "shop")
+    changed = said(headgate, "database", "set", "shop", "require_approval=yes", "revert_window_s=90")
+    assert "require_approval is true, revert_window_s is 90" in changed
+    assert data(headgate, "database", "settings", "shop")["require_approval"] is True
+    assert data(headgate, "database", "set", "shop", "require_approval=no")["require_approval"] is False
+    assert "is true or false" in refused(headgate, "database", "set", "shop", "require_approval=perhaps")
+    assert "there is no setting 'sleep'" in refused(headgate, "database", "set", "shop", "sleep=1")
+    assert "append, strict" in refused(headgate, "database", "set", "shop", "column_order=any")
+    assert "disabled for shop" in said(headgate, "database", "aggressive-cutover", "shop")
+    assert "enabled for shop" in said(headgate, "database", "aggressive-cutover", "shop", "--enable")
+    assert data(headgate, "database", "aggressive-cutover", "shop", "--disable") == {"enabled": False}

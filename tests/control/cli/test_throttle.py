@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from control.cli.deploy_request import progress_text
+from control.cli.progress import progress_text
 from control.cli.throttle import sentence, sparkline
 
 

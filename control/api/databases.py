@@ -1,0 +1,76 @@
+"""I am the paths of a database's settings."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Body, Request
+
+from control.api.paths import DATABASE, Administrator, Here
+from control.api.present import Json, database
+from control.api.recorder import note
+from control.errors import ControlError
+from control.service import Service
+from migrator.deploy.settings import DatabaseSettings
+
+router = APIRouter(prefix=DATABASE, tags=["databases"])
+
+THEIRS: Final = {
+    "require_approval_for_deploy": "require_approval",
+    "migration_table_name": "migration_table",
+    "allow_foreign_key_constraints": "allow_foreign_keys",
+    "deletion_protected": "delete_protection",
+    "production_branch_web_console": "production_web_console",
+}
+"""What PlanetScale's clients call a setting, and its name here."""
+OURS: Final = frozenset(field.name for field in dataclasses.fields(DatabaseSettings))
+
+
+@router.get("")
+async def get_database(service: Here, db: str) -> Json:
+    """Show a database with its settings."""
+    return await _shown(service, db)
+
+
+@router.patch("")
+async def change_database(
+    request: Request, service: Here, db: str, actor: Administrator, body: Annotated[dict[str, Any], Body()]
+) -> Json:
+    """Change settings of a database, all that are given or none; what is not known is ignored."""
+    if body.get("new_name", db) != db:
+        raise ControlError(f"database {db!r} is named by the setting production.database: change it there")
+    changes = {
+        THEIRS.get(name, name): "" if value is None else value
+        for name, value in body.items()
+        if THEIRS.get(name, name) in OURS
+    }
+    if body.get("automatic_migrations") is False:
+        changes |= {"migration_framework": "", "migration_table": ""}
+    await service.change_settings(changes)
+    note(request, **changes)
+    return await _shown(service, db)
+
+
+@router.get("/aggressive-cutover")
+async def get_aggressive_cutover(service: Here) -> Json:
+    """Say whether cut-overs kill at once what holds their tables."""
+    return {"enabled": service.databases.settings().aggressive_cutover}
+
+
+@router.post("/aggressive-cutover")
+async def enable_aggressive_cutover(service: Here, actor: Administrator) -> Json:
+    """Have the cut-overs of future deploy requests kill at once what holds their tables."""
+    await service.change_settings({"aggressive_cutover": True})
+    return {"enabled": True}
+
+
+@router.delete("/aggressive-cutover")
+async def disable_aggressive_cutover(service: Here, actor: Administrator) -> Json:
+    """Have the cut-overs of future deploy requests wait for what holds their tables."""
+    await service.change_settings({"aggressive_cutover": False})
+    return {"enabled": False}
+
+
+async def _shown(service: Service, db: str) -> Json:
+    return database(db, service.base_url, await service.branches.all(), service.databases.decided)

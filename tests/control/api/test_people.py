@@ -1,0 +1,138 @@
+"""Who may call what of the API, and what the audit log keeps of it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from control.api.app import make_app
+from control.api.recorder import ACTIONS, LOOKING, key
+from tests.support.service import Running
+
+O = "/v1/organizations/local"  # noqa: E741 - as the API's description calls it
+
+
+@contextlib.asynccontextmanager
+async def calling(running: Running, access: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with a token of its own."""
+    made = (await running.http.post(f"{O}/service-tokens", json={"name": access, "access": access})).json()
+    transport = httpx.ASGITransport(make_app(running.service), client=("192.0.2.7", 4711))
+    headers = {"Authorization": f"{made['id']}:{made['token']}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://headgate", headers=headers) as client:
+        yield client
+    assert (await running.http.delete(f"{O}/service-tokens/{made['id']}")).status_code == 204
+
+
+async def newest(running: Running, **query: Any) -> Any:
+    return (await running.http.get(f"{O}/audit-log", params=query)).json()["data"][0]
+
+
+async def test_a_token_is_made_listed_without_its_secret_used_and_deleted(running: Running) -> None:
+    made = await running.http.post(f"{O}/service-tokens", json={"name": "ci", "ttl": 600})
+    assert made.status_code == 200
+    token = made.json()
+    assert token["access"] == "member"
+    assert token["expires_at"] is not None
+    listed = (await running.http.get(f"{O}/service-tokens")).json()["data"]
+    assert [(one["id"], one["name"], one["token"]) for one in listed] == [(token["id"], "ci", None)]
+    headers = {"Authorization": f"{token['id']}:{token['token']}"}
+    assert (await running.http.get("/v1/organizations", headers=headers)).status_code == 200
+    shown = (await running.http.get(f"{O}/service-tokens/{token['id']}")).json()
+    assert shown["last_used_at"] is not None
+    assert (await running.http.delete(f"{O}/service-tokens/{token['id']}")).status_code == 204
+    assert (await running.http.delete(f"{O}/service-tokens/{token['id']}")).status_code == 404
+    assert (await running.http.get("/v1/organizations", headers=headers)).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/service-tokens", None),
+        ("POST", "/service-tokens", {"name": "more", "access": "admin"}),
+        ("DELETE", "/service-tokens/none", None),
+        ("GET", "/audit-log", None),
+        ("POST", "/reload", {}),
+        ("PATCH", "/databases/shop", {"require_approval_for_deploy": True}),
+        ("POST", "/databases/shop/aggressive-cutover", {}),
+        ("DELETE", "/databases/shop/aggressive-cutover", None),
+        ("PATCH", "/databases/shop/throttler", {"ratio": 50}),
+        ("POST", "/databases/shop/branches/main/passwords", {"name": "mine"}),
+    ],
+)
+async def test_a_member_may_not_do_what_administrators_may(
+    running: Running, method: str, path: str, body: Any
+) -> None:
+    async with calling(running, "member") as member:
+        answer = await member.request(method, O + path, json=body)
+        assert answer.status_code == 403, answer.text
+        assert answer.json()["code"] == "unauthorized"
+        assert "only administrators" in answer.json()["message"]
+
+
+async def test_a_member_looks_at_everything_else(running: Running) -> None:
+    async with calling(running, "member") as member:
+        for path in (
+            "/databases",
+            "/databases/shop",
+            "/databases/shop/branches",
+            "/databases/shop/throttler",
+        ):
+            assert (await member.get(O + path)).status_code == 200
+        assert (await member.get(f"{O}/databases/shop/deploy-requests")).status_code == 200
+
+
+async def test_settings_are_changed_by_both_kinds_of_names_and_shown(running: Running) -> None:
+    path = f"{O}/databases/shop"
+    changes = {"require_approval_for_deploy": True, "column_order": "strict", "unknown_name": 1}
+    changed = (await running.http.patch(path, json=changes)).json()
+    assert changed["require_approval_for_deploy"] is True
+    assert changed["settings"]["column_order"] == "strict"
+    entry = await newest(running)
+    assert entry["audit_action"] == "database.updated_settings"
+    assert entry["metadata"] == {"require_approval": True, "column_order": "strict"}
+    refused = await running.http.patch(path, json={"require_approval": True, "column_order": "any"})
+    assert refused.status_code == 422
+    assert "append, strict" in refused.json()["message"]
+    assert (await running.http.patch(path, json={"new_name": "blog"})).status_code == 422
+    back = {"require_approval": False, "column_order": "append", "migration_framework": None}
+    assert (await running.http.patch(path, json=back)).json()["migration_framework"] is None
+    for method, enabled in (("POST", True), ("DELETE", False)):
+        answer = (await running.http.request(method, f"{path}/aggressive-cutover")).json()
+        assert answer == {"enabled": enabled}
+        assert (await running.http.get(f"{path}/aggressive-cutover")).json() == {"enabled": enabled}
+
+
+async def test_the_audit_log_says_who_did_what_to_what_and_from_where(running: Running) -> None:
+    async with calling(running, "admin") as admin:
+        made = (await admin.post(f"{O}/databases/shop/branches/main/passwords", json={"name": "web"})).json()
+        entry = await newest(running)
+        assert entry["actor_display_name"] == "admin"
+        assert entry["actor_type"] == "ServiceToken"
+        assert (entry["audit_action"], entry["action"]) == ("branch_password.created", "created")
+        assert (entry["auditable_type"], entry["auditable_id"]) == ("Password", made["id"])
+        assert entry["auditable_display_name"] == "web"
+        assert entry["remote_ip"] == "192.0.2.7"
+        assert made["plain_text"] not in str(entry)
+        await admin.delete(f"{O}/databases/shop/branches/main/passwords/{made['id']}")
+    found = await newest(running, **{"filters[]": "audit_action:branch_password.deleted"})
+    assert found["auditable_id"] == made["id"]
+    none = (await running.http.get(f"{O}/audit-log", params={"filters[]": "audit_action:"})).json()
+    assert (none["data"], none["cursor_start"], none["has_next"]) == ([], None, False)
+
+
+async def test_what_is_refused_or_only_looked_at_is_not_in_the_audit_log(running: Running) -> None:
+    before = await newest(running)
+    await running.http.get(f"{O}/databases/shop")
+    await running.http.post(f"{O}/databases/shop/deploy-requests/99/deploy")
+    await running.http.post(f"{O}/service-tokens", headers={"Authorization": "no:thing"})
+    assert (await newest(running))["id"] == before["id"]
+
+
+async def test_every_way_of_changing_something_has_a_name_in_the_audit_log(running: Running) -> None:
+    paths = make_app(running.service).openapi()["paths"]
+    changing = {key(method.upper(), path) for path, methods in paths.items() for method in methods}
+    assert {each for each in changing if each.split()[0] not in LOOKING} == set(ACTIONS)
