@@ -23,7 +23,7 @@ Place = tuple[str, str]
 
 
 def recommend(evidence: Evidence) -> Iterator[Recommendation]:
-    """Yield one for each full sequence that keys follow, and each column too narrow for what it is named for."""
+    """Yield one for each full sequence that keys follow, and each column too narrow for what it names."""
     yield from _declared(evidence.schema)
     yield from _by_name(evidence.schema)
 
@@ -37,7 +37,9 @@ def _declared(schema: Schema) -> Iterator[Recommendation]:
         if kind is None or len(together) == 1 or not done.isdisjoint(together):
             continue
         done |= together
-XX        yield Recommendation(
+        rest = sorted(together - {(sequence.table, sequence.column.key)})
+        others = ", ".join(f"{table}.{column}" for table, column in rest)
+        yield Recommendation(
             Kind.SEQUENCE_OVERFLOW_FOREIGN_KEY,
             sequence.table,
             sequence.column.name,
