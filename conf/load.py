@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,6 +73,8 @@ RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("throttle", "commit_max_ms"): (0, 60_000),
     ("throttle", "disk_free_min"): (0, 0.9),
     ("throttle", "pool_wait_max_ms"): (0, 60_000),
+    ("lint", "big_rows"): (0, 1_000_000_000_000),
+    ("lint", "data_check_s"): (0.1, 3600),
 }
 
 CHOICES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -250,6 +253,7 @@ def _contradictions(settings: Settings) -> list[str]:
         if not (host and colon and port.isdigit() and 1 <= int(port) <= 65535):
             mistakes.append(f"production.replicas: {replica!r} is not host:port")
     mistakes += _signals(settings)
+    mistakes += _patterns(settings)
     if production.host or production.socket:
         for which in ("proxy", "migrator", "reader", "writer", "replication"):
             if getattr(production, f"{which}_user") and not getattr(production, f"{which}_password"):
@@ -270,6 +274,16 @@ def _signals(settings: Settings) -> list[str]:
     for replica in throttle.replicas_ignored:
         if replica not in settings.production.replicas:
             mistakes.append(f"throttle.replicas_ignored: {replica!r} is not one of production.replicas")
+    return mistakes
+
+
+def _patterns(settings: Settings) -> list[str]:
+    mistakes = []
+    for name in ("table_names", "column_names", "index_names"):
+        try:
+            re.compile(getattr(settings.lint, name))
+        except re.error as error:
+            mistakes.append(f"lint.{name} is no regular expression: {error}")
     return mistakes
 
 

@@ -221,6 +221,45 @@ class ThrottleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LintSettings:
+    """What the checks of schemas hold definitions to; patterns are regular expressions for whole names."""
+
+    character_sets: tuple[str, ...] = ("utf8mb4", "utf8mb3", "utf8", "latin1", "ascii", "binary")
+    """Character sets that texts may have; others are errors."""
+    key_types: tuple[str, ...] = (
+        "bigint",
+        "bigint unsigned",
+        "int",
+        "int unsigned",
+        "mediumint unsigned",
+        "smallint unsigned",
+        "decimal",
+        "date",
+        "datetime",
+        "timestamp",
+        "enum",
+        "binary",
+        "varbinary",
+        "char",
+        "varchar",
+        "uuid",
+    )
+    """Types that columns of primary keys should have."""
+    definers: tuple[str, ...] = ()
+    """Accounts, as user@host with * and ?, that views, triggers and routines may belong to; none: any."""
+    table_names: str = ""
+    """Pattern for names of tables; empty: any."""
+    column_names: str = ""
+    """Pattern for names of columns; empty: any."""
+    index_names: str = ""
+    """Pattern for names of indexes; empty: any."""
+    big_rows: int = 10_000_000
+    """A table with more rows than this is told to be big when it is to be copied."""
+    data_check_s: float = 10.0
+    """How long the rows of production may be looked at for a deploy request; the rest is told as unknown."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that may be set; each part of the program receives only its own section."""
 
@@ -234,6 +273,7 @@ class Settings:
     servers: ServersSettings = field(default_factory=ServersSettings)
     migrator: MigratorSettings = field(default_factory=MigratorSettings)
     throttle: ThrottleSettings = field(default_factory=ThrottleSettings)
+    lint: LintSettings = field(default_factory=LintSettings)
 
     @property
     def state_dir(self) -> Path:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 
 class MigratorError(Exception):
-    """A schema change cannot go on; `hint` says what the person can do about it."""
+    """A schema change cannot go on; `hint` says what the person can do about it.
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    `code` is that of the lint rule it belongs to, empty when it belongs to none.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", code: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.code = code
 
     def __str__(self) -> str:
         return f"{self.message}: {self.hint}" if self.hint else self.message

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 from migrator.engine.checks.dependents import find_dependents
 from migrator.engine.checks.inspection import SAMPLED, Finding, judge, sample
-from migrator.engine.checks.lossy import data_checks
 from migrator.engine.checks.preflight import check_table
 from migrator.engine.direct.choose import Choice, Method, Strategy, choose, shortcuts
 from migrator.engine.direct.direct import read_facts, try_shortcuts
@@ -18,6 +17,7 @@ from migrator.engine.table.shape import read_shape
 from migrator.errors import Refused
 from migrator.schema.errors import NotCanonical
 from migrator.schema.introspect import open_reader, read_table
+from migrator.schema.lossy import data_checks
 from migrator.schema.model import Table
 from migrator.schema.render import render_create
 from router.database import Connection, quote_name

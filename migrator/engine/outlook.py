@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from migrator.engine.checks.lossy import NO_DEFAULT, NO_PARENT, RENUMBERS, DataCheck, data_checks
 from migrator.engine.direct.choose import Choice, Method
 from migrator.schema.delta import delta
+from migrator.schema.lossy import NO_DEFAULT, NO_PARENT, RENUMBERS, DataCheck, data_checks
 from migrator.schema.model import Column, Table
 
 

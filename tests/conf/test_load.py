@@ -95,6 +95,13 @@ def test_the_settings_page_is_up_to_date() -> None:
     assert (ROOT / "docs" / "settings.md").read_text() == describe.reference()
 
 
+def test_patterns_of_names_are_tried_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "headgate.toml"
+    path.write_text('[lint]\ntable_names = "[a-z"\n')
+    with pytest.raises(ConfError, match="lint.table_names is no regular expression"):
+        load(str(path))
+
+
 def test_the_throttle_takes_only_signals_and_replicas_that_there_are(tmp_path: Path) -> None:
     path = written(
         tmp_path,

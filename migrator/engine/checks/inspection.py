@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from migrator.engine.checks.lossy import DataCheck, data_checks
 from migrator.engine.table import statements
 from migrator.engine.table.pair import Pair
 from migrator.errors import DataConflict
 from migrator.schema.errors import NotCanonical
 from migrator.schema.introspect import open_reader, read_table
+from migrator.schema.lossy import DataCheck, data_checks
 from migrator.schema.model import IndexKind, Table
 from migrator.throttle.throttler import Throttle
 from router.database import Connection, quote_name
@@ -106,9 +106,9 @@ async def sample(
     key = _key_of(before)
     shown = f"CONCAT_WS(', ', {', '.join(f'{SAMPLED}.{quote_name(name)}' for name in key)})" if key else "''"
     findings = []
-    for check in await _askable(link, checks, rows_of):
+    for check in await askable_of(link, checks, rows_of):
         if check.equal:
-            sql = f"SELECT COUNT(*), MIN({shown}) FROM {rows_of} {_grouped(check)} LIMIT {SHOWN}"
+            sql = f"SELECT COUNT(*), MIN({shown}) FROM {rows_of} {grouped(check)} LIMIT {SHOWN}"
         else:
             sql = f"SELECT 1, {shown} FROM {rows_of} WHERE {check.condition} LIMIT {SHOWN}"
         found = await link.fetch_all(sql)
@@ -126,46 +126,63 @@ async def inspect(
     Duplicates cannot be looked for in slices: that is one statement for each unique key.
     """
     table = pair.source.quoted
-    askable = await _askable(link, checks, table)
+    askable = await askable_of(link, checks, table)
     rows = [check for check in askable if not check.equal]
     found: dict[DataCheck, Finding] = {}
-    low, count = None, SLICE_ROWS
-    while rows:
-        budget = await throttle.permit()
-        started = time.monotonic()
-        edge = await link.fetch_one(statements.boundary(pair, low, None, count))
-        high = pair.key.from_row(edge) if edge else None
-        within = pair.key.within(table, low, high)
-        caught = ", ".join(f"COALESCE(SUM(IF({check.condition}, 1, 0)), 0)" for check in rows)
-        index = f"FORCE INDEX ({quote_name(pair.source_index)})"
-        totals = await link.fetch_one(f"SELECT {caught} FROM {table} {index} WHERE {within}")
-        for check, number in zip(rows, totals or (), strict=True):
-            if int(number):
-                former = found.get(check)
-                keys = former.keys if former else ()
-                if len(keys) < SHOWN:
-                    keys += await _keys(link, pair, f"({check.condition}) AND {within}", SHOWN - len(keys))
-                rows_before = former.rows if former else 0
-                found[check] = Finding(check, rows_before + int(number), keys, complete=True)
-        seconds = time.monotonic() - started
-        throttle.record(budget, seconds, 0.0)
-        if high is None:
-            break
-        low = high
-        count = min(max(int(count * min(budget.target_s / max(seconds, 0.001), 2)), 200), SLICE_ROWS_MAX)
+    if rows:
+        async for within in slices(link, pair, throttle):
+            await _count(link, pair, rows, within, found)
     for check in askable:
         if check.equal and (finding := await _duplicates(link, pair, check)):
             found[check] = finding
     return list(found.values())
 
 
-async def _askable(link: Connection, checks: Sequence[DataCheck], rows_of: str) -> list[DataCheck]:
+async def slices(link: Connection, pair: Pair, throttle: Throttle) -> AsyncGenerator[str, None]:
+    """Yield conditions that together take in every row of the source, each when the throttle permits it.
+
+    What is done between two of them counts as the cost of the slice, and the next one is sized by it.
+    """
+    low, count = None, SLICE_ROWS
+    while True:
+        budget = await throttle.permit()
+        started = time.monotonic()
+        edge = await link.fetch_one(statements.boundary(pair, low, None, count))
+        high = pair.key.from_row(edge) if edge else None
+        yield pair.key.within(pair.source.quoted, low, high)
+        seconds = time.monotonic() - started
+        throttle.record(budget, seconds, 0.0)
+        if high is None:
+            return
+        low = high
+        count = min(max(int(count * min(budget.target_s / max(seconds, 0.001), 2)), 200), SLICE_ROWS_MAX)
+
+
+async def _count(
+    link: Connection, pair: Pair, checks: Sequence[DataCheck], within: str, found: dict[DataCheck, Finding]
+) -> None:
+    """Add what the checks catch in one slice to what was found before."""
+    table = pair.source.quoted
+    caught = ", ".join(f"COALESCE(SUM(IF({check.condition}, 1, 0)), 0)" for check in checks)
+    index = f"FORCE INDEX ({quote_name(pair.source_index)})"
+    totals = await link.fetch_one(f"SELECT {caught} FROM {table} {index} WHERE {within}")
+    for check, number in zip(checks, totals or (), strict=True):
+        if int(number):
+            former = found.get(check)
+            keys = former.keys if former else ()
+            if len(keys) < SHOWN:
+                keys += await keys_of(link, pair, f"({check.condition}) AND {within}", SHOWN - len(keys))
+            rows_before = former.rows if former else 0
+            found[check] = Finding(check, rows_before + int(number), keys, complete=True)
+
+
+async def askable_of(link: Connection, checks: Sequence[DataCheck], rows_of: str) -> list[DataCheck]:
     """Leave out what a server cannot be asked: then the copy, which is strict, is what finds it."""
     fit = []
     for check in checks:
         if not check.condition and not check.equal:
             continue
-        where = _grouped(check) if check.equal else f"WHERE {check.condition}"
+        where = grouped(check) if check.equal else f"WHERE {check.condition}"
         try:
             await link.fetch_all(f"SELECT 1 FROM {rows_of} {where} LIMIT 0")
         except ConnectionLost:
@@ -177,14 +194,15 @@ async def _askable(link: Connection, checks: Sequence[DataCheck], rows_of: str) 
     return fit
 
 
-def _grouped(check: DataCheck) -> str:
+def grouped(check: DataCheck) -> str:
+    """Return what finds the values that several rows have, as the end of a SELECT."""
     filled = " AND ".join(f"{value} IS NOT NULL" for value in check.equal)
     return f"WHERE {filled} GROUP BY {', '.join(check.equal)} HAVING COUNT(*) > 1"
 
 
 async def _duplicates(link: Connection, pair: Pair, check: DataCheck) -> Finding | None:
     table = pair.source.quoted
-    sql = f"SELECT COUNT(*), {', '.join(check.equal)} FROM {table} {_grouped(check)}"
+    sql = f"SELECT COUNT(*), {', '.join(check.equal)} FROM {table} {grouped(check)}"
     groups = await link.fetch_all(f"{sql} LIMIT {SHOWN}")
     if not groups:
         return None
@@ -198,7 +216,8 @@ async def _duplicates(link: Connection, pair: Pair, check: DataCheck) -> Finding
     return Finding(check, sum(int(group[0]) for group in groups), keys, complete=len(groups) < SHOWN)
 
 
-async def _keys(link: Connection, pair: Pair, condition: str, count: int) -> tuple[str, ...]:
+async def keys_of(link: Connection, pair: Pair, condition: str, count: int) -> tuple[str, ...]:
+    """Return for people the keys of some rows that a condition finds."""
     table = pair.source.quoted
     rows = await link.fetch_all(
         f"SELECT {pair.key.select_list(table)} FROM {table} "

@@ -79,6 +79,7 @@ async def _add(link: Connection, operation: str, reference: Reference, child: Ta
             f"foreign key {reference.name!r} of {of} does not fit the new definition: {error}",
             hint="drop it before the change and add it again afterwards, or change the columns on both sides "
             "while it is gone",
+            code="FK_PARENT_CHANGED",
         ) from error
 
 

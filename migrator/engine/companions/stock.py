@@ -43,6 +43,7 @@ async def take_stock(link: Connection, schema: str, table: str, target_sql: str)
             "and this server does not log such changes",
             hint="replace it by one without CASCADE or SET NULL for the time of the change, or use a server "
             "that logs them (MySQL 9.6 and newer with innodb_native_foreign_keys=OFF)",
+            code="FK_CASCADE",
         )
     return msgspec.json.encode(stock).decode()
 

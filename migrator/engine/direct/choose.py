@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from migrator.engine.table.conversions import character_bytes
 from migrator.errors import Refused
 from migrator.schema.alter import alter_table
 from migrator.schema.changes import drop_index, show_index
+from migrator.schema.conversions import character_bytes
 from migrator.schema.delta import Delta, delta
 from migrator.schema.model import Column, Index, IndexKind, Partitioning, Table
 from router.database import quote_name

@@ -152,6 +152,7 @@ def check_new_columns(pair: Pair) -> None:
                 f"new column {name!r} of {pair.source.name!r} is NOT NULL and has no default: the rows that "
                 "are there would have no value for it",
                 hint="give it a DEFAULT, or allow NULL, fill it, then make it NOT NULL in another request",
+                code="NOT_NULL_NO_DEFAULT",
             )
 
 
@@ -207,6 +208,7 @@ def _choose(source: Shape, target: Shape, shared: tuple[Shared, ...], prefer: tu
             hint="it needs a primary or unique key of whole NOT NULL columns, neither FLOAT nor DOUBLE, that "
             "the change leaves in place; a table with none can get one on the server by "
             "ALTER TABLE … ADD COLUMN id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY",
+            code="NO_UNIQUE_KEY",
         )
     return min(candidates, key=lambda candidate: candidate.rank(prefer))
 

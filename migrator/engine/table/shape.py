@@ -143,6 +143,7 @@ async def read_shape(connection: Connection, schema: str, table: str) -> Shape |
         raise Refused(
             f"{schema}.{table} is a {str(kind).lower()} of engine {engine}",
             hint="only InnoDB tables can be changed online",
+            code="UNSUPPORTED_FEATURE",
         )
     columns = [
         Column(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from migrator.engine.checks.lossy import data_checks
 from migrator.engine.table.statements import session
 from migrator.schema.introspect import open_reader, read_table
+from migrator.schema.lossy import data_checks
 from migrator.schema.model import Table
 from router.database import Connection
 from router.errors import DatabaseError

@@ -8,13 +8,13 @@ import pytest
 
 from conf.settings import ThrottleSettings
 from migrator.engine.checks.inspection import SAMPLED, Finding, inspect, judge, refuse_losses, sample
-from migrator.engine.checks.lossy import data_checks
 from migrator.engine.table import statements
 from migrator.engine.table.pair import match
 from migrator.engine.table.shape import read_shape
 from migrator.engine.table.statements import session
 from migrator.errors import DataConflict
 from migrator.schema.introspect import open_reader, read_table
+from migrator.schema.lossy import data_checks
 from migrator.throttle.throttler import Throttle
 from router.database import Connection
 from router.errors import DatabaseError

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from migrator.engine.table.conversions import doubts
 from migrator.schema.changes import character_set_of
+from migrator.schema.conversions import doubts
 from migrator.schema.delta import Delta, delta
 from migrator.schema.model import Column, ForeignKey, Generated, Index, IndexKind, Partitioning, Table
 from router.database import quote_name
@@ -58,7 +58,8 @@ def data_checks(
     checks += _rules(after, found, sources)
     checks += [_foreign_key(key, sources, schema, table) for key in found.keys_added if _known(key, sources)]
     if found.partitioning and after.partitioning is not None:
-        checks += _partitions(after.partitioning, sources)
+        former = _partitions(before.partitioning, sources) if before.partitioning is not None else []
+        checks += [check for check in _partitions(after.partitioning, sources) if check not in former]
     return tuple(checks)
 
 
@@ -122,7 +123,7 @@ def _parts(index: Index, after: Table, sources: Mapping[str, Column], table: str
     values = []
     for part in index.parts:
         if part.column is None:
-            if not _mentioned(part.expression or "") <= sources.keys():
+            if not mentioned(part.expression or "") <= sources.keys():
                 return None
             values.append(part.expression or "NULL")
             continue
@@ -143,7 +144,8 @@ def _parts(index: Index, after: Table, sources: Mapping[str, Column], table: str
         if part.prefix is not None:
             value = f"LEFT({value}, {part.prefix})"
         values.append(value)
-    return tuple(values) or ("1",)
+    # A number would stand for the first column of what is selected.
+    return tuple(values) or ("'all'",)
 
 
 def _rules(after: Table, found: Delta, sources: Mapping[str, Column]) -> list[DataCheck]:
@@ -154,7 +156,7 @@ def _rules(after: Table, found: Delta, sources: Mapping[str, Column]) -> list[Da
     return [
         DataCheck(f"CHECK ({rule})", "values that it forbids", errno, f"NOT ({rule})")
         for rule in rules
-        if _mentioned(rule) <= sources.keys()
+        if mentioned(rule) <= sources.keys()
     ]
 
 
@@ -194,12 +196,12 @@ def _partitions(partitioning: Partitioning, sources: Mapping[str, Column]) -> li
         condition = f"NOT (COALESCE(({head[2]}) IN ({', '.join(_IN.findall(text))}), FALSE))"
         if re.search(r"\bNULL\b", text[head.end() :]):
             condition = f"({head[2]}) IS NOT NULL AND {condition}"
-    if not condition or not _mentioned(head[2] if head else "") <= sources.keys():
+    if not condition or not mentioned(head[2] if head else "") <= sources.keys():
         return []
     return [DataCheck("the partitions", "values that none of them takes", NO_PARTITION, condition)]
 
 
-def _mentioned(expression: str) -> set[str]:
+def mentioned(expression: str) -> set[str]:
     """Return the names in backticks in the server's text of an expression."""
     outside = re.sub(r"'(?:[^'\\]|''|\\.)*'", "''", expression)
     return {name.replace("``", "`").lower() for name in _NAME.findall(outside)}

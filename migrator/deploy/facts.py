@@ -1,0 +1,112 @@
+"""I read on production what lint rules may know besides its definitions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+import structlog
+
+from migrator.schema.lint.facts import Facts, TableFacts
+from router.database import Connection, Row, quote_name
+from router.errors import ConnectionLost, DatabaseError
+from router.model import Flavor, Server
+from router.store import now
+
+log = structlog.get_logger()
+
+TABLES = (
+    "SELECT TABLE_NAME, TABLE_ROWS, DATA_LENGTH + INDEX_LENGTH, AUTO_INCREMENT "
+    "FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'BASE TABLE'"
+)
+INDEX_READS = (
+    "SELECT OBJECT_NAME, INDEX_NAME, COUNT_FETCH "
+    "FROM performance_schema.table_io_waits_summary_by_index_usage "
+    "WHERE OBJECT_SCHEMA = %s AND INDEX_NAME IS NOT NULL"
+)
+ROW_VERSIONS = (
+    "SELECT SUBSTRING_INDEX(NAME, '/', -1), TOTAL_ROW_VERSIONS FROM information_schema.INNODB_TABLES "
+    "WHERE TOTAL_ROW_VERSIONS > 0 AND NAME LIKE %s"
+)
+VARIABLES = (
+    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('lower_case_table_names', 'innodb_native_foreign_keys', "
+    "'restrict_fk_on_non_standard_key', 'sql_mode', 'version')"
+)
+ACCOUNTS = "SELECT User, Host FROM mysql.user"
+_VIEW_BROKEN = frozenset({1054, 1146, 1305, 1356, 1449, 1052, 1060})
+_PLAIN = re.compile(r"[\w$]+", re.ASCII)
+
+
+async def read_facts(server: Server, schema: str, tables: Collection[str] | None = None) -> Facts:
+    """Read what is known of these tables, of all when None; what the account may not see stays unknown."""
+    # Counters that the server keeps for a day are of no use.
+    setup = ["SET SESSION information_schema_stats_expiry = 0"] if server.flavor is Flavor.MYSQL else []
+    async with await Connection.open(server, setup=setup) as link:
+        wanted = None if tables is None else sorted(tables)
+        found = await _tables(link, schema, wanted)
+        variables = {str(name).lower(): str(value) for name, value in await link.fetch_all(VARIABLES)}
+        accounts = await _perhaps(link, ACCOUNTS)
+    return Facts(
+        now=now(),
+        tables=found,
+        variables=variables,
+        accounts=frozenset(f"{user}@{host}" for user, host in accounts) if accounts else None,
+    )
+
+
+async def _tables(link: Connection, schema: str, wanted: list[str] | None) -> dict[str, TableFacts]:
+    sql, values = TABLES, [schema]
+    if wanted is not None:
+        if not wanted:
+            return {}
+        sql += f" AND TABLE_NAME IN ({', '.join(['%s'] * len(wanted))})"
+        values += wanted
+    rows = await link.fetch_all(sql, *values)
+    reads: dict[str, dict[str, int]] = {}
+    for table, index, count in await _perhaps(link, INDEX_READS, schema):
+        reads.setdefault(str(table), {})[str(index).lower()] = int(count)
+    versions = {str(name): int(count) for name, count in await _row_versions(link, schema)}
+    return {
+        str(name): TableFacts(
+            rows=None if count is None else int(count),
+            bytes=None if size is None else int(size),
+            auto_increment=None if counter is None else int(counter),
+            row_versions=versions.get(str(name), 0) if link.server.flavor is Flavor.MYSQL else None,
+            # Where nothing is counted, nothing is known.
+            index_reads=reads.get(str(name)),
+        )
+        for name, count, size, counter in rows
+    }
+
+
+async def _row_versions(link: Connection, schema: str) -> list[Row]:
+    # The server writes other names than these in a code of its own; their limit is told by the engine.
+    if link.server.flavor is not Flavor.MYSQL or not _PLAIN.fullmatch(schema):
+        return []
+    return await _perhaps(link, ROW_VERSIONS, schema.replace("_", r"\_") + "/%")
+
+
+async def _perhaps(link: Connection, sql: str, *values: object) -> list[Row]:
+    """Ask what not every account may, and not every server knows."""
+    try:
+        return list(await link.fetch_all(sql, *values))
+    except ConnectionLost:
+        raise
+    except DatabaseError as error:
+        log.debug("facts.left_out", reason=str(error))
+        return []
+
+
+async def failing_views(link: Connection, schema: str, names: Collection[str]) -> Mapping[str, str]:
+    """Return the views that do not work, with the server's words; nothing is read from them."""
+    failing: dict[str, str] = {}
+    await link.execute(f"USE {quote_name(schema)}")
+    for name in sorted(names):
+        try:
+            await link.fetch_all(f"SELECT 1 FROM {quote_name(name)} LIMIT 0")
+        except ConnectionLost:
+            raise
+        except DatabaseError as error:
+            if error.errno in _VIEW_BROKEN:
+                failing[name] = error.message
+    return failing

@@ -1,0 +1,1 @@
+"""I am the rules: every file here has one, under the name RULE."""

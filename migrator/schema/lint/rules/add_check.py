@@ -1,0 +1,23 @@
+"""I look for rows that a new CHECK forbids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migrator.schema.lint.finding import Finding, Level
+from migrator.schema.lint.rows import doubts_about_rows
+from migrator.schema.lint.rule import Rule
+from migrator.schema.lint.subject import Subject
+
+
+def check(subject: Subject) -> Iterator[Finding]:
+    return doubts_about_rows(RULE, subject, usual=Level.WARNING)
+
+
+RULE = Rule(
+    code="ADD_CHECK",
+    number="C19",
+    levels=(Level.WARNING, Level.ERROR),
+    advice="Correct these rows and deploy what writes no others, then add the CHECK.",
+    check=check,
+)
