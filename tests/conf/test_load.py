@@ -98,7 +98,7 @@ def test_the_settings_page_is_up_to_date() -> None:
 def test_patterns_of_names_are_tried_at_once(tmp_path: Path) -> None:
     path = tmp_path / "headgate.toml"
     path.write_text('[lint]\ntable_names = "[a-z"\n')
-    with pytest.raises(ConfError, match="lint.table_names is no regular expression"):
+    with pytest.raises(ConfError, match=r"lint\.table_names is no regular expression"):
         load(str(path))
 
 
