@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from migrator.engine.ground.journal import Change, Journal, Record, read_server_identity
+from migrator.engine.ground.operation import Phase
 from migrator.engine.log.events import Position
 from migrator.engine.log.gtid import Gtids, MariadbGtids, covers, gtids_of
 from migrator.engine.log.place import SOMEWHERE
@@ -124,9 +125,7 @@ async def _taken_over(
         "flip_file": "",
         "flip_offset": 0,
     }
-    # Tables have other numbers here; whether one is the one that was changed, its rows' keys will tell.
-    live = await identity_of(link, record.table_schema, record.table_name)
-    texts |= {"new_identity": live} if record.new_identity else {"old_identity": live}
+    texts |= await _identities(link, record)
 
     async def take_over(connection: Connection) -> None:
         await journal.write(connection, Change(texts))
@@ -139,6 +138,22 @@ async def _taken_over(
     await journal.guarded(take_over)
     log.warning("stream.taken_over", operation=journal.operation, server=identity, gtids=str(place.gtids))
     return replace(place, position=SOMEWHERE)
+
+
+async def _identities(link: Connection, record: Record) -> dict[str, str]:
+    """Return the numbers that the tables have on this server, by the record's columns.
+
+    Whether one is the table that was changed, its rows' keys will tell.
+    """
+    names = {"old_identity": record.table_name}
+    if record.phase is Phase.REVERTIBLE:
+        names = {"old_identity": record.old, "new_identity": record.table_name}
+    elif record.phase is Phase.REVERTED:
+        names |= {"new_identity": record.shadow}
+    return {
+        column: await identity_of(link, record.table_schema, table) if table else ""
+        for column, table in names.items()
+    }
 
 
 async def _must_know(link: Connection, gtids: Gtids, *, by_gtid: bool) -> None:

@@ -12,7 +12,7 @@ from conf.settings import MigratorSettings
 from migrator.engine.companions.companions import Companion, Names
 from migrator.engine.companions.stock import companions_for
 from migrator.engine.ground.failpoints import reach
-from migrator.engine.ground.journal import Record
+from migrator.engine.ground.journal import Record, read_server_identity
 from migrator.engine.ground.operation import CutOver, Phase
 from migrator.engine.ground.owned import Owned, Told
 from migrator.engine.rows.follow import Follower
@@ -193,7 +193,7 @@ class Swapped(Owned, ABC):
 
         async def ask(connection: Connection) -> None:
             nonlocal happened
-            happened = await has_happened(connection, between, self._identity(record, way))
+            happened = await has_happened(connection, between, await self._identity_on(connection, way))
 
         await self.journal.end_lock_connections()
         await self.journal.using(ask)
@@ -221,7 +221,7 @@ class Swapped(Owned, ABC):
         between = self._swap_of(record, way)
         async with await Connection.open(self._server, setup=statements.session(self._server.flavor)) as link:
             # On MariaDB somebody who waited for the table may have got it before us: never unseen.
-            if not await has_happened(link, between, self._identity(record, way)):
+            if not await has_happened(link, between, await self._identity_on(link, way)):
                 raise OwnershipUnknown(f"the names of {self._table} are as they were before")
         await self._keep_current(record)
 
@@ -236,6 +236,12 @@ class Swapped(Owned, ABC):
 
     def _identity(self, record: Record, way: Way) -> str:
         return record.old_identity if way.forward else record.new_identity
+
+    async def _identity_on(self, link: Connection, way: Way) -> str:
+        """Return the number that the live table had before, '' when another server gave it."""
+        record = self._record_now
+        known = await read_server_identity(link) == record.server_identity
+        return self._identity(record, way) if known else ""
 
     def _companions(self, record: Record, way: Way) -> Sequence[Companion]:
         between = self._swap_of(record, way)

@@ -15,8 +15,10 @@ from migrator.engine.ground.operation import Phase
 from migrator.engine.ground.state import prepare_state
 from migrator.engine.migration import OnlineAlter
 from migrator.engine.rows import copier
-from migrator.errors import MigratorError, StreamBroken
+from migrator.engine.swap import cutover, renaming
+from migrator.errors import MigratorError, NotNow, StreamBroken
 from router.database import Connection
+from router.errors import DatabaseError
 from router.model import Address, Flavor, Server
 from tests.migrator.engine.ledger import INT, Ledger, alter, target_of
 from tests.migrator.engine.test_outages import carried, dying_at
@@ -102,8 +104,61 @@ async def test_the_way_back_survives_a_fail_over(flavor: Flavor, tmp_path: Path)
             await ledger.written(50)
             await carried(both.make, OnlineAlter.revert)
             await ledger.written(50)
-        await ledger.check(dropped=False)
+            # Neither table has the number that it had on the former server.
+            await carried(both.make, OnlineAlter.redo)
+            await ledger.written(50)
+        await ledger.check(dropped=True)
         await carried(both.make, OnlineAlter.finalize)
+
+
+@pytest.mark.parametrize("flavor", list(Flavor), ids=str)
+async def test_a_revert_can_be_taken_back_after_a_fail_over(flavor: Flavor, tmp_path: Path) -> None:
+    async with cluster(flavor, tmp_path) as (both, ledger):
+        operation = both.make()
+        async with ledger.writing():
+            await operation.prepare()
+            await operation.cut_over()
+            await ledger.written(50)
+            await operation.revert()
+            await ledger.written(50)
+        await both.pair.caught_up()
+        await both.fail_over()
+        await operation.close()
+        async with ledger.writing():
+            await ledger.written(50)
+            await carried(both.make, OnlineAlter.redo)
+            await ledger.written(50)
+        await ledger.check(dropped=True)
+
+
+@pytest.mark.parametrize("place", ["before-rename", "after-rename"])
+@pytest.mark.parametrize("flavor", list(Flavor), ids=str)
+async def test_a_cut_over_ends_on_a_replica_that_was_promoted(
+    flavor: Flavor, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with cluster(flavor, tmp_path) as (both, ledger):
+        async with ledger.writing():
+            await ledger.written(20)
+        operation = both.make()
+        await operation.prepare()
+        await both.pair.caught_up()
+        taking_over: list[asyncio.Task[None]] = []
+        for module in (cutover, renaming):
+            dying_at(
+                monkeypatch,
+                *(module, place),
+                lambda: taking_over or taking_over.append(asyncio.ensure_future(both.fail_over())),
+            )
+        with contextlib.suppress(DatabaseError, NotNow):
+            await operation.cut_over()
+        await operation.close()
+        await taking_over[0]
+        await carried(both.make, OnlineAlter.cut_over)
+        async with ledger.writing():
+            await ledger.written(50)
+            await carried(both.make, OnlineAlter.revert)
+            await ledger.written(50)
+        await ledger.check(dropped=False)
 
 
 async def test_another_server_without_gtids_is_not_taken_for_the_same(tmp_path: Path) -> None:
