@@ -412,6 +412,7 @@ def _operations(
             gate,
             throttle.for_request(request.number),
             settings.migrator,
+            renames=record.renames,
             allow_lossy=request.allow_lossy,
         )
 

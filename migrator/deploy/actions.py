@@ -13,6 +13,7 @@ from migrator.deploy.lifecycle import CHECKABLE, RUNNING, State
 from migrator.deploy.request import DeployRequest, OperationRecord, RequestState, Transition
 from migrator.deploy.store import DeployStore
 from migrator.engine.direct.choose import Strategy
+from migrator.schema.lint.finding import Finding
 from router.secrets import new_id
 from router.store import now
 
@@ -28,6 +29,7 @@ class Findings:
     operations: tuple[OperationRecord, ...]
     problem: str | None
     warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def state(self) -> State:

@@ -33,7 +33,8 @@ class OperationRecord:
     `statements` is the change as SQL, for people; `target` the server's own CREATE TABLE of the table as it
     will be (None when it is dropped); `losses` names what is gone once it can no longer be reverted. By
     strategy, `choices` says how an altered table is changed and `outlook` what a revert would lack. With
-    `view`, it is no table, and `target` the CREATE VIEW without a definer.
+    `view`, it is no table, and `target` the CREATE VIEW without a definer. `renames` are columns that keep
+    their values under another name: old → new.
     """
 
     id: str
@@ -45,6 +46,7 @@ class OperationRecord:
     choices: dict[str, Choice] = field(default_factory=dict)
     outlook: dict[str, tuple[Remark, ...]] = field(default_factory=dict)
     view: bool = False
+    renames: dict[str, str] = field(default_factory=dict)
 
     @property
     def instant(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from migrator.deploy.actions import Findings
@@ -11,36 +11,97 @@ from migrator.engine.direct.choose import Strategy
 from migrator.engine.forecast import Forecast
 from migrator.engine.outlook import revert_outlook
 from migrator.errors import MigratorError
-from migrator.schema.check import check
+from migrator.schema.check import REBASE, Review, check
+from migrator.schema.column_order import ColumnOrder
 from migrator.schema.diff import unified_diff
-from migrator.schema.errors import SchemaError
+from migrator.schema.errors import ProofFailed, SchemaError
+from migrator.schema.fold import Change
+from migrator.schema.lint.finding import Finding, Level
 from migrator.schema.model import Schema
+from migrator.schema.renames import NONE, Renames
 from migrator.schema.views import ViewChange
 from router.database import Connection
 from router.secrets import new_id
 
-CONFLICT_HINT = (
-    "Production has moved in a conflicting way since the branch was made: make a new branch from production "
-    "as it is now, and make the change there"
-)
+AskEngine = Callable[[str, str, Mapping[str, str]], Awaitable[Forecast]]
+"""Says how the engine would give a table this definition, or raises MigratorError when it would not.
 
-AskEngine = Callable[[str, str], Awaitable[Forecast]]
-"""Says how the engine would give a table this definition, or raises MigratorError when it would not."""
+The last argument maps former names of columns to new ones.
+"""
 
 
 async def review(
-    scratch: Connection, *, base: Schema, branch: Schema, production: Schema, forecast: AskEngine
+    scratch: Connection,
+    *,
+    base: Schema,
+    branch: Schema,
+    production: Schema,
+    forecast: AskEngine,
+    ahead: Sequence[Change] = (),
+    renames: Renames = NONE,
+    column_order: ColumnOrder = ColumnOrder.APPEND,
+    way_out: str = REBASE,
 ) -> Findings:
-    """Find the change from `base` to `branch`, carry it over to `production`, and prove it on `scratch`."""
+    """Find the change from `base` to `branch`, carry it over to `production`, and prove it on `scratch`.
+
+    `ahead` are the changes of the deploy requests ahead in the queue; `way_out` says what to do about
+    conflicts.
+    """
     try:
-        found = await check(scratch, base=base, branch=branch, production=production)
+        found = await check(
+            scratch,
+            base=base,
+            branch=branch,
+            production=production,
+            ahead=ahead,
+            renames=renames,
+            column_order=column_order,
+        )
     except SchemaError as error:
-        return Findings({}, (), _sentence(error))
-    if found.conflicts:
-        return Findings({}, (), f"{'; '.join(map(str, found.conflicts))}. {CONFLICT_HINT}", found.notes)
-    if found.plan.unsupported:
-        return Findings({}, (), "; ".join(found.plan.unsupported))
-    operations = tuple(
+        return _stopped([_failure(error)])
+    findings = list(found.findings(way_out))
+    if any(finding.blocks for finding in findings):
+        return _stopped(findings)
+    records, refusals, warnings = await _foreseen(found, forecast)
+    findings += refusals
+    changes = unified_diff(found.start, found.target)
+    return Findings(changes, records, _problem(findings), (*_warnings(findings), *warnings), tuple(findings))
+
+
+async def _foreseen(
+    found: Review, forecast: AskEngine
+) -> tuple[tuple[OperationRecord, ...], list[Finding], list[str]]:
+    """Return the operations with what the engine says of them, its refusals, and its warnings."""
+    refusals: list[Finding] = []
+    warnings: list[str] = []
+    foreseen: list[OperationRecord] = []
+    for record in _among(_records(found), [_view(change) for change in found.views]):
+        if record.kind is OperationKind.ALTER and record.target is not None and not record.view:
+            if record.table in found.ahead:
+                # The table is not yet what it will be then.
+                warnings.append(
+                    f"table {record.table!r} is changed ahead in the queue, too: how it is changed "
+                    "by this request is decided when its turn comes"
+                )
+            else:
+                try:
+                    outcome = await forecast(record.table, record.target, record.renames)
+                except MigratorError as error:
+                    refusals.append(_refusal(record.table, error))
+                else:
+                    record = replace(record, choices=outcome.choices, outlook=outcome.outlook)
+                    warnings += outcome.warnings
+        elif record.kind is OperationKind.CREATE and not record.view:
+            after = found.target.tables[record.table]
+            record = replace(record, outlook=dict.fromkeys(Strategy, revert_outlook(None, after)))
+        foreseen.append(record)
+    # What cannot be undone comes last: nothing that fails after it would have to undo it.
+    foreseen.sort(key=_for_good)
+    return tuple(foreseen), refusals, warnings
+
+
+def _records(found: Review) -> tuple[OperationRecord, ...]:
+    return tuple(
         OperationRecord(
             id=new_id(),
             kind=OperationKind(operation.kind.upper()),
@@ -48,32 +109,38 @@ async def review(
             statements=operation.statements,
             target=found.targets.get(operation.table),
             losses=operation.losses,
+            renames=dict(operation.renames),
         )
         for operation in found.plan.operations
     )
-    operations = _among(operations, [_view(change) for change in found.views])
-    refusals: list[str] = []
-    warnings = list(found.notes)
-    foreseen: list[OperationRecord] = []
-    for record in operations:
-        if record.view:
-            pass
-        elif record.kind is OperationKind.ALTER and record.target is not None:
-            try:
-                outcome = await forecast(record.table, record.target)
-            except MigratorError as error:
-                refusals.append(str(error))
-            else:
-                record = replace(record, choices=outcome.choices, outlook=outcome.outlook)
-                warnings += outcome.warnings
-        elif record.kind is OperationKind.CREATE:
-            after = found.target.tables[record.table]
-            record = replace(record, outlook=dict.fromkeys(Strategy, revert_outlook(None, after)))
-        foreseen.append(record)
-    # What cannot be undone comes last: nothing that fails after it would have to undo it.
-    foreseen.sort(key=_for_good)
-    changes = unified_diff(production, found.target)
-    return Findings(changes, tuple(foreseen), "; ".join(refusals) or None, tuple(warnings))
+
+
+def _stopped(findings: Iterable[Finding]) -> Findings:
+    found = tuple(findings)
+    return Findings({}, (), _problem(found), _warnings(found), found)
+
+
+def _problem(findings: Iterable[Finding]) -> str | None:
+    """Return all that blocks as one text for people; what to do is said once."""
+    blocking = [finding for finding in findings if finding.blocks]
+    advice = dict.fromkeys(finding.advice for finding in blocking if finding.advice)
+    said = ["; ".join(finding.sentence for finding in blocking), *advice]
+    return ". ".join(part for part in said if part) or None
+
+
+def _warnings(findings: Iterable[Finding]) -> tuple[str, ...]:
+    return tuple(finding.sentence for finding in findings if not finding.blocks)
+
+
+def _refusal(table: str, error: MigratorError) -> Finding:
+    return Finding("ENGINE_REFUSES", Level.ERROR, table, str(error), error.hint or "", hard=True)
+
+
+def _failure(error: SchemaError) -> Finding:
+    code = "PROOF_FAILED" if isinstance(error, ProofFailed) else "NOT_COMPARABLE"
+    facts = {"statement": error.statement} if isinstance(error, ProofFailed) else {}
+    subject = error.table if isinstance(error, ProofFailed) else ""
+    return Finding(code, Level.ERROR, subject, str(error), error.hint, facts=facts, hard=True)
 
 
 def _view(change: ViewChange) -> OperationRecord:
@@ -91,7 +158,3 @@ def _among(tables: tuple[OperationRecord, ...], views: list[OperationRecord]) ->
 def _for_good(record: OperationRecord) -> bool:
     choice = record.choices.get(Strategy.INSTANT)
     return choice is not None and not choice.revertible
-
-
-def _sentence(error: SchemaError) -> str:
-    return f"{error} {error.hint}".strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from migrator.engine.checks.dependents import find_dependents
@@ -15,6 +16,7 @@ from migrator.engine.table import statements
 from migrator.engine.table.pair import check_new_columns, match
 from migrator.engine.table.shape import read_shape
 from migrator.errors import Refused
+from migrator.schema.alter import NO_RENAMES
 from migrator.schema.errors import NotCanonical
 from migrator.schema.introspect import open_reader, read_table
 from migrator.schema.lossy import data_checks
@@ -36,8 +38,17 @@ class Forecast:
     warnings: tuple[str, ...] = ()
 
 
-async def forecast(production: Server, scratch: Server, schema: str, table: str, target_sql: str) -> Forecast:
+async def forecast(
+    production: Server,
+    scratch: Server,
+    schema: str,
+    table: str,
+    target_sql: str,
+    renames: Mapping[str, str] = NO_RENAMES,
+) -> Forecast:
     """Raise what the engine would raise at the start of this change: a MigratorError with its hint.
+
+    `renames` maps former names of columns to new ones.
 
     Nothing is written on production; the new definition and the ways to it are tried in a database of their
     own on `scratch`.
@@ -62,11 +73,11 @@ async def forecast(production: Server, scratch: Server, schema: str, table: str,
             if before is not None and after is not None:
                 await link.execute(f"DROP TABLE {quote_name(table)}")
                 create = render_create(replace(before, foreign_keys=()))
-                tried = await try_shortcuts(link, create, shortcuts(before, after))
+                tried = await try_shortcuts(link, create, shortcuts(before, after, renames))
         finally:
             await link.execute(f"DROP DATABASE IF EXISTS {quote_name(place)}")
     assert target is not None
-    check_new_columns(match(source, target))
+    check_new_columns(match(source, target, renames=renames))
     async with await Connection.open(production, setup=setup) as live:
         names = [[column.name for column in shape.columns] for shape in (source, target)]
         dependents = await find_dependents(live, schema, table, *names)
@@ -78,8 +89,10 @@ async def forecast(production: Server, scratch: Server, schema: str, table: str,
             choices[strategy] = choose(strategy, tried, facts)
         except Refused as error:
             choices[strategy] = Choice(Method.SHADOW, str(error), revertible=True)
-    outlook = {strategy: revert_outlook(before, after, choice) for strategy, choice in choices.items()}
-    findings = await _look(production, schema, before, after)
+    outlook = {
+        strategy: revert_outlook(before, after, choice, renames) for strategy, choice in choices.items()
+    }
+    findings = await _look(production, schema, before, after, renames)
     serious = [finding for finding in findings if not finding.check.silent]
     if choices[Strategy.INSTANT].method is Method.SHADOW:
         judge(table, serious, allow_lossy=True)
@@ -97,9 +110,11 @@ async def _read(server: Server, schema: str, table: str) -> Table | None:
             return None
 
 
-async def _look(server: Server, schema: str, before: Table, after: Table) -> list[Finding]:
+async def _look(
+    server: Server, schema: str, before: Table, after: Table, renames: Mapping[str, str]
+) -> list[Finding]:
     """Look at the first rows: a mistake that many rows show is told at once."""
-    checks = data_checks(before, after, schema, SAMPLED)
+    checks = data_checks(before, after, schema, SAMPLED, renames)
     if not checks:
         return []
     setup = [*statements.session(server.flavor), "SET SESSION time_zone = @@GLOBAL.time_zone"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from migrator.engine.direct.choose import Choice, Method
+from migrator.schema.alter import NO_RENAMES
 from migrator.schema.delta import delta
 from migrator.schema.lossy import NO_DEFAULT, NO_PARENT, RENUMBERS, DataCheck, data_checks
 from migrator.schema.model import Column, Table
@@ -24,7 +26,10 @@ class Remark:
 
 
 def revert_outlook(
-    before: Table | None, after: Table | None, choice: Choice | None = None
+    before: Table | None,
+    after: Table | None,
+    choice: Choice | None = None,
+    renames: Mapping[str, str] = NO_RENAMES,
 ) -> tuple[Remark, ...]:
     """List what to know before a change from `before` to `after` is deployed; nothing is the best."""
     if after is None:
@@ -33,7 +38,7 @@ def revert_outlook(
         return (Remark("a revert removes the table with all rows written to it", loses=True),)
     if choice is not None and not choice.revertible:
         return (Remark(f"it cannot be reverted: {choice.reason}", loses=True),)
-    found = delta(before, after)
+    found = delta(before, after, renames)
     remarks = [
         Remark(f"a revert loses what is written to the new column {column.name!r}", loses=True)
         for column in found.columns_added
@@ -46,7 +51,9 @@ def revert_outlook(
             )
         return tuple(remarks)
     remarks += [remark for column in found.columns_dropped if (remark := _dropped(column)) is not None]
-    remarks += [_stopping(check) for check in data_checks(after, before, "", "t") if check.errno != RENUMBERS]
+    back = {new: old for old, new in renames.items()}
+    checks = data_checks(after, before, "", "t", back)
+    remarks += [_stopping(check) for check in checks if check.errno != RENUMBERS]
     return tuple(remarks)
 
 

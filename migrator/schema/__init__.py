@@ -2,10 +2,11 @@
 
 from migrator.schema.check import Review, check
 from migrator.schema.clone import clone_schema
+from migrator.schema.conflicts import Conflict
 from migrator.schema.diff import diff, unified_diff
 from migrator.schema.errors import CloneFailed, NotCanonical, ProofFailed, ReadFailed, SchemaError
 from migrator.schema.introspect import READER_SETUP, open_reader, read_schema
-from migrator.schema.merge import Conflict, merge
+from migrator.schema.merge import merge
 from migrator.schema.model import Schema, Table
 from migrator.schema.parse import parse_create
 from migrator.schema.plan import Operation, OperationKind, Plan

@@ -6,13 +6,14 @@ MariaDB 10.11).
 
 from __future__ import annotations
 
-import bisect
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from migrator.schema import changes
 from migrator.schema.changes import Change
+from migrator.schema.longest import longest_increasing
 from migrator.schema.model import (
     Check,
     Column,
@@ -23,8 +24,11 @@ from migrator.schema.model import (
     IndexKind,
     Table,
 )
+from migrator.schema.renamed import names_in, renamed_columns
 from router.database import quote_name
 from router.model import Flavor
+
+NO_RENAMES: Mapping[str, str] = MappingProxyType({})
 
 # On MySQL a default made of these cannot come with ADD or MODIFY COLUMN (1674): replicas would compute other
 # values. It is set afterwards, by a statement that computes nothing.
@@ -37,23 +41,32 @@ _NOT_DETERMINISTIC = re.compile(
 _GEOMETRY = frozenset(("geometry", "point", "linestring", "polygon", "geometrycollection", "geomcollection"))
 
 
-def alter_table(before: Table, after: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the statements that turn `before` into `after` (of the same name), and what they destroy."""
-    return _Alteration(before, after).statements()
+def alter_table(
+    before: Table, after: Table, renames: Mapping[str, str] = NO_RENAMES
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the statements that turn `before` into `after` (of the same name), and what they destroy.
+
+    `renames` maps former names of columns to new ones.
+    """
+    return _Alteration(before, after, renames).statements()
 
 
 class _Alteration:
     """Works out one table's changes, kind by kind."""
 
-    def __init__(self, before: Table, after: Table) -> None:
-        self.before = before
+    def __init__(self, before: Table, after: Table, renames: Mapping[str, str]) -> None:
+        # What was there, under the names that columns are to have; `called` are those they have.
+        self.before = renamed_columns(before, renames) if renames else before
+        self.called = {new.key: old for old, new in zip(before.columns, self.before.columns, strict=True)}
+        self.renamed = {new.lower() for new in renames.values()}
         self.after = after
-        self.old = before.elements()
+        self.old = self.before.elements()
         self.new = after.elements()
         self.remade = {
             column.key
             for column in after.columns
-            if (old := before.column(column.name)) is not None and _must_be_remade(after.flavor, old, column)
+            if (old := self.before.column(column.name)) is not None
+            and (_must_be_remade(after.flavor, old, column) or self.computed_from_renamed(column))
         }
 
     def statements(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -101,7 +114,7 @@ class _Alteration:
         """Return removals, additions and modifications, and the columns that get their default later."""
         before, after = self.before, self.after
         gone = [c for c in before.columns if after.column(c.name) is None or c.key in self.remade]
-        drops = [changes.drop_column(column) for column in gone]
+        drops = [changes.drop_column(self.called[column.key]) for column in gone]
         old_place = {column.key: number for number, column in enumerate(before.columns) if column not in gone}
         staying = longest_increasing([old_place[c.key] for c in after.columns if c.key in old_place])
         moves = {key for key, number in old_place.items() if number not in staying}
@@ -118,11 +131,12 @@ class _Alteration:
                     place = ""
                 steps.append(changes.add_column(after, column, place))
             elif column.key in moves:
-                steps.append(
-                    changes.modify_column(after, before.columns[old_place[column.key]], column, place)
-                )
-            elif (old := before.columns[old_place[column.key]]) != target:
-                steps.append(changes.modify_column(after, old, column))
+                steps.append(changes.modify_column(after, self.called[column.key], column, place))
+            elif before.columns[old_place[column.key]] != target:
+                steps.append(changes.modify_column(after, self.called[column.key], column))
+            elif column.key in self.renamed:
+                steps.append(changes.rename_column(self.called[column.key], column))
+                continue
             else:
                 continue
             if column is not target:
@@ -161,7 +175,15 @@ class _Alteration:
 
     def is_remade(self, old: Index, new: Index) -> bool:
         same = replace(old.meaning, visible=True) == replace(new.meaning, visible=True)
-        return not same or not self.remade.isdisjoint(new.columns)
+        computed = any(self.mentions_renamed(part.expression) for part in new.parts)
+        return not same or computed or not self.remade.isdisjoint(new.columns)
+
+    def mentions_renamed(self, expression: str | None) -> bool:
+        """Whether an expression is about a renamed column: then servers do not let the column be renamed."""
+        return bool(self.renamed) and not self.renamed.isdisjoint(names_in(expression))
+
+    def computed_from_renamed(self, column: Column) -> bool:
+        return column.generated is not None and self.mentions_renamed(column.generated.expression)
 
     def checks(self) -> tuple[list[Change], list[Change], list[Change]]:
         """Return removals, switches and additions; checks are told apart by what they say."""
@@ -172,14 +194,15 @@ class _Alteration:
         kept_names = {
             check.name.lower()
             for expression, checks in old_checks.items()
-            if not self.differs((Element.CHECK, expression))
+            if not self.differs((Element.CHECK, expression)) and not self.mentions_renamed(expression)
             for check in checks
         }
         for expression in dict.fromkeys([*old_checks, *new_checks]):
             old, new = old_checks.get(expression, []), new_checks.get(expression, [])
-            if not self.differs((Element.CHECK, expression)):
+            about_renamed = self.mentions_renamed(expression)
+            if not self.differs((Element.CHECK, expression)) and not about_renamed:
                 continue
-            if len(old) == len(new) == 1:
+            if len(old) == len(new) == 1 and not about_renamed:
                 switches.append(changes.enforce_check(old[0], enforced=new[0].enforced))
                 kept_names.add(old[0].name.lower())
                 continue
@@ -265,15 +288,3 @@ def _by_expression(table: Table) -> dict[str, list[Check]]:
     for check in table.checks:
         found.setdefault(check.expression, []).append(check)
     return found
-
-
-def longest_increasing(numbers: Sequence[int]) -> set[int]:
-    """Return the members of a longest increasing subsequence: the columns that need not move."""
-    ends: list[int] = []
-    chains: list[tuple[int, ...]] = []
-    for number in numbers:
-        place = bisect.bisect_left(ends, number)
-        chain = (*(chains[place - 1] if place else ()), number)
-        ends[place : place + 1] = [number]
-        chains[place : place + 1] = [chain]
-    return set(chains[-1]) if chains else set()

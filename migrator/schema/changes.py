@@ -52,6 +52,11 @@ def modify_column(table: Table, before: Column, column: Column, place: str = "")
     return Change(f"MODIFY COLUMN {definition}")
 
 
+def rename_column(before: Column, column: Column) -> Change:
+    """Give a column another name and nothing else."""
+    return Change(f"RENAME COLUMN {quote_name(before.name)} TO {quote_name(column.name)}")
+
+
 def drop_column(column: Column) -> Change:
     """Remove a column."""
     loses = None if column.generated is not None else f"every value of column {column.name!r}"

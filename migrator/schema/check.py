@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from migrator.schema.column_order import ColumnOrder
+from migrator.schema.conflicts import WHOLE, Conflict, as_finding, other_side
 from migrator.schema.diff import diff, unsupported_changes
 from migrator.schema.errors import ProofFailed
-from migrator.schema.merge import Conflict, merge
+from migrator.schema.fold import Change, Folded, Step, fold
+from migrator.schema.lint.finding import Finding, Level
+from migrator.schema.merge import Merged, merge
 from migrator.schema.model import Schema, require_same_flavor
-from migrator.schema.plan import OperationKind, Plan, possible_renames
+from migrator.schema.plan import OperationKind, Plan
+from migrator.schema.questions import possible_renames
+from migrator.schema.renamed import borne
+from migrator.schema.renames import NONE, Renames
 from migrator.schema.render import render_create
-from migrator.schema.verify import as_printed_by, broken_views, part_of, prove, proving_ground, surroundings
+from migrator.schema.table_renames import exchanged, not_alone
+from migrator.schema.verify import (
+    Proof,
+    as_printed_by,
+    broken_views,
+    part_of,
+    prove,
+    proving_ground,
+    surroundings,
+)
 from migrator.schema.views import ViewChange, view_changes, with_views
 from router.database import Connection
+
+REBASE = "rebase the branch: its own change is made anew on production as it is now"
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a branch means for production now.
+    """What a branch means for production.
 
-    `plan` leads from production to `target`; it is empty when there is nothing to deploy, and when there are
-    conflicts. `notes` are sentences for the author.
+    `plan` leads from `start`, which is production with everything ahead in the queue deployed, to `target`;
+    it is empty when there is nothing to deploy, and when there are conflicts. `ahead` are the names of tables
+    that something ahead changes. `notes` are sentences for the author, `remarks`
+    what else there is to say, such as questions.
     """
 
     plan: Plan
+    start: Schema
     target: Schema
     conflicts: tuple[Conflict, ...] = ()
     notes: tuple[str, ...] = ()
     views: tuple[ViewChange, ...] = ()
+    remarks: tuple[Finding, ...] = ()
+    no_way_back: str | None = None
+    ahead: frozenset[str] = frozenset()
 
     @property
     def targets(self) -> Mapping[str, str]:
@@ -44,72 +68,228 @@ class Review:
             if operation.after is not None
         }
 
+    def findings(self, way_out: str = REBASE) -> tuple[Finding, ...]:
+        """Return all of it as findings; `way_out` says what to do about conflicts."""
+        found = [as_finding(conflict, way_out) for conflict in self.conflicts]
+        for sentence in self.plan.unsupported:
+            said, _, advice = sentence.partition(": ")
+            found.append(Finding("UNSUPPORTED_CHANGE", Level.ERROR, "", said, advice, said, hard=True))
+        found += self.remarks
+        if self.no_way_back is not None:
+            advice = "it can still be reverted by swapping tables, as long as the revert window is open"
+            found.append(Finding("INVERSE_NOT_PROVED", Level.WARNING, "", self.no_way_back, advice))
+        found += [Finding("NOTE", Level.INFO, "", sentence, element=sentence) for sentence in self.notes]
+        return tuple(found)
 
-async def check(scratch: Connection, *, base: Schema, branch: Schema, production: Schema) -> Review:
-    """Compare a branch with its base and with production as it is now, and prove the plan that follows.
+
+async def check(
+    scratch: Connection,
+    *,
+    base: Schema,
+    branch: Schema,
+    production: Schema,
+    ahead: Sequence[Change] = (),
+    renames: Renames = NONE,
+    their_renames: Renames = NONE,
+    column_order: ColumnOrder = ColumnOrder.APPEND,
+) -> Review:
+    """Compare a branch with its base, with production as it is now, and with all that is ahead in the queue.
 
     Two changes go together if and only if both orders of making them work and give the same schema; that is
-    tried on the scratch server (on connections of its own). Raises ProofFailed when the branch's change
-    cannot be made exactly even without production's changes, SchemaError for schemas of different flavours.
+    tried on the scratch server (on connections of its own). `renames` are the branch's since its base,
+    `their_renames` those that deployments have made on production since then. Raises ProofFailed when the
+    branch's change cannot be made exactly even without production's changes, SchemaError for schemas of
+    different flavours.
     """
     require_same_flavor((base, branch, production))
     base, branch, production = [
         await as_printed_by(scratch.server, schema) for schema in (base, branch, production)
     ]
-    merged = merge(base, branch, production)
-    views, refused = view_changes(base, branch, production)
-    unsupported = (*unsupported_changes(base, branch, production), *refused)
-    if merged.conflicts:
-        return Review(Plan(unsupported=unsupported), production, merged.conflicts, merged.notes)
-    plan = replace(diff(production, merged.target), unsupported=unsupported)
-    if not plan.operations and not views:
-        return Review(plan, production)
-    moved = not base.same_as(production)
-    try:
-        proved = await prove(scratch, production, plan, merged.target)
-        if moved:
-            await _prove_other_order(scratch, branch, merged.target, plan)
-    except ProofFailed as failure:
-        if not moved:
-            raise
-        # Perhaps the branch's change is impossible by itself: then production has nothing to do with it.
-        ours = diff(base, branch)
-        await prove(scratch, base, ours, branch)
-        conflict = _as_conflict(failure, ours, diff(base, production))
-        return Review(Plan(unsupported=unsupported), production, (conflict,), merged.notes)
-    tables = {**merged.target.tables, **proved.tables}
-    target = replace(production, tables=tables, code=with_views(production, views))
-    notes = (*merged.notes, *possible_renames(plan))
-    if proved.no_way_back is not None:
-        notes = (*notes, proved.no_way_back)
-    touched = {operation.table for operation in plan.operations}
-    broken = await broken_views(scratch, production, target, touched)
-    unsupported += tuple(
-        f"view {name!r} would not work ({reason}): change it on the branch, too"
-        for name, reason in sorted(broken.items())
-    )
-    operations = tuple(
-        operation if operation.after is None else replace(operation, after=target.tables[operation.table])
-        for operation in plan.operations
-    )
-    return Review(Plan(operations, unsupported), target, (), notes, views)
+    printed = [
+        replace(
+            change,
+            base=await as_printed_by(scratch.server, change.base),
+            branch=await as_printed_by(scratch.server, change.branch),
+        )
+        for change in ahead
+    ]
+    folded = fold(production, printed, column_order)
+    case = _Case(base, branch, production, renames, their_renames, column_order, folded)
+    return await case.review(scratch)
 
 
-async def _prove_other_order(scratch: Connection, branch: Schema, target: Schema, plan: Plan) -> None:
-    """Prove that production's changes can also be made after the branch's, with the same outcome."""
-    touched = {operation.table for operation in plan.operations}
-    names = surroundings((branch, target), touched)
-    start, end = part_of(branch, names), part_of(target, names)
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Two ways to one schema: `mine` has our change and lacks theirs, `both` has both."""
+
+    against: int | None
+    mine: Schema
+    theirs: Schema
+    both: Schema
+    renames: Renames
+    their_renames: Renames
+
+
+class _Case:
+    """One check: the three schemas, and what is ahead."""
+
+    def __init__(
+        self,
+        base: Schema,
+        branch: Schema,
+        production: Schema,
+        renames: Renames,
+        their_renames: Renames,
+        column_order: ColumnOrder,
+        folded: Folded,
+    ) -> None:
+        self.base, self.branch, self.production = base, branch, production
+        self.exchanged = tuple(exchanged(base, branch, renames))
+        self.renames, self.policy, self.folded = borne(renames, base, branch), column_order, folded
+        self.start = folded.end
+        self.orders: list[_Order] = []
+        self.conflicts: list[Conflict] = []
+        self.notes: list[str] = list(folded.notes)
+        self.target = self._merged(their_renames)
+
+    def _merged(self, their_renames: Renames) -> Schema:
+        """Carry our change over to production, and then past each deploy request ahead."""
+        merged = merge(
+            self.base,
+            self.branch,
+            self.production,
+            renames=self.renames,
+            their_renames=their_renames,
+            column_order=self.policy,
+        )
+        mine = self._take(merged, self.branch, self.production, None)
+        for step in self.folded.steps:
+            merged = merge(
+                step.before,
+                mine,
+                step.after,
+                renames=self.renames,
+                their_renames=step.renames,
+                column_order=self.policy,
+                against=step.number,
+            )
+            mine = self._take(merged, mine, step.after, step.number)
+        return mine
+
+    def _take(self, merged: Merged, mine: Schema, theirs: Schema, against: int | None) -> Schema:
+        self.conflicts += merged.conflicts
+        self.notes += merged.notes
+        self.orders.append(_Order(against, mine, theirs, merged.target, merged.renames, merged.their_renames))
+        return merged.target
+
+    async def review(self, scratch: Connection) -> Review:
+        views, refused = view_changes(self.base, self.branch, self.start)
+        unsupported = (*unsupported_changes(self.base, self.branch, self.start), *refused)
+        if self.conflicts:
+            return self._refused(unsupported, tuple(self.conflicts))
+        plan = replace(diff(self.start, self.target, self.orders[-1].renames), unsupported=unsupported)
+        if not plan.operations and not views:
+            return Review(plan, self.start, self.start, notes=tuple(self.notes))
+        try:
+            proved = await prove(scratch, self.start, plan, self.target)
+        except ProofFailed as failure:
+            return self._refused(unsupported, (await self._whose_fault(scratch, failure),))
+        for order in self.orders:
+            try:
+                await _prove_other_order(scratch, order, plan)
+            except ProofFailed as failure:
+                await self._prove_alone(scratch)
+                return self._refused(unsupported, (self._as_conflict(failure, order),))
+        return await self._accepted(scratch, plan, proved, views)
+
+    def _refused(self, unsupported: tuple[str, ...], conflicts: tuple[Conflict, ...]) -> Review:
+        return Review(
+            Plan(unsupported=unsupported),
+            self.start,
+            self.start,
+            conflicts,
+            tuple(self.notes),
+            remarks=self.exchanged,
+        )
+
+    async def _prove_alone(self, scratch: Connection) -> None:
+        """Perhaps our change is impossible by itself: then nobody else has anything to do with it."""
+        await prove(scratch, self.base, diff(self.base, self.branch, self.renames), self.branch)
+
+    async def _whose_fault(self, scratch: Connection, failure: ProofFailed) -> Conflict:
+        """Find the change that ours cannot follow; raises ProofFailed when it is none."""
+        await self._prove_alone(scratch)
+        for order in self.orders:
+            plan = diff(order.theirs, order.both, order.renames)
+            try:
+                await prove(scratch, order.theirs, plan, order.both)
+                await _prove_other_order(scratch, order, plan)
+            except ProofFailed as found:
+                return self._as_conflict(found, order)
+        return self._as_conflict(failure, self.orders[-1])
+
+    def _as_conflict(self, failure: ProofFailed, order: _Order) -> Conflict:
+        ours = diff(self.base, self.branch, self.renames)
+        theirs = self._their_plan(order)
+        return Conflict(
+            failure.table,
+            WHOLE,
+            "; ".join(ours.statements),
+            "; ".join(theirs.statements),
+            f"the branch's change and the one of {other_side(order.against)} do not work together, or not in "
+            f"both orders: {failure.server_error or failure}",
+            order.against,
+            error=failure.server_error,
+        )
+
+    def _their_plan(self, order: _Order) -> Plan:
+        step: Step | None = next((s for s in self.folded.steps if s.number == order.against), None)
+        if step is None:
+            return diff(self.base, self.production)
+        return diff(step.before, step.after, step.renames)
+
+    async def _accepted(
+        self, scratch: Connection, plan: Plan, proved: Proof, views: tuple[ViewChange, ...]
+    ) -> Review:
+        tables = {**self.target.tables, **proved.tables}
+        target = replace(self.start, tables=tables, code=with_views(self.start, views))
+        broken = await broken_views(scratch, self.start, target, plan.touched)
+        unsupported = plan.unsupported + tuple(
+            f"view {name!r} would not work ({reason}): change it on the branch, too"
+            for name, reason in sorted(broken.items())
+        )
+        operations = tuple(
+            operation if operation.after is None else replace(operation, after=tables[operation.table])
+            for operation in plan.operations
+        )
+        return Review(
+            Plan(operations, unsupported),
+            self.start,
+            target,
+            notes=(*self.notes, *proved.notes),
+            views=views,
+            remarks=(*self.exchanged, *not_alone(plan), *possible_renames(plan)),
+            no_way_back=proved.no_way_back,
+            ahead=_changed(self.folded),
+        )
+
+
+def _changed(folded: Folded) -> frozenset[str]:
+    """Return the names of tables that something ahead changes."""
+    return frozenset(
+        name
+        for step in folded.steps
+        for name in {*step.before.tables, *step.after.tables}
+        if step.before.tables.get(name) is not step.after.tables.get(name)
+    )
+
+
+async def _prove_other_order(scratch: Connection, order: _Order, plan: Plan) -> None:
+    """Prove that their changes can also be made after ours, with the same outcome."""
+    names = surroundings((order.mine, order.both), plan.touched)
+    start, end = part_of(order.mine, names), part_of(order.both, names)
+    end = replace(end, opaque=start.opaque)
+    if start.same_as(end):
+        return  # nothing of theirs is near our tables
     async with proving_ground(scratch.server, start) as ground:
-        await ground.apply_and_compare(diff(start, replace(end, opaque=start.opaque)), end.tables)
-
-
-def _as_conflict(failure: ProofFailed, ours: Plan, theirs: Plan) -> Conflict:
-    return Conflict(
-        failure.table,
-        "the change as a whole",
-        "; ".join(ours.statements),
-        "; ".join(theirs.statements),
-        "the branch's change and production's do not work together, or not in both orders: "
-        + (failure.server_error or str(failure)),
-    )
+        await ground.apply_and_compare(diff(start, end, order.their_renames), end.tables)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from migrator.schema.alter import longest_increasing
+from migrator.schema.longest import longest_increasing
 from migrator.schema.model import Check, Column, Element, ForeignKey, Index, IndexKind, Table
+from migrator.schema.renamed import by_key, renamed_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,13 @@ class Delta:
 
 
 def delta(before: Table, after: Table, renames: Mapping[str, str] | None = None) -> Delta:
-    """Compare two versions of a table; `renames` maps former names of columns to new ones."""
-    new_names = {old.lower(): new for old, new in (renames or {}).items()}
+    """Compare two versions of a table; `renames` maps former names of columns to new ones.
+
+    Columns of the former version keep their names here; indexes, keys and checks are taken as they are once
+    the columns are renamed.
+    """
+    new_names = by_key(renames or {})
+    named = renamed_columns(before, renames) if renames else before
     pairs = [
         (old, new)
         for old in before.columns
@@ -52,8 +58,8 @@ def delta(before: Table, after: Table, renames: Mapping[str, str] | None = None)
     met_old = {old.key for old, _ in pairs}
     met_new = {new.key for _, new in pairs}
     order = [after.column_order.index(new.key) for _, new in pairs]
-    dropped, added, renamed, shown = _indexes(before, after)
-    old_elements, new_elements = before.elements(), after.elements()
+    dropped, added, renamed, shown = _indexes(named, after)
+    old_elements, new_elements = named.elements(), after.elements()
     differing = [
         key for key in {**old_elements, **new_elements} if old_elements.get(key) != new_elements.get(key)
     ]
@@ -69,13 +75,13 @@ def delta(before: Table, after: Table, renames: Mapping[str, str] | None = None)
         indexes_renamed=renamed,
         indexes_shown=shown,
         checks_added=tuple(check for check in after.checks if check.expression in checks),
-        checks_dropped=tuple(check for check in before.checks if check.expression in checks),
+        checks_dropped=tuple(check for check in named.checks if check.expression in checks),
         keys_added=tuple(key for key in after.foreign_keys if key.meaning in keys),
-        keys_dropped=tuple(key for key in before.foreign_keys if key.meaning in keys),
+        keys_dropped=tuple(key for key in named.foreign_keys if key.meaning in keys),
         options=tuple(str(key[1]) for key in differing if key[0] is Element.OPTION),
         moved=len(longest_increasing(order)) < len(order),
         collation=before.collation != after.collation,
-        partitioning=before.partitioning != after.partitioning,
+        partitioning=named.partitioning != after.partitioning,
     )
 
 

@@ -3,45 +3,84 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from migrator.schema.alter import alter_table
 from migrator.schema.changes import add_foreign_key
 from migrator.schema.model import Code, CodeKind, Schema, Table, require_same_flavor
 from migrator.schema.plan import Operation, OperationKind, Plan, in_runnable_order, referenced
+from migrator.schema.renamed import borne, renamed_to, repointed
+from migrator.schema.renames import NONE, Renames
 from migrator.schema.render import canonical_text, for_people, render_create
 from router.database import quote_name
 
 
-def diff(before: Schema, after: Schema) -> Plan:
+def diff(before: Schema, after: Schema, renames: Renames = NONE) -> Plan:
     """Return the plan that turns one schema into the other.
 
-    Renamed tables and columns are a removal and an addition. What is changed but cannot be deployed is in
-    `Plan.unsupported`. Raises SchemaError for schemas of different flavours.
+    What `renames` does not say, is no renaming: such tables and columns are a removal and an addition. What
+    is changed but cannot be deployed is in `Plan.unsupported`. Raises SchemaError for schemas of different
+    flavours.
     """
     require_same_flavor((before, after))
-    operations = []
-    for name, table in before.tables.items():
-        if name not in after.tables and name not in after.opaque:
-            loss = f"table {name!r} with all its rows"
-            statement = f"DROP TABLE {quote_name(name)}"
-            operations.append(Operation(OperationKind.DROP, name, (statement,), table, None, (loss,)))
-    for name, table in after.tables.items():
-        old = before.tables.get(name)
-        if old is not None and not old.same_as(table):
-            statements, losses = alter_table(old, table)
-            operations.append(Operation(OperationKind.ALTER, name, statements, old, table, losses))
+    renames = borne(renames, before, after)
+    came = set(renames.tables.values())
+    going = {
+        name: table
+        for name, table in before.tables.items()
+        if name not in after.tables and name not in after.opaque and name not in renames.tables
+    }
     creations = [
         table
         for name, table in after.tables.items()
-        if name not in before.tables and name not in before.opaque
+        if name not in before.tables and name not in before.opaque and name not in came
     ]
-    operations += [_creation(table, before, after) for table in creations]
+    taken = {key.name for table in going.values() for key in table.foreign_keys}
+    taken |= {check.name for table in going.values() for check in table.checks}
+    operations = [
+        *(_removal(table) for table in going.values()),
+        *(_renaming(before.tables[old], after.tables[new], renames) for old, new in renames.tables.items()),
+        *_alterations(before, after, renames),
+        *(_creation(table, taken) for table in creations),
+    ]
     ring = _ring(creations)
     plan = in_runnable_order([_without_keys(op) if op.table in ring else op for op in operations])
     closing = [_closing(table) for table in creations if table.name in ring]
     return Plan((*plan, *closing), tuple(unsupported_changes(before, after)))
+
+
+def _removal(table: Table) -> Operation:
+    loss = f"table {table.name!r} with all its rows"
+    return Operation(
+        OperationKind.DROP, table.name, (f"DROP TABLE {quote_name(table.name)}",), table, None, (loss,)
+    )
+
+
+def _alterations(before: Schema, after: Schema, renames: Renames) -> Iterator[Operation]:
+    for name, table in after.tables.items():
+        old = before.tables.get(name)
+        if old is None:
+            continue
+        # Renaming also rewrites the foreign keys of other tables that point there: no change of theirs.
+        old, moves = repointed(old, renames), renames.columns.get(name, {})
+        if moves or not old.same_as(table):
+            statements, losses = alter_table(old, table, moves)
+            yield Operation(OperationKind.ALTER, name, statements, old, table, losses, moves)
+
+
+def _renaming(before: Table, after: Table, renames: Renames) -> Operation:
+    """Rename a table, and change it under its new name if there is more to it."""
+    moves = renames.columns.get(before.name, {})
+    statements = [f"RENAME TABLE {quote_name(before.name)} TO {quote_name(after.name)}"]
+    named = renamed_to(repointed(before, renames), after.name)
+    losses: tuple[str, ...] = ()
+    if moves or not named.same_as(after):
+        more, losses = alter_table(named, after, moves)
+        statements += more
+    return Operation(
+        OperationKind.RENAME, after.name, tuple(statements), before, after, losses, moves, before.name
+    )
 
 
 def unsupported_changes(before: Schema, after: Schema, already: Schema | None = None) -> Iterable[str]:
@@ -114,19 +153,11 @@ def _without_counter(table: Table) -> str:
     )
 
 
-def _creation(table: Table, before: Schema, after: Schema) -> Operation:
-    # A table renamed on the branch is a new one here, and the old one, going in the same plan, still holds
-    # the names of its constraints: then the new one takes names that the server makes up.
-    going = [old for name, old in before.tables.items() if name not in after.tables]
-    taken = {key.name for old in going for key in old.foreign_keys}
-    taken |= {check.name for old in going for check in old.checks}
-    return Operation(
-        OperationKind.CREATE,
-        table.name,
-        (render_create(table, without_names=taken, counter=True),),
-        None,
-        table,
-    )
+def _creation(table: Table, taken: Collection[str]) -> Operation:
+    # A table that goes in the same plan still holds the names of its constraints: a new one that has them too
+    # takes names that the server makes up.
+    statement = render_create(table, without_names=taken, counter=True)
+    return Operation(OperationKind.CREATE, table.name, (statement,), None, table)
 
 
 def _ring(creations: list[Table]) -> set[str]:

@@ -296,7 +296,10 @@ class Table:
 
     def same_as(self, other: Table) -> bool:
         """Whether both are the same table in all but spelling (and perhaps name)."""
-        return self.column_order == other.column_order and self.elements() == other.elements()
+        # What is equal throughout is nearly everything, and asked cheaply.
+        return self == other or (
+            self.column_order == other.column_order and self.elements() == other.elements()
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from migrator.schema.model import Table
+from migrator.schema.renames import Renames
 
 
 class OperationKind(StrEnum):
@@ -15,6 +17,7 @@ class OperationKind(StrEnum):
     CREATE = "create"
     ALTER = "alter"
     DROP = "drop"
+    RENAME = "rename"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class Operation:
     """All that a plan does to one table.
 
     `statements` do it directly; an engine may get from `before` to `after` in another way. `losses` says in
-    words what is gone afterwards.
+    words what is gone afterwards. `renames` maps former names of columns to new ones; `former` is the name
+    that a renamed table had.
     """
 
     kind: OperationKind
@@ -31,6 +35,13 @@ class Operation:
     before: Table | None = None
     after: Table | None = None
     losses: tuple[str, ...] = ()
+    renames: Mapping[str, str] = field(default_factory=dict)
+    former: str = ""
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """The names of the table, before and after."""
+        return frozenset({self.table, self.former} - {""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,17 @@ class Plan:
         return not self.operations and not self.unsupported
 
     @property
+    def touched(self) -> frozenset[str]:
+        """The names of all its tables, before and after."""
+        return frozenset().union(*(operation.touched for operation in self.operations))
+
+    @property
+    def renames(self) -> Renames:
+        """What it renames."""
+        columns = {op.former or op.table: op.renames for op in self.operations if op.renames}
+        return Renames(columns, {op.former: op.table for op in self.operations if op.former})
+
+    @property
     def statements(self) -> tuple[str, ...]:
         """All statements, first to last."""
         return tuple(statement for operation in self.operations for statement in operation.statements)
@@ -58,37 +80,7 @@ def referenced(table: Table | None) -> set[str]:
     return {key.ref_table for key in table.foreign_keys if key.ref_schema is None} - {table.name}
 
 
-def possible_renames(plan: Plan) -> tuple[str, ...]:
-    """Say where a removal and an addition look like one renaming: what was renamed loses its values."""
-    found = []
-    for operation in plan.operations:
-        before, after = operation.before, operation.after
-        if before is None or after is None:
-            continue
-        gone = [column for column in before.columns if after.column(column.name) is None]
-        come = [column for column in after.columns if before.column(column.name) is None]
-        for old in gone:
-            alike = [new.name for new in come if replace(new, name=old.name) == old]
-            if alike and old.generated is None:
-                found.append(
-                    f"table {operation.table!r}: if column {old.name!r} was renamed to {alike[0]!r}, know "
-                    "that it is deployed as a removal and an addition, and its values are lost"
-                )
-    created = [operation for operation in plan.operations if operation.before is None]
-    for operation in plan.operations:
-        old_table = operation.before
-        if operation.after is not None or old_table is None:
-            continue
-        for other in created:
-            if other.after is not None and other.after.same_as(old_table):
-                found.append(
-                    f"if table {operation.table!r} was renamed to {other.table!r}, know that it is deployed "
-                    "as a removal and a creation, and its rows are lost"
-                )
-    return tuple(found)
-
-
-_RANK = {OperationKind.CREATE: 0, OperationKind.ALTER: 1, OperationKind.DROP: 2}
+_RANK = {OperationKind.CREATE: 1, OperationKind.RENAME: 0, OperationKind.ALTER: 2, OperationKind.DROP: 3}
 
 
 def in_runnable_order(operations: Sequence[Operation]) -> tuple[Operation, ...]:
@@ -107,11 +99,28 @@ def in_runnable_order(operations: Sequence[Operation]) -> tuple[Operation, ...]:
         for parent in had - wanted:
             if parent in at:
                 waits[at[parent]].add(number)
-    ordered: list[Operation] = []
+    return tuple(operations[number] for number in _ordered(operations, waits))
+
+
+def _ordered(operations: Sequence[Operation], waits: list[set[int]]) -> Iterator[int]:
+    """Go through the operations, each after those it waits for; of those that may run, by kind and name."""
+    keys = [(_RANK[operation.kind], operation.table, number) for number, operation in enumerate(operations)]
+    waited: list[list[int]] = [[] for _ in operations]
+    for number, others in enumerate(waits):
+        others.discard(number)
+        for other in others:
+            waited[other].append(number)
+    free = [keys[number] for number, others in enumerate(waits) if not others]
+    heapq.heapify(free)
     left = set(range(len(operations)))
     while left:
-        free = [number for number in left if not waits[number] & left] or list(left)
-        chosen = min(free, key=lambda number: (_RANK[operations[number].kind], operations[number].table))
-        left.remove(chosen)
-        ordered.append(operations[chosen])
-    return tuple(ordered)
+        # In a ring nobody may go first: then the first in line does.
+        number = heapq.heappop(free)[-1] if free else min(keys[number] for number in left)[-1]
+        if number not in left:
+            continue
+        left.remove(number)
+        yield number
+        for other in waited[number]:
+            waits[other].discard(number)
+            if not waits[other]:
+                heapq.heappush(free, keys[other])

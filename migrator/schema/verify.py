@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -13,6 +14,9 @@ from migrator.schema.errors import CloneFailed, NotCanonical, ProofFailed
 from migrator.schema.introspect import open_reader, read_tables
 from migrator.schema.model import Code, CodeKind, Schema, Table
 from migrator.schema.plan import Plan, referenced
+from migrator.schema.reconcile import reconciled
+from migrator.schema.renamed import inverse
+from migrator.schema.render import canonical_text
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Server
@@ -84,27 +88,37 @@ class ProvingGround:
         """Create views and functions, and return the views that do not work here, with the server's words."""
         return await load_code(self._connection, code)
 
-    async def apply_and_compare(self, plan: Plan, expected: Mapping[str, Table]) -> Schema:
-        """Run a plan, require that the tables are the expected ones then, and return them."""
+    async def apply_and_compare(self, plan: Plan, expected: Mapping[str, Table]) -> tuple[Schema, list[str]]:
+        """Run a plan, require that the tables are the expected ones then, and return them.
+
+        With them come sentences about indexes in which the server had its own way, harmlessly.
+        """
         result = await self.apply(plan)
-        wanted = replace(result, tables=dict(expected))
-        if not result.same_as(wanted):
-            table = min(
-                name
-                for name in {*wanted.tables, *result.tables}
-                if name not in wanted.tables
-                or name not in result.tables
-                or not result.tables[name].same_as(wanted.tables[name])
-            )
-            lines = unified_diff(wanted, result).get(table, "(only collations in force differ)")
-            raise ProofFailed(
-                plan.statements[-1] if plan.statements else "",
-                "",
-                f"the plan ran, but then {table!r} is not as it should be:\n{lines}",
-                "This is a change we cannot make exactly; make it in other steps on the branch.",
-                table=table,
-            )
-        return result
+        notes: list[str] = []
+        for name in sorted({*expected, *result.tables}):
+            found, wanted = result.tables.get(name), expected.get(name)
+            benign = reconciled(found, wanted) if found is not None and wanted is not None else None
+            if benign is None:
+                raise self._not_as_expected(plan, name, result, expected)
+            notes += benign
+        return result, notes
+
+    def _not_as_expected(
+        self, plan: Plan, table: str, result: Schema, expected: Mapping[str, Table]
+    ) -> ProofFailed:
+        lines = unified_diff(_only(result, expected, table), _only(result, result.tables, table)).get(table)
+        return ProofFailed(
+            plan.statements[-1] if plan.statements else "",
+            "",
+            f"the plan ran, but then {table!r} is not as it should be:\n"
+            f"{lines or '(only collations in force differ)'}",
+            "This is a change we cannot make exactly; make it in other steps on the branch.",
+            table=table,
+        )
+
+
+def _only(schema: Schema, tables: Mapping[str, Table], name: str) -> Schema:
+    return replace(schema, tables={name: tables[name]} if name in tables else {}, opaque={}, code=())
 
 
 async def as_printed_by(server: Server, schema: Schema) -> Schema:
@@ -195,11 +209,13 @@ def _mentions(text: str, names: Iterable[str]) -> bool:
 class Proof:
     """What a proof showed: the touched tables as the scratch server prints them.
 
-    `no_way_back` says why the statements of the way back do not lead back exactly, None when they do.
+    `no_way_back` says why the statements of the way back do not lead back exactly, None when they do. `notes`
+    say where the server had its own way, harmlessly.
     """
 
     tables: Mapping[str, Table]
     no_way_back: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 async def prove(scratch: Connection, production: Schema, plan: Plan, target: Schema) -> Proof:
@@ -208,14 +224,54 @@ async def prove(scratch: Connection, production: Schema, plan: Plan, target: Sch
     Only the tables the plan touches, and those tied to them, are looked at. Raises ProofFailed for the way
     there. The way back does not raise: a deploy is reverted by swapping tables, not by these statements.
     """
-    touched = {operation.table for operation in plan.operations}
-    names = surroundings((production, target), touched)
+    names = surroundings((production, target), plan.touched)
     start, end = part_of(production, names), part_of(target, names)
+    key = _key(scratch.server, start, plan, end)
+    if (known := _PROVED.get(key)) is not None:
+        return known
     async with proving_ground(scratch.server, start) as ground:
-        result = await ground.apply_and_compare(plan, end.tables)
+        result, notes = await ground.apply_and_compare(plan, end.tables)
         try:
-            await ground.apply_and_compare(diff(result, replace(start, opaque={})), start.tables)
+            back = diff(result, replace(start, opaque={}), inverse(plan.renames))
+            _, more = await ground.apply_and_compare(back, start.tables)
+            notes += more
             no_way_back = None
         except ProofFailed as failure:
             no_way_back = f"undoing this by ALTER TABLE was tried and does not work: {failure}"
-    return Proof({name: table for name, table in result.tables.items() if name in touched}, no_way_back)
+    tables = {name: table for name, table in result.tables.items() if name in plan.touched}
+    proof = Proof(tables, no_way_back, tuple(dict.fromkeys(notes)))
+    _PROVED.put(key, proof)
+    return proof
+
+
+def _key(server: Server, start: Schema, plan: Plan, end: Schema) -> str:
+    """Return a digest of all that a proof depends on."""
+    digest = hashlib.sha256(f"{server.flavor} {server.version} {start.collation}".encode())
+    for schema in (start, end):
+        for name in sorted(schema.tables):
+            table = schema.tables[name]
+            collations = [table.collation, *(column.collation for column in table.columns)]
+            digest.update(f"{canonical_text(table)}\0{collations}\0".encode("utf-8", "surrogateescape"))
+        digest.update(b"\0")
+    for statement in plan.statements:
+        digest.update(f"{statement}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+class _Proofs:
+    """The latest proofs by what they depend on: asking again costs nothing."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: dict[str, Proof] = {}
+
+    def get(self, key: str) -> Proof | None:
+        return self._known.get(key)
+
+    def put(self, key: str, proof: Proof) -> None:
+        self._known[key] = proof
+        while len(self._known) > self._most:
+            del self._known[next(iter(self._known))]
+
+
+_PROVED = _Proofs(256)

@@ -7,12 +7,12 @@ used for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from migrator.errors import Refused
-from migrator.schema.alter import alter_table
+from migrator.schema.alter import NO_RENAMES, alter_table
 from migrator.schema.changes import drop_index, show_index
 from migrator.schema.conversions import character_bytes
 from migrator.schema.delta import Delta, delta
@@ -101,12 +101,13 @@ class Facts:
     referenced: bool = False
 
 
-def shortcuts(before: Table, after: Table) -> list[Shortcut]:
-    """List the shortcuts worth trying, the best first."""
-    found = delta(before, after)
+def shortcuts(before: Table, after: Table, renames: Mapping[str, str] = NO_RENAMES) -> list[Shortcut]:
+    """List the shortcuts worth trying, the best first; `renames` maps former names of columns to new ones."""
+    found = delta(before, after, renames)
     if found.partitioning:
         return _partition_shortcuts(before, after, found)
-    there, back = _clauses(before, after), _clauses(after, before)
+    there = _clauses(before, after, renames)
+    back = _clauses(after, before, {new: old for old, new in renames.items()})
     if there is None:
         return []
     found_shortcuts: list[Shortcut] = []
@@ -195,16 +196,16 @@ def _by(method: Method, flavor: Flavor, there: str, back: str | None) -> Shortcu
     return Shortcut(method, there + suffix, None if back is None else back + suffix)
 
 
-def _clauses(before: Table, after: Table) -> str | None:
+def _clauses(before: Table, after: Table, renames: Mapping[str, str]) -> str | None:
     """Return the change as one ALTER TABLE without its head, None when it takes several or none."""
-    found = delta(before, after)
+    found = delta(before, after, renames)
     renamings = [
         f"RENAME INDEX {quote_name(old.name)} TO {quote_name(new.name)}" for old, new in found.indexes_renamed
     ]
     names = {old.key: new.name for old, new in found.indexes_renamed}
     indexes = tuple(replace(index, name=names.get(index.key, index.name)) for index in before.indexes)
     halfway = replace(before, indexes=indexes)
-    statements, _ = alter_table(halfway, after)
+    statements, _ = alter_table(halfway, after, renames)
     if len(statements) > 1:
         return None
     head = f"ALTER TABLE {quote_name(before.name)} "

@@ -35,6 +35,7 @@ class Case:
     reason: str = ""
     plan: str = ""
     note: str = ""
+    strict: str = ""
 
     def expect(self, flavor: Flavor) -> str:
         """Return 'ok', 'nothing' or 'conflict'."""

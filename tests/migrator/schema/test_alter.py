@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.schema.alter import alter_table, longest_increasing
+from migrator.schema.alter import alter_table
+from migrator.schema.longest import longest_increasing
 from migrator.schema.model import Table
 from migrator.schema.parse import parse_create
 from router.model import Flavor

@@ -3,9 +3,12 @@ from __future__ import annotations
 import pytest
 
 from migrator.schema.check import Review, check
+from migrator.schema.column_order import ColumnOrder
 from migrator.schema.errors import ProofFailed, SchemaError
 from migrator.schema.introspect import open_reader, read_schema
+from migrator.schema.lint.finding import Level
 from migrator.schema.model import Schema
+from migrator.schema.renames import fold
 from router.model import Flavor, Server
 from router.servers.process import LocalServer
 from tests.migrator.schema.corpus import Case, conflict_cases, drop_databases, make_database
@@ -35,9 +38,37 @@ async def test_two_changes_go_together_or_not_whoever_came_first(
     server: LocalServer, database: str, case: Case
 ) -> None:
     base, branch, production = await sides(server.server, database, case)
+    ours, theirs = (
+        fold(case.statements[side], base, schema)
+        for side, schema in (("branch", branch), ("production", production))
+    )
     async with await open_reader(server.server) as scratch:
-        review = await check(scratch, base=base, branch=branch, production=production)
-        mirrored = await check(scratch, base=base, branch=production, production=branch)
+
+        async def both(order: ColumnOrder) -> tuple[Review, Review]:
+            return (
+                await check(
+                    scratch,
+                    base=base,
+                    branch=branch,
+                    production=production,
+                    renames=ours,
+                    their_renames=theirs,
+                    column_order=order,
+                ),
+                await check(
+                    scratch,
+                    base=base,
+                    branch=production,
+                    production=branch,
+                    renames=theirs,
+                    their_renames=ours,
+                    column_order=order,
+                ),
+            )
+
+        review, mirrored = await both(ColumnOrder.APPEND)
+        if case.strict:
+            assert [verdict(each) for each in await both(ColumnOrder.STRICT)] == [case.strict] * 2
     expected = case.expect(server.server.flavor)
     assert verdict(review) == expected, review
     assert (verdict(mirrored) == "conflict") == (expected == "conflict"), mirrored
@@ -83,7 +114,13 @@ async def test_a_renamed_column_is_told_to_be_a_loss(server: LocalServer, databa
     async with await open_reader(server.server) as scratch:
         review = await check(scratch, base=base, branch=branch, production=production)
     assert review.plan.operations[0].losses == ("every value of column 'a'",)
-    assert "'a' was renamed to 'b'" in review.notes[0]
+    (question,) = review.remarks
+    assert "'a' was renamed to 'b'" in question.sentence
+    assert (question.code, question.level, question.key) == (
+        "POSSIBLE_RENAME",
+        Level.CONFIRM,
+        "POSSIBLE_RENAME:t:column a",
+    )
 
 
 async def test_changes_that_are_not_deployed_are_told(server: LocalServer, database: str) -> None:

@@ -5,3 +5,4 @@ ALTER TABLE t ADD COLUMN b INT, ADD COLUMN bb INT;
 -- production
 ALTER TABLE t ADD COLUMN a INT, ADD COLUMN aa INT;
 -- expect ok
+-- strict conflict

@@ -1,0 +1,9 @@
+-- base
+CREATE TABLE t (id INT PRIMARY KEY, CHECK (id > 0));
+CREATE TABLE c (id INT PRIMARY KEY, t INT, FOREIGN KEY (t) REFERENCES t (id));
+-- branch
+RENAME TABLE t TO u;
+-- production
+CREATE TABLE other (id INT PRIMARY KEY);
+-- expect ok
+-- plan RENAME TABLE `t` TO `u`
