@@ -58,7 +58,7 @@ def remove_servers(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_until(holds: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+def wait_until(holds: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
     """Look every 10 ms until the condition holds; fail when it does not within the time."""
     deadline = time.monotonic() + timeout_s
     while not holds():
@@ -66,7 +66,7 @@ def wait_until(holds: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-async def until(holds: Callable[[], bool | Awaitable[bool]], *, timeout_s: float = 10.0) -> None:
+async def until(holds: Callable[[], bool | Awaitable[bool]], *, timeout_s: float = 30.0) -> None:
     """Do as `wait_until` without stopping the event loop; the condition may be a coroutine function."""
     deadline = time.monotonic() + timeout_s
     while True:
