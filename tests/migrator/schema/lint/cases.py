@@ -622,7 +622,7 @@ CASES = [
         ["confirm t column a"],
         renamed_columns={"t": {"a": "n"}},
     ),
-    Case("RENAME", "a table that looks like a new one", [T], ["RENAME TABLE t TO u"], ["confirm t table u"]),
+    Case("RENAME", "a table that looks like a new one", [T], ["RENAME TABLE t TO u"], ["confirm t table"]),
     Case(
         "RENAME",
         "a table said to be renamed",
