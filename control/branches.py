@@ -4,62 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
 
 import structlog
 
 from conf.settings import ServersSettings
 from control.errors import ControlError, NotFound
+from control.idle import Idle
+from control.production import Production
 from migrator.schema.clone import clone_schema
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.model import Schema
 from migrator.schema.serial import from_json, to_json
 from migrator.schema.verify import drop_leftovers
-from router.accounts import make_branch_account
+from router.accounts import make_branch_account, make_rows_account
 from router.database import Connection
+from router.errors import ServerFailed
 from router.hosts import SCRATCH, LocalHost
-from router.model import Account, Branch, PoolMode, Role, Server, check_name
+from router.model import Account, Branch, PoolMode, Server, check_name
 from router.secrets import new_id
-from router.store import BranchRecord, BranchState, BranchStore, now
+from router.servers.options import Purpose
+from router.store import BranchRecord, BranchState, BranchStore, Home, now
 
 log = structlog.get_logger()
 
 MAIN = "main"
+"""What the first branch is called at first: the one on the production server."""
+TTL_MAX_S: Final = 366 * 24 * 3600
 SLEEP_CHECK_S = 1.0
 SERVER_PREFIX = "branch-"
 
 
-@dataclass(frozen=True, slots=True)
-class Production:
-    """The production server, as the proxy and as the migrator reach it."""
-
-    database: str
-    schema: str
-    traffic: Server
-    migrator: Server
-    embedded: bool = False
-    accounts: Mapping[Role, Account] = field(default_factory=dict)
-    pool_mode: PoolMode = PoolMode.TRANSACTION
-    require_tls: bool = False
-    local_infile: bool = False
-    replicas: tuple[Server, ...] = ()
-    replica_fallback: bool = True
-
-    @property
-    def roles(self) -> frozenset[Role]:
-        """The roles that users may have here."""
-        return frozenset({Role.READWRITER, Role.ADMIN, *self.accounts})
+async def nothing_needed() -> Collection[str]:
+    """Return the names of no branches."""
+    return ()
 
 
 class Branches:
     """The branches of the production database and the local servers they live on.
 
     `changed` is awaited whenever the routing table is no longer what the workers have; it returns when they
-    have the new one. `connections` answers
-    how many clients a branch has now.
+    have the new one. `connections` answers how many clients a branch has now, `needed` which branches must
+    not sleep though they have none.
     """
 
     def __init__(
@@ -72,19 +62,20 @@ class Branches:
         *,
         changed: Callable[[], Awaitable[None]],
         connections: Callable[[str, str], int],
+        needed: Callable[[], Awaitable[Collection[str]]] = nothing_needed,
     ) -> None:
         self._settings = settings
         self._store = store
         self._host = host
         self.production = production
-        self._account = branch_account
+        self.account = branch_account
         self._changed = changed
         self._connections = connections
-        self._used: dict[str, float] = {}
+        self._needed = needed
+        self._idle = Idle(host)
         # What proofs of a killed process left behind is dropped once, before the first proof of this one.
         self._scratch_cleaning = asyncio.Lock()
         self._scratch_clean = False
-        self._users: Counter[str] = Counter()
 
     def adjust(self, settings: ServersSettings, production: Production) -> None:
         """Go on with other settings, and with production as its clients are to find it from now on."""
@@ -93,28 +84,26 @@ class Branches:
 
     async def prepare(self) -> None:
         """Make sure that the production branch is known, and clear away branches that were half made."""
-        records = {record.name: record for record in await self._store.branches(self.production.database)}
-        if MAIN not in records:
-            moment = now()
+        records = await self._store.branches(self.production.database)
+        if not any(record.home is Home.CONFIGURED for record in records):
+            main = self._new(MAIN, None)
             await self._store.add_branch(
-                BranchRecord(
-                    id=new_id(),
-                    database=self.production.database,
-                    name=MAIN,
-                    parent=None,
+                replace(
+                    main,
                     production=True,
                     safe_migrations=True,
                     state=BranchState.READY,
-                    base=None,
-                    created_at=moment,
-                    updated_at=moment,
+                    home=Home.CONFIGURED,
+                    is_default=True,
                 )
             )
-        for record in records.values():
+        for record in records:
             if record.state is BranchState.PENDING:
                 log.warning("branch.half_made_removed", branch=record.name)
                 await self._remove(record)
-        known = {_server_name(record) for record in records.values()}
+            elif record.local:
+                self._host.designate(server_name(record), purpose_of(record))
+        known = {server_name(record) for record in records}
         for name in self._host.names():
             if name.startswith(SERVER_PREFIX) and name not in known:
                 log.warning("branch.leftover_removed", server=name)
@@ -133,31 +122,39 @@ class Branches:
         """Return one branch, or raise UnknownBranch."""
         return await self._store.branch(self.production.database, name)
 
-    async def create(self, name: str, parent: str = "") -> BranchRecord:
-        """Make a branch on a server of its own with its parent's schema, and remember that as its base."""
+    async def default(self) -> BranchRecord:
+        """Return the branch that others are made from, and deployed into, unless said otherwise."""
+        records = await self.all()
+        return next((record for record in records if record.is_default), records[0])
+
+    async def set_default(self, record: BranchRecord) -> None:
+        """Let a branch be the default from now on, and no other."""
+        await self._store.set_default(record)
+        await self._changed()
+
+    async def configured(self) -> BranchRecord:
+        """Return the branch that lives on the configured production server."""
+        return next(record for record in await self.all() if not record.local)
+
+    async def create(
+        self, name: str, parent: str = "", *, protected: bool = False, ttl_s: int | None = None
+    ) -> BranchRecord:
+        """Make a branch on a server of its own with its parent's schema, and remember that as its base.
+
+        With a `ttl_s` it lives for so many seconds.
+        """
         check_name("branch", name)
-        origin = await self.get(parent or MAIN)
-        moment = now()
-        record = BranchRecord(
-            id=new_id(),
-            database=self.production.database,
-            name=name,
-            parent=origin.name,
-            production=False,
-            safe_migrations=False,
-            state=BranchState.PENDING,
-            base=None,
-            created_at=moment,
-            updated_at=moment,
-        )
+        origin = await self.get(parent) if parent else await self.default()
+        record = self._new(name, origin)
+        record = replace(record, deletion_protected=protected, **lasting(record, ttl_s or 0))
         await self._store.add_branch(record)
         try:
             schema = await self.read(origin.name)
-            server = await self._host.wake(_server_name(record))
+            server = await self._host.wake(server_name(record))
             async with await Connection.open(server) as connection:
-                await make_branch_account(connection, self._account, self.production.schema)
+                await make_branch_account(connection, self.account, self.production.schema)
             # As the developers' own account: what they find on the branch is theirs to change.
-            async with await open_reader(replace(server, account=self._account)) as connection:
+            async with await open_reader(replace(server, account=self.account)) as connection:
                 for left_out in await clone_schema(schema, connection, self.production.schema):
                     log.warning("branch.incomplete", branch=name, reason=left_out)
                 # As this server prints it, which may be of another release than its parent's.
@@ -165,37 +162,67 @@ class Branches:
         except BaseException:
             await asyncio.shield(self._remove(record))
             raise
-        self._used[name] = time.monotonic()
-        record = await self._store.save_branch(replace(record, state=BranchState.READY, base=to_json(base)))
-        log.info(
-            "branch.created", branch=name, parent=origin.name, duration_s=(now() - moment).total_seconds()
+        self._idle.touch(server_name(record))
+        text = to_json(base)
+        record = await self._store.change_branch(
+            record, state=BranchState.READY, base=text, schema_digest=_digest(text), schema_at=now()
         )
+        duration_s = (now() - record.created_at).total_seconds()
+        log.info("branch.created", branch=name, parent=origin.name, duration_s=duration_s)
+        await self._changed()
+        return record
+
+    def _new(self, name: str, origin: BranchRecord | None) -> BranchRecord:
+        moment = now()
+        return BranchRecord(
+            id=new_id(),
+            database=self.production.database,
+            name=name,
+            parent_id=origin.id if origin else None,
+            parent=origin.name if origin else None,
+            production=False,
+            safe_migrations=False,
+            state=BranchState.PENDING,
+            base=None,
+            created_at=moment,
+            updated_at=moment,
+        )
+
+    async def change(self, record: BranchRecord, **changes: Any) -> BranchRecord:
+        """Store changed fields of a branch; return when the workers route by them.
+
+        Raises RouteError when its new name is taken.
+        """
+        record = await self._store.change_branch(record, **changes)
+        if record.local:
+            self._host.designate(server_name(record), purpose_of(record))
         await self._changed()
         return record
 
     async def delete(self, name: str) -> None:
-        """Delete a development branch, its server and its passwords."""
-        record = await self.get(name)
-        self.check_deletable(record)
-        await self._remove(record)
+        """Delete a branch with its server and its passwords; whether it may be is asked elsewhere."""
+        await self._remove(await self.get(name))
         await self._changed()
-
-    def check_deletable(self, record: BranchRecord) -> None:
-        """Raise ControlError when the branch may not be deleted at all."""
-        if record.production:
-            raise ControlError(f"branch {record.name!r} is production: it cannot be deleted")
 
     def asleep(self, record: BranchRecord) -> bool:
         """Whether the branch's server does not run now; the next login wakes it."""
-        return not record.production and self._host.asleep(_server_name(record))
+        return record.local and self._host.asleep(server_name(record))
 
     async def read(self, name: str) -> Schema:
         """Read the schema of a branch as it is now; a sleeping branch is woken for it."""
         record = await self.get(name)
-        with self._in_use(name):
-            server = self.production.migrator if record.production else await self._wake(record)
+        with self._idle.in_use(server_name(record)):
+            server = await self.admin(record) if record.local else self.production.migrator
             async with await open_reader(server) as connection:
                 return await read_schema(connection, self.production.schema)
+
+    async def refresh(self, name: str) -> Schema:
+        """Read the schema of a branch, and note when it is another one than it was."""
+        schema = await self.read(name)
+        record, digest = await self.get(name), _digest(to_json(schema))
+        if record.schema_digest != digest:
+            await self._store.change_branch(record, schema_digest=digest, schema_at=now())
+        return schema
 
     async def base(self, name: str) -> Schema:
         """Return the schema that a branch had when it was made."""
@@ -207,7 +234,7 @@ class Branches:
     @contextlib.asynccontextmanager
     async def scratch(self) -> AsyncIterator[Server]:
         """Keep the scratch server awake while the body runs."""
-        with self._in_use(SCRATCH):
+        with self._idle.in_use(SCRATCH):
             server = await self._host.wake(SCRATCH)
             async with self._scratch_cleaning:
                 if not self._scratch_clean:
@@ -218,9 +245,35 @@ class Branches:
     async def wake(self, name: str) -> Server:
         """Return the server of a branch, running, with the account for its clients."""
         record = await self.get(name)
-        if record.production:
+        if not record.local:
             return self.production.traffic
-        return replace(await self._wake(record), account=self._account)
+        return replace(await self.admin(record), account=self.account)
+
+    async def admin(self, record: BranchRecord) -> Server:
+        """Return the server of a local branch, running, with the account that may do everything there."""
+        if record.state is BranchState.PENDING:
+            raise ControlError(f"branch {record.name!r} is still being made: try again in a moment")
+        name = server_name(record)
+        self._idle.touch(name)
+        slept = self._host.asleep(name)
+        server = await self._host.wake(name)
+        if slept:
+            # Who may log in to a MariaDB server may have changed the password that the branch's users share.
+            make = make_rows_account if record.safe_migrations else make_branch_account
+            async with await Connection.open(server) as admin:
+                await make(admin, self.account, self.production.schema)
+        return server
+
+    async def restart(self, record: BranchRecord) -> Server:
+        """Start the server of a local branch again, for the purpose that it has now."""
+        name = server_name(record)
+        with self._idle.in_use(name):
+            return await self._host.restart(name)
+
+    def awake(self, branch_id: str) -> bool:
+        """Whether the server of a branch runs; those that are not ours are taken to."""
+        name = SERVER_PREFIX + branch_id
+        return not self._host.exists(name) or not self._host.asleep(name)
 
     async def routes(self) -> list[Branch]:
         """Return the branches as the routing table has them."""
@@ -233,12 +286,14 @@ class Branches:
             schema=self.production.schema,
             production=record.production,
             safe_migrations=record.safe_migrations,
+            # Production goes on without control, which keeps it running.
             sleepable=not record.production,
-            server=self.production.traffic if record.production else self._address(record),
+            server=self._address(record) if record.local else self.production.traffic,
             pool_mode=PoolMode(self._settings.pool_mode),
             local_infile=True,
+            is_default=record.is_default,
         )
-        if not record.production:
+        if record.local:
             return branch
         return replace(
             branch,
@@ -251,54 +306,61 @@ class Branches:
         )
 
     async def put_idle_to_sleep(self) -> None:
-        """Stop the servers that nobody has used for a while, again and again until cancelled."""
+        """Stop the servers that nobody needs, and start those of production that died, until cancelled."""
         while True:
             await asyncio.sleep(SLEEP_CHECK_S)
-            for record in await self.all():
-                if record.production or record.state is not BranchState.READY:
+            awake = [
+                record for record in await self.all() if record.local and record.state is BranchState.READY
+            ]
+            needed = await self._needed() if any(record.safe_migrations for record in awake) else ()
+            for record in awake:
+                if record.production:
+                    await self._keep_running(record)
                     continue
-                if self._connections(record.database, record.name):
-                    self._used[record.name] = time.monotonic()
-                await self._sleep_if_idle(record.name, _server_name(record))
-            await self._sleep_if_idle(SCRATCH, SCRATCH)
+                if record.name in needed or self._connections(record.database, record.name):
+                    self._idle.touch(server_name(record))
+                await self._idle.sleep_if_idle(server_name(record), self._settings.sleep_after_s)
+            await self._idle.sleep_if_idle(SCRATCH, self._settings.sleep_after_s)
 
-    async def _sleep_if_idle(self, name: str, server_name: str) -> None:
-        def in_use() -> bool:
-            used = self._used.setdefault(name, time.monotonic())
-            return self._users[name] > 0 or time.monotonic() - used <= self._settings.sleep_after_s
-
-        if not in_use() and not self._host.asleep(server_name):
-            await self._host.sleep(server_name, unless=in_use)
-
-    @contextlib.contextmanager
-    def _in_use(self, name: str) -> Iterator[None]:
-        self._users[name] += 1
+    async def _keep_running(self, record: BranchRecord) -> None:
+        if not self.asleep(record):
+            return
+        log.info("production.started", branch=record.name)
         try:
-            yield
-        finally:
-            self._users[name] -= 1
-            self._used[name] = time.monotonic()
-
-    async def _wake(self, record: BranchRecord) -> Server:
-        if record.state is BranchState.PENDING:
-            raise ControlError(f"branch {record.name!r} is still being made: try again in a moment")
-        self._used[record.name] = time.monotonic()
-        slept = self._host.asleep(_server_name(record))
-        server = await self._host.wake(_server_name(record))
-        if slept:
-            # Who may log in to a MariaDB server may have changed the password that the branch's users share.
-            async with await Connection.open(server) as admin:
-                await make_branch_account(admin, self._account, self.production.schema)
-        return server
+            await self.admin(record)
+        except ServerFailed as error:
+            log.error("production.not_started", branch=record.name, reason=str(error))
 
     async def _remove(self, record: BranchRecord) -> None:
         await self._store.delete_branch(record)
-        await self._host.delete(_server_name(record))
+        await self._host.delete(server_name(record))
 
     def _address(self, record: BranchRecord) -> Server | None:
-        local = self._host.server(_server_name(record))
-        return replace(local, account=self._account) if local else None
+        local = self._host.server(server_name(record))
+        return replace(local, account=self.account) if local else None
 
 
-def _server_name(record: BranchRecord) -> str:
+def server_name(record: BranchRecord) -> str:
+    """Return what the local server of a branch is called; it follows no renaming."""
     return SERVER_PREFIX + record.id
+
+
+def lasting(record: BranchRecord, ttl_s: int) -> dict[str, Any]:
+    """Return what lets a branch live for so many seconds from now, 0 for ever; ControlError if it cannot."""
+    if ttl_s and (record.production or record.is_default):
+        raise ControlError(f"branch {record.name!r} is production or the default: it lives for ever")
+    if not 0 <= ttl_s <= TTL_MAX_S:
+        raise ControlError(f"a branch lives for 1 to {TTL_MAX_S} seconds, or 0 for ever, not {ttl_s}")
+    expires_at = now() + timedelta(seconds=ttl_s) if ttl_s else None
+    return {"ttl_s": ttl_s or None, "expires_at": expires_at}
+
+
+def _digest(schema: str) -> str:
+    return hashlib.sha256(schema.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def purpose_of(record: BranchRecord) -> Purpose:
+    """Return what the local server of a branch is for."""
+    if record.production:
+        return Purpose.PRODUCTION
+    return Purpose.TARGET if record.safe_migrations else Purpose.BRANCH

@@ -127,8 +127,7 @@ class Passwords:
         return [record.user for record in await self.all() if not record.expired(moment)]
 
     async def _make(self, wish: PasswordWish) -> tuple[PasswordRecord, str]:
-        if wish.branch is not None:
-            await self._store.branch(self._database, wish.branch)
+        bound = await self._store.branch(self._database, wish.branch) if wish.branch else None
         if wish.username and not USERNAME.fullmatch(wish.username):
             raise RouteError(
                 f"{wish.username!r} cannot be a user name: use letters, digits, hyphens and underscores; "
@@ -145,7 +144,8 @@ class Passwords:
         record = PasswordRecord(
             id=new_id(),
             database=self._database,
-            branch=wish.branch,
+            branch_id=bound.id if bound else None,
+            branch=bound.name if bound else None,
             name=wish.name or wish.username or "unnamed",
             username=wish.username or new_id(),
             verifier=b"",

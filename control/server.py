@@ -18,8 +18,9 @@ from conf.load import load
 from conf.logs import set_up
 from conf.settings import ControlSettings, Settings
 from control.api.app import make_app
+from control.assembly import open_service
 from control.errors import LAST_WORDS, REFUSED, StartRefused, reason
-from control.service import Service, open_service
+from control.service import Service
 from control.signals import until_told_to_end
 
 log = structlog.get_logger()

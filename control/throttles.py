@@ -50,10 +50,6 @@ class Throttles:
             if not stored.ratio.over(now()):
                 self._throttle.station.ratios.put(number, stored.ratio)
 
-    async def learn(self) -> None:
-        """Learn what is usual while nothing is copied, until cancelled."""
-        await self._throttle.run()
-
     async def state(self, number: int) -> ThrottleState:
         """Return how the throttle is for a deploy request, or the database."""
         station = self._throttle.station

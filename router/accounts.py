@@ -109,6 +109,14 @@ async def make_branch_account(admin: Connection, account: Account, schema: str) 
         await _grant(admin, "SESSION_VARIABLES_ADMIN", "*.*", account)
 
 
+async def make_rows_account(admin: Connection, account: Account, schema: str) -> None:
+    """Leave the account of a branch with the rights of application traffic: rows, never definitions."""
+    await _make(admin, account)
+    # At once and for all: whatever it was given, here or by whoever uses it.
+    await admin.execute("REVOKE ALL PRIVILEGES, GRANT OPTION FROM %s@%s", account.user, "%")
+    await make_traffic_account(admin, account, schema)
+
+
 async def make_migrator_account(admin: Connection, account: Account, schema: str) -> None:
     """Create the account of the schema change engine: everything in one schema, little beyond it."""
     await _make(admin, account)

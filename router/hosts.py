@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from router.errors import ServerFailed
 from router.model import Account, Server
-from router.servers.options import branch_options, production_options
+from router.servers.options import OPTIONS, Purpose
 from router.servers.process import LocalServer
 from router.servers.programs import Programs
 from router.servers.template import make_data_directory
@@ -39,6 +39,7 @@ class LocalHost:
         self._cache = cache
         self._servers: dict[str, LocalServer] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._purposes: dict[str, Purpose] = {PRODUCTION: Purpose.PRODUCTION}
         self._ending = False
 
     def exists(self, name: str) -> bool:
@@ -77,6 +78,17 @@ class LocalHost:
                 await local.start()
             return local.server
 
+    def designate(self, name: str, purpose: Purpose) -> None:
+        """Let the server of this name serve a purpose from its next start on."""
+        if self._purposes.get(name, Purpose.BRANCH) is not purpose:
+            self._purposes[name] = purpose
+            self._servers.pop(name, None)
+
+    async def restart(self, name: str) -> Server:
+        """Stop the server of this name if it runs, and start it for the purpose that it has now."""
+        await self.sleep(name)
+        return await self.wake(name)
+
     def server(self, name: str) -> Server | None:
         """Return the server of this name, running or not, or None when there is none."""
         return self._local(name).server if self.exists(name) else None
@@ -103,6 +115,7 @@ class LocalHost:
                 return
             await self._local(name).remove()
             del self._servers[name]
+            self._purposes.pop(name, None)
             log.info("server.deleted", name=name)
 
     async def remove_leftovers(self) -> None:
@@ -119,16 +132,13 @@ class LocalHost:
 
     def _local(self, name: str) -> LocalServer:
         if name not in self._servers:
+            purpose = self._purposes.get(name, Purpose.BRANCH)
             self._servers[name] = LocalServer(
                 self.programs,
                 self._directory / name,
                 name=name,
                 admin=self.admin,
-                options=self._options(name),
-                niceness=0 if name == PRODUCTION else NICENESS,
+                options=OPTIONS[purpose](self.programs.flavor),
+                niceness=0 if purpose is Purpose.PRODUCTION else NICENESS,
             )
         return self._servers[name]
-
-    def _options(self, name: str) -> Mapping[str, str]:
-        choose = production_options if name == PRODUCTION else branch_options
-        return choose(self.programs.flavor)

@@ -171,7 +171,8 @@ class Branch:
     branch has none that is awake; `sleepable` says that control must be asked to wake it at each login.
     `accounts` has the roles whose rights on the server differ from those of the server's own account.
     `replicas` are those that are close enough behind to be read from; while there are none, who asks for one
-    reads from the server itself if `replica_fallback` says so.
+    reads from the server itself if `replica_fallback` says so. Of several production branches, logins that
+    name none reach the one that `is_default`.
     """
 
     database: str
@@ -187,6 +188,7 @@ class Branch:
     accounts: Mapping[Role, Account] = field(default_factory=dict)
     replicas: tuple[Server, ...] = ()
     replica_fallback: bool = True
+    is_default: bool = False
 
     def account(self, role: Role) -> Account | None:
         """Return the server account for a role; None while the branch has no server."""

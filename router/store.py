@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from router.errors import RouteError, UnknownBranch
 from router.model import Role, User
 
 metadata = sa.MetaData()
 
-FORMAT = 2
+FORMAT = 3
 """What the tables of the state database look like; counts up whenever one changes."""
 
 UPGRADES: dict[int, tuple[str, ...]] = {
@@ -29,6 +30,27 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "ALTER TABLE passwords ADD COLUMN ttl_s INTEGER",
         "ALTER TABLE passwords ADD COLUMN expires_at VARCHAR(40)",
         "ALTER TABLE passwords ADD COLUMN replica BOOLEAN NOT NULL DEFAULT 0",
+    ),
+    2: (
+        "ALTER TABLE branches RENAME COLUMN parent TO parent_id",
+        "UPDATE branches SET parent_id = (SELECT origin.id FROM branches AS origin "
+        "WHERE origin.database = branches.database AND origin.name = branches.parent_id)",
+        "ALTER TABLE passwords RENAME COLUMN branch TO branch_id",
+        # One whose branch is gone must not become one that reaches them all.
+        "DELETE FROM passwords WHERE branch_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM branches "
+        "WHERE branches.database = passwords.database AND branches.name = passwords.branch_id)",
+        "UPDATE passwords SET branch_id = (SELECT branches.id FROM branches "
+        "WHERE branches.database = passwords.database AND branches.name = passwords.branch_id)",
+        "ALTER TABLE branches ADD COLUMN home VARCHAR(20) NOT NULL DEFAULT 'local'",
+        "UPDATE branches SET home = 'configured' WHERE production",
+        "ALTER TABLE branches ADD COLUMN is_default BOOLEAN NOT NULL DEFAULT 0",
+        "UPDATE branches SET is_default = 1 WHERE production",
+        "ALTER TABLE branches ADD COLUMN deletion_protected BOOLEAN NOT NULL DEFAULT 0",
+        "ALTER TABLE branches ADD COLUMN ttl_s INTEGER",
+        "ALTER TABLE branches ADD COLUMN expires_at VARCHAR(40)",
+        "ALTER TABLE branches ADD COLUMN schema_digest VARCHAR(64) NOT NULL DEFAULT ''",
+        "ALTER TABLE branches ADD COLUMN schema_at VARCHAR(40)",
+        "ALTER TABLE branches ADD COLUMN seed TEXT NOT NULL DEFAULT ''",
     ),
 }
 """What turns the tables of one format into those of the next."""
@@ -70,13 +92,21 @@ branches = sa.Table(
     sa.Column("id", sa.String(12), primary_key=True),
     sa.Column("database", sa.String(63), nullable=False),
     sa.Column("name", sa.String(63), nullable=False),
-    sa.Column("parent", sa.String(63)),
+    sa.Column("parent_id", sa.String(12)),
     sa.Column("production", sa.Boolean, nullable=False),
     sa.Column("safe_migrations", sa.Boolean, nullable=False),
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("base", sa.Text),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
+    sa.Column("home", sa.String(20), nullable=False),
+    sa.Column("is_default", sa.Boolean, nullable=False),
+    sa.Column("deletion_protected", sa.Boolean, nullable=False),
+    sa.Column("ttl_s", sa.Integer),
+    sa.Column("expires_at", Moment),
+    sa.Column("schema_digest", sa.String(64), nullable=False),
+    sa.Column("schema_at", Moment),
+    sa.Column("seed", sa.Text, nullable=False),
     sa.UniqueConstraint("database", "name"),
 )
 
@@ -87,7 +117,7 @@ passwords = sa.Table(
     metadata,
     sa.Column("id", sa.String(12), primary_key=True),
     sa.Column("database", sa.String(63), nullable=False),
-    sa.Column("branch", sa.String(63)),
+    sa.Column("branch_id", sa.String(12)),
     sa.Column("name", sa.String(255), nullable=False),
     sa.Column("username", sa.String(255), nullable=False, unique=True),
     sa.Column("verifier", sa.LargeBinary(32), nullable=False),
@@ -109,32 +139,61 @@ class BranchState(StrEnum):
     READY = "ready"
 
 
+class Home(StrEnum):
+    """On which kind of server a branch lives."""
+
+    CONFIGURED = "configured"
+    """The production server that the configuration names, or the embedded one."""
+    LOCAL = "local"
+    """A server of its own on this machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class BranchRecord:
-    """A branch as stored; `base` is its parent's schema at the time it was made, as text."""
+    """A branch as stored; `base` is its parent's schema at the time it was made, as text.
+
+    `parent` is what the branch of `parent_id` is called now, None when it is gone. With a `ttl_s` the branch
+    is deleted after `expires_at`, unless somebody still needs it. `schema_digest` tells schemas apart, and
+    `schema_at` is when it was last seen to change. `seed` says which rows it was to have, as text.
+    """
 
     id: str
     database: str
     name: str
-    parent: str | None
+    parent_id: str | None
     production: bool
     safe_migrations: bool
     state: BranchState
     base: str | None
     created_at: datetime
     updated_at: datetime
+    home: Home = Home.LOCAL
+    is_default: bool = False
+    deletion_protected: bool = False
+    ttl_s: int | None = None
+    expires_at: datetime | None = None
+    schema_digest: str = ""
+    schema_at: datetime | None = None
+    seed: str = ""
+    parent: str | None = field(default=None, metadata={"stored": False})
+
+    @property
+    def local(self) -> bool:
+        """Whether it lives on a server of its own on this machine."""
+        return self.home is Home.LOCAL
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordRecord:
-    """A password as stored; `branch` None lets it reach every branch of the database.
+    """A password as stored; `branch_id` None lets it reach every branch of the database.
 
-    With a `ttl_s` it lets nobody in after `expires_at`, unless it is renewed; other fields as in User.
+    `branch` is what the branch of `branch_id` is called now. With a `ttl_s` it lets nobody in after
+    `expires_at`, unless it is renewed; other fields as in User.
     """
 
     id: str
     database: str
-    branch: str | None
+    branch_id: str | None
     name: str
     username: str
     verifier: bytes = field(repr=False)
@@ -146,6 +205,7 @@ class PasswordRecord:
     ttl_s: int | None = None
     expires_at: datetime | None = None
     replica: bool = False
+    branch: str | None = field(default=None, metadata={"stored": False})
 
     @property
     def user(self) -> User:
@@ -228,7 +288,13 @@ class BranchStore:
 
     async def branches(self, database: str) -> Sequence[BranchRecord]:
         """Return the branches of a database, oldest first."""
-        query = sa.select(branches).where(branches.c.database == database).order_by(branches.c.created_at)
+        origin = branches.alias()
+        query = (
+            sa.select(branches, origin.c.name.label("parent"))
+            .outerjoin(origin, origin.c.id == branches.c.parent_id)
+            .where(branches.c.database == database)
+            .order_by(branches.c.created_at)
+        )
         async with self._engine.connect() as connection:
             return [_branch(row) for row in (await connection.execute(query)).mappings()]
 
@@ -243,37 +309,58 @@ class BranchStore:
 
     async def add_branch(self, record: BranchRecord) -> None:
         """Store a new branch, or raise RouteError when its name is taken."""
+        async with self._naming(record) as connection:
+            await connection.execute(branches.insert().values(**_values(record)))
+
+    async def change_branch(self, record: BranchRecord, **changes: Any) -> BranchRecord:
+        """Store changed fields of a branch, and only them; return it as stored.
+
+        Raises RouteError when its new name is taken.
+        """
+        record = replace(record, updated_at=now(), **changes)
+        values = {name: value for name, value in _values(record).items() if name in {*changes, "updated_at"}}
+        async with self._naming(record) as connection:
+            await connection.execute(branches.update().where(branches.c.id == record.id).values(**values))
+        return record
+
+    async def set_default(self, record: BranchRecord) -> None:
+        """Let a branch be the default of its database, and no other."""
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                branches.update()
+                .where(branches.c.database == record.database)
+                .values(is_default=branches.c.id == record.id)
+            )
+
+    @contextlib.asynccontextmanager
+    async def _naming(self, record: BranchRecord) -> AsyncIterator[AsyncConnection]:
         try:
             async with self._engine.begin() as connection:
-                await connection.execute(branches.insert().values(**_values(record)))
+                yield connection
         except sa.exc.IntegrityError:
             raise RouteError(
                 f"database {record.database!r} already has a branch {record.name!r}: choose another name, "
                 f"or delete it with: headgate branch delete {record.database} {record.name}"
             ) from None
 
-    async def save_branch(self, record: BranchRecord) -> BranchRecord:
-        """Store a changed branch and return it with its time of change."""
-        record = replace(record, updated_at=now())
-        async with self._engine.begin() as connection:
-            await connection.execute(
-                branches.update().where(branches.c.id == record.id).values(**_values(record))
-            )
-        return record
-
     async def delete_branch(self, record: BranchRecord) -> None:
         """Forget a branch and the passwords bound to it."""
         async with self._engine.begin() as connection:
             await connection.execute(branches.delete().where(branches.c.id == record.id))
-            await connection.execute(
-                passwords.delete().where(
-                    passwords.c.database == record.database, passwords.c.branch == record.name
-                )
-            )
+            await connection.execute(passwords.delete().where(passwords.c.branch_id == record.id))
 
     async def passwords(self, database: str) -> Sequence[PasswordRecord]:
         """Return the passwords of a database, oldest first."""
-        query = sa.select(passwords).where(passwords.c.database == database).order_by(passwords.c.created_at)
+        query = (
+            sa.select(passwords, branches.c.name.label("branch"))
+            .outerjoin(branches, branches.c.id == passwords.c.branch_id)
+            .where(
+                passwords.c.database == database,
+                # One whose branch is gone must not look like one that reaches them all.
+                sa.or_(passwords.c.branch_id.is_(None), branches.c.id.is_not(None)),
+            )
+            .order_by(passwords.c.created_at)
+        )
         async with self._engine.connect() as connection:
             return [_password(row) for row in (await connection.execute(query)).mappings()]
 
@@ -293,7 +380,7 @@ class BranchStore:
 
 
 def _branch(row: sa.RowMapping) -> BranchRecord:
-    return BranchRecord(**{**row, "state": BranchState(row["state"])})
+    return BranchRecord(**{**row, "state": BranchState(row["state"]), "home": Home(row["home"])})
 
 
 def _password(row: sa.RowMapping) -> PasswordRecord:
@@ -301,4 +388,5 @@ def _password(row: sa.RowMapping) -> PasswordRecord:
 
 
 def _values(record: BranchRecord | PasswordRecord) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in type(record).__dataclass_fields__}
+    stored = (each.name for each in fields(record) if each.metadata.get("stored", True))
+    return {name: getattr(record, name) for name in stored}

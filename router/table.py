@@ -87,7 +87,7 @@ class RoutingTable:
         return Route(user, branch, replica)
 
     def _production(self, database: str) -> Branch:
-        for branch in self.branches.values():
-            if branch.database == database and branch.production:
-                return branch
-        raise UnknownBranch(f"database {database!r} has no production branch")
+        found = [each for each in self.branches.values() if each.database == database and each.production]
+        if not found:
+            raise UnknownBranch(f"database {database!r} has no production branch")
+        return next((each for each in found if each.is_default), found[0])

@@ -2,62 +2,166 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from control.api.paths import DATABASE, Here, PageNumber, PageSize
 from control.api.present import Json, branch, diff, page
+from control.service import Service
 from migrator.schema.diff import unified_diff
 from migrator.schema.render import canonical_text
+from router.store import BranchRecord
 
 router = APIRouter(prefix=DATABASE, tags=["branches"])
 
+ONE = "/branches/{name}"
+
 
 class NewBranch(BaseModel):
-    """The body of a request to make a branch."""
+    """The body of a request to make a branch; `ttl` is in seconds."""
 
     name: str
     parent_branch: str = ""
+    deletion_protected: bool = False
+    ttl: int | None = None
+
+
+class BranchChange(BaseModel):
+    """The body of a request to change a branch; what is left out stays. A `ttl` of 0 is for ever."""
+
+    new_name: str | None = None
+    deletion_protected: bool | None = None
+    ttl: int | None = None
+
+
+class SafeMigrations(BaseModel):
+    """The body of a request to set safe migrations."""
+
+    safe_migrations: bool
+
+
+class Default(BaseModel):
+    """The body of a request to make a branch the default: whether it takes over the children of the last."""
+
+    adopt_children: bool = False
+
+
+def _shown(service: Service, record: BranchRecord) -> Json:
+    return branch(record, service.base_url, service.branches.asleep(record))
 
 
 @router.get("/branches")
-async def list_branches(service: Here, number: PageNumber = 1, size: PageSize = 25) -> Json:
-    """List the branches of a database."""
-    records = await service.branches.all()
-    shown = [branch(record, service.base_url, service.branches.asleep(record)) for record in records]
-    return page(shown, number, size)
+async def list_branches(
+    service: Here,
+    *,
+    q: str = "",
+    production: bool | None = None,
+    safe_migrations: bool | None = None,
+    order: Literal["asc", "desc"] = "asc",
+    number: PageNumber = 1,
+    size: PageSize = 25,
+) -> Json:
+    """List the branches of a database, by age; `q` is a part of the name."""
+    records = [
+        record
+        for record in await service.branches.all()
+        if q in record.name
+        and production in (None, record.production)
+        and safe_migrations in (None, record.safe_migrations)
+    ]
+    if order == "desc":
+        records.reverse()
+    return page([_shown(service, record) for record in records], number, size)
 
 
 @router.post("/branches", status_code=201)
 async def create_branch(service: Here, body: NewBranch) -> Json:
     """Make a branch with its parent's schema, on a server of its own."""
-    record = await service.branches.create(body.name, body.parent_branch)
-    return branch(record, service.base_url, asleep=False)
+    record = await service.branches.create(
+        body.name, body.parent_branch, protected=body.deletion_protected, ttl_s=body.ttl
+    )
+    return _shown(service, record)
 
 
-@router.get("/branches/{name}")
+@router.get(ONE)
 async def get_branch(service: Here, name: str) -> Json:
     """Show a branch."""
-    record = await service.branches.get(name)
-    return branch(record, service.base_url, service.branches.asleep(record))
+    return _shown(service, await service.branches.get(name))
 
 
-@router.delete("/branches/{name}", status_code=204)
-async def delete_branch(service: Here, name: str) -> Response:
-    """Delete a development branch."""
-    await service.delete_branch(name)
+@router.patch(ONE)
+async def change_branch(service: Here, name: str, body: BranchChange) -> Json:
+    """Rename a branch, protect it from being deleted, or say how long it lives."""
+    record = await service.standing.change(name, protected=body.deletion_protected, ttl_s=body.ttl)
+    if body.new_name and body.new_name != name:
+        record = await service.standing.rename(name, body.new_name)
+    return _shown(service, record)
+
+
+@router.delete(ONE, status_code=204)
+async def delete_branch(service: Here, name: str, delete_descendants: bool = False) -> Response:
+    """Delete a branch, its server and its passwords, and if asked to those that were made from it."""
+    await service.standing.delete(name, descendants=delete_descendants)
     return Response(status_code=204)
 
 
-@router.get("/branches/{name}/schema")
+@router.post(ONE + "/promote")
+async def promote(service: Here, name: str) -> Json:
+    """Make a branch production."""
+    return _shown(service, await service.standing.promote(name))
+
+
+@router.post(ONE + "/demote")
+async def demote(service: Here, name: str) -> Json:
+    """Make a production branch a development branch."""
+    return _shown(service, await service.standing.demote(name))
+
+
+@router.post(ONE + "/default")
+async def make_default(service: Here, name: str, body: Default | None = None) -> Json:
+    """Make a branch the one that others are made from and deployed into."""
+    adopt = body is not None and body.adopt_children
+    return _shown(service, await service.standing.make_default(name, adopt=adopt))
+
+
+@router.post(ONE + "/safe-migrations")
+async def enable_safe_migrations(service: Here, name: str) -> Json:
+    """Refuse direct DDL on a branch, and take deploy requests into it."""
+    return _shown(service, await service.standing.enable_safe_migrations(name))
+
+
+@router.put(ONE + "/safe-migrations")
+async def set_safe_migrations(service: Here, name: str, body: SafeMigrations) -> Json:
+    """Turn the safe migrations of a branch on or off."""
+    standing = service.standing
+    turn = standing.enable_safe_migrations if body.safe_migrations else standing.disable_safe_migrations
+    return _shown(service, await turn(name))
+
+
+@router.delete(ONE + "/safe-migrations")
+async def disable_safe_migrations(service: Here, name: str) -> Json:
+    """Take direct DDL on a branch again."""
+    return _shown(service, await service.standing.disable_safe_migrations(name))
+
+
+@router.get(ONE + "/schema")
 async def get_schema(service: Here, name: str) -> Json:
     """Show the definitions of a branch's tables."""
-    schema = await service.branches.read(name)
+    schema = await service.branches.refresh(name)
     return diff({table.name: canonical_text(table) for table in schema.tables.values()})
 
 
-@router.get("/branches/{name}/diff")
+@router.post(ONE + "/refresh-schema")
+async def refresh_schema(service: Here, name: str) -> Json:
+    """Read the schema of a branch again, and see whether it has changed."""
+    await service.branches.refresh(name)
+    return _shown(service, await service.branches.get(name))
+
+
+@router.get(ONE + "/diff")
 async def get_diff(service: Here, name: str) -> Json:
     """Show what has changed on a branch since it was made."""
     before = await service.branches.base(name)
-    return diff(unified_diff(before, await service.branches.read(name)))
+    return diff(unified_diff(before, await service.branches.refresh(name)))

@@ -6,28 +6,48 @@ from typing import Annotated, Any
 
 import typer
 
+from control.cli import branch_standing
 from control.cli.context import Context, Database, checked, context
 
 app = typer.Typer(help="Make, look at and delete branches.", no_args_is_help=True)
+branch_standing.install(app)
 
 Name = Annotated[str, typer.Argument(help="The branch, for example add-phone.", callback=checked)]
 Yes = Annotated[bool, typer.Option("--force", help="Do not ask.")]
+Ttl = Annotated[str, typer.Option("--ttl", help="How long it lives: 90m, 12h, 2d; empty: for ever.")]
 
 COLUMNS = {
     "name": "name",
     "parent": "parent_branch",
+    "default": "default",
     "production": "production",
     "safe migrations": "safe_migrations",
     "state": "state",
     "created": "created_at",
+    "expires": "expires_at",
 }
 
 
 @app.command("list")
-def list_branches(ctx: typer.Context, database: Database) -> None:
+def list_branches(
+    ctx: typer.Context,
+    database: Database,
+    q: Annotated[str, typer.Option("--query", "-q", help="A part of the name.")] = "",
+    production: Annotated[
+        bool | None, typer.Option("--production/--development", help="Only such branches.")
+    ] = None,
+    safe_migrations: Annotated[
+        bool | None, typer.Option("--safe-migrations/--no-safe-migrations", help="Only such branches.")
+    ] = None,
+    newest: Annotated[bool, typer.Option("--newest", help="The youngest first.")] = False,
+) -> None:
     """List the branches of a database."""
     here = context(ctx)
-    here.output.table(here.client.get(f"databases/{database}/branches")["data"], COLUMNS)
+    query: dict[str, str | int] = {"q": q, "order": "desc" if newest else "asc", "per_page": 100}
+    for name, wanted in (("production", production), ("safe_migrations", safe_migrations)):
+        if wanted is not None:
+            query[name] = str(wanted).lower()
+    here.output.table(here.client.get(f"databases/{database}/branches", **query)["data"], COLUMNS)
 
 
 @app.command()
@@ -36,15 +56,21 @@ def create(
     database: Database,
     name: Name,
     parent: Annotated[str, typer.Option("--from", help="The branch to start from.")] = "",
+    ttl: Ttl = "",
 ) -> None:
     """Make a branch with its parent's schema, and print how to connect to it."""
     here = context(ctx)
     client = here.client
-    branch = client.post(f"databases/{database}/branches", {"name": name, "parent_branch": parent})
+    wish: dict[str, Any] = {"name": name, "parent_branch": parent}
+    if ttl:
+        wish["ttl"] = branch_standing.seconds(ttl)
+    branch = client.post(f"databases/{database}/branches", wish)
     password = client.post(f"databases/{database}/branches/{name}/passwords", {"name": "created with branch"})
     command = mysql_command(password, database)
+    expires = f" It is deleted after {branch['expires_at']}." if branch["expires_at"] else ""
     here.output.say(
-        f"Branch [bold]{name}[/bold] is ready: the schema of {branch['parent_branch']}, and no rows.\n"
+        f"Branch [bold]{name}[/bold] is ready: the schema of {branch['parent_branch']}, and no rows."
+        f"{expires}\n"
         f"Connect (the password is shown only now):\n\n  {command}\n\n"
         f"Change it as you like, then: headgate deploy-request create {database} {name}",
         {**branch, "password": password, "command": command},
@@ -68,6 +94,16 @@ def diff(ctx: typer.Context, database: Database, name: Name) -> None:
 def schema(ctx: typer.Context, database: Database, name: Name) -> None:
     """Show the definitions of a branch's tables."""
     _changes(context(ctx), f"databases/{database}/branches/{name}/schema", "The branch has no tables.")
+
+
+@app.command("refresh-schema")
+def refresh_schema(ctx: typer.Context, database: Database, name: Name) -> None:
+    """Read the schema of a branch again."""
+    here = context(ctx)
+    branch = here.client.post(f"databases/{database}/branches/{name}/refresh-schema")
+    here.output.say(
+        f"The schema of {name} is read; it last changed before {branch['schema_last_updated_at']}.", branch
+    )
 
 
 @app.command()
@@ -98,12 +134,22 @@ def pinned(ctx: typer.Context, database: Database, name: Name) -> None:
 
 
 @app.command()
-def delete(ctx: typer.Context, database: Database, name: Name, force: Yes = False) -> None:
+def delete(
+    ctx: typer.Context,
+    database: Database,
+    name: Name,
+    descendants: Annotated[
+        bool, typer.Option("--delete-descendants", help="Also all branches that were made from it.")
+    ] = False,
+    force: Yes = False,
+) -> None:
     """Delete a branch, its server and its passwords."""
     here = context(ctx)
     if not force:
-        typer.confirm(f"Delete branch {name} of {database} with everything in it?", abort=True)
-    here.client.delete(f"databases/{database}/branches/{name}")
+        more = " and every branch made from it," if descendants else ""
+        typer.confirm(f"Delete branch {name} of {database}{more} with everything in it?", abort=True)
+    query = "?delete_descendants=true" if descendants else ""
+    here.client.delete(f"databases/{database}/branches/{name}{query}")
     here.output.say(f"Branch {name} is deleted.", {"name": name, "deleted": True})
 
 

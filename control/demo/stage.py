@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 from conf.settings import Settings
+from control.assembly import ADMIN_USER
 from control.client import ApiRefused, Client, Unreachable
 from control.demo import shop
 from control.demo.load import Load
 from control.errors import StartRefused
-from control.service import ADMIN_USER
 from control.supervisor import Supervisor, check_port, listen
 from router.accounts import prove_no_ddl
 from router.database import Connection

@@ -281,6 +281,10 @@ class Deploys:
         self._notify()
         return request
 
+    async def rename_branch(self, database: str, name: str, new_name: str) -> None:
+        """Let the requests from and into a branch follow its new name; the caller holds the lock."""
+        await self._store.rename_branch(database, name, new_name)
+
     async def close(self, database: str, number: int, actor: str) -> DeployRequest:
         """Close a request that is not under way."""
         async with self.lock:

@@ -154,6 +154,16 @@ class DeployStore:
             )
         return changed
 
+    async def rename_branch(self, database: str, name: str, new_name: str) -> None:
+        """Let the requests from and into a branch follow its new name."""
+        async with self._engine.begin() as connection:
+            for column in (deploy_requests.c.branch, deploy_requests.c.into_branch):
+                await connection.execute(
+                    deploy_requests.update()
+                    .where(deploy_requests.c.database == database, column == name)
+                    .values({column.name: new_name})
+                )
+
     async def history(self, database: str, number: int) -> Sequence[Transition]:
         """Return the steps of a request, oldest first."""
         query = (

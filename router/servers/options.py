@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Final
+
 from router.model import Flavor
+
+
+class Purpose(StrEnum):
+    """What a local server is for."""
+
+    BRANCH = "branch"
+    """A development branch, or scratch: small, quick to start, no binary log."""
+    TARGET = "target"
+    """A branch that deploy requests go into: as small, with a binary log."""
+    PRODUCTION = "production"
+    """Durable, and with a binary log."""
+
 
 COMMON = {
     "character-set-server": "utf8mb4",
@@ -38,15 +54,17 @@ BRANCH = {
     "loose-innodb-adaptive-hash-index": "0",
 }
 
+TARGET = {"log-bin": "binlog", "server-id": "1", "binlog-row-image": "FULL"}
+LOG_KEPT = {"binlog-expire-logs-seconds": "604800"}
+"""A week: longer than any deployment into a development branch is left alone."""
+
 PRODUCTION = {
     "innodb-buffer-pool-size": "128M",
     "innodb-log-buffer-size": "16M",
     "innodb-flush-log-at-trx-commit": "1",
     "sync-binlog": "1",
     "performance-schema": "1",
-    "log-bin": "binlog",
-    "server-id": "1",
-    "binlog-row-image": "FULL",
+    **TARGET,
 }
 
 
@@ -56,15 +74,34 @@ def branch_options(flavor: Flavor) -> dict[str, str]:
     return {**_common(flavor), **BRANCH, **own}
 
 
+def target_options(flavor: Flavor) -> dict[str, str]:
+    """Return the options of a branch that deploy requests go into: a branch's, and a row-based binary log."""
+    small = {name: value for name, value in branch_options(flavor).items() if name != "skip-log-bin"}
+    return {**small, **TARGET, **LOG_KEPT, **_log(flavor)}
+
+
 def production_options(flavor: Flavor) -> dict[str, str]:
     """Return the options of an embedded production server: durable, with a row-based binary log and GTIDs."""
     if flavor is Flavor.MYSQL:
-        own = {"gtid-mode": "ON", "enforce-gtid-consistency": "ON", "loose-innodb-redo-log-capacity": "256M"}
+        own = {"loose-innodb-redo-log-capacity": "256M"}
     else:
-        own = {"binlog-format": "ROW", "log-slave-updates": "1", "innodb-log-file-size": "128M"}
+        own = {"innodb-log-file-size": "128M"}
         # MySQL watches who holds a table unless told not to, MariaDB only when told to.
         own["performance-schema-instrument"] = "wait/lock/metadata/sql/mdl=ON"
-    return {**_common(flavor), **PRODUCTION, **own}
+    return {**_common(flavor), **PRODUCTION, **_log(flavor), **own}
+
+
+OPTIONS: Final[Mapping[Purpose, Callable[[Flavor], dict[str, str]]]] = {
+    Purpose.BRANCH: branch_options,
+    Purpose.TARGET: target_options,
+    Purpose.PRODUCTION: production_options,
+}
+
+
+def _log(flavor: Flavor) -> dict[str, str]:
+    if flavor is Flavor.MYSQL:
+        return {"gtid-mode": "ON", "enforce-gtid-consistency": "ON"}
+    return {"binlog-format": "ROW", "log-slave-updates": "1"}
 
 
 def _common(flavor: Flavor) -> dict[str, str]:

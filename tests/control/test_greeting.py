@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from control.service import greeting
+from control.production import greeting
 from router.model import Account, Address, Flavor, Server
 
 

@@ -40,7 +40,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
             id=new_id(),
             database="shop",
             name=name,
-            parent=None,
+            parent_id=None,
             production=name == "main",
             safe_migrations=name == "main",
             state=BranchState.READY,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pymysql
 import pytest
 
-from control.service import ADMIN_USER
+from control.assembly import ADMIN_USER
 from router.database import Connection
 from router.model import Flavor
 from router.servers.process import LocalServer

@@ -17,8 +17,8 @@ from router.store import (
     BranchRecord,
     BranchState,
     BranchStore,
+    Home,
     PasswordRecord,
-    branches,
     now,
     open_state,
 )
@@ -44,7 +44,7 @@ def branch(name: str, **changes: object) -> BranchRecord:
         id=new_id(),
         database="shop",
         name=name,
-        parent="main",
+        parent_id=None,
         production=False,
         safe_migrations=False,
         state=BranchState.PENDING,
@@ -55,12 +55,13 @@ def branch(name: str, **changes: object) -> BranchRecord:
     return replace(record, **changes)  # type: ignore[arg-type]
 
 
-def password(username: str, on: str | None = None, database: str = "shop") -> PasswordRecord:
-    return PasswordRecord(new_id(), database, on, "a name", username, bytes(range(32)), now())
+def password(username: str, on: BranchRecord | None = None, database: str = "shop") -> PasswordRecord:
+    record = PasswordRecord(new_id(), database, None, "a name", username, bytes(range(32)), now())
+    return replace(record, branch_id=on.id, branch=on.name) if on else record
 
 
 async def test_a_branch_comes_back_as_it_was_stored(store: BranchStore) -> None:
-    record = branch("add-phone", base='{"tables": "`☃`"}', parent=None, production=True)
+    record = branch("add-phone", base='{"tables": "`☃`"}', production=True, home=Home.CONFIGURED)
     await store.add_branch(record)
     assert await store.branch("shop", "add-phone") == record
     assert await store.branches("shop") == [record]
@@ -84,7 +85,7 @@ async def test_what_was_stored_is_there_for_the_next_process(tmp_path: Path) -> 
 async def test_a_saved_branch_keeps_its_changes_and_the_time_of_them(store: BranchStore) -> None:
     record = branch("add-phone")
     await store.add_branch(record)
-    saved = await store.save_branch(replace(record, state=BranchState.READY, base="{}"))
+    saved = await store.change_branch(record, state=BranchState.READY, base="{}")
     assert saved.updated_at >= record.updated_at
     found = await store.branch("shop", "add-phone")
     assert found == saved
@@ -125,10 +126,11 @@ async def test_an_unknown_branch_is_answered_with_those_that_exist(store: Branch
 
 
 async def test_a_deleted_branch_takes_its_own_passwords_with_it_and_no_others(store: BranchStore) -> None:
-    record = branch("add-phone")
-    await store.add_branch(record)
-    for one in (password("bound", "add-phone"), password("free"), password("far", "add-phone", "blog")):
-        await store.put_password(one)
+    record, far = branch("add-phone"), branch("add-phone", database="blog")
+    for one in (record, far):
+        await store.add_branch(one)
+    for two in (password("bound", record), password("free"), password("far", far, "blog")):
+        await store.put_password(two)
     await store.delete_branch(record)
     assert await store.branches("shop") == []
     assert [one.username for one in await store.passwords("shop")] == ["free"]
@@ -136,7 +138,9 @@ async def test_a_deleted_branch_takes_its_own_passwords_with_it_and_no_others(st
 
 
 async def test_a_password_comes_back_as_a_user_without_its_secret_in_any_text(store: BranchStore) -> None:
-    record = password("app", "add-phone")
+    bound = branch("add-phone")
+    await store.add_branch(bound)
+    record = password("app", bound)
     await store.put_password(record)
     (found,) = await store.passwords("shop")
     assert found == record
@@ -146,7 +150,9 @@ async def test_a_password_comes_back_as_a_user_without_its_secret_in_any_text(st
 
 
 async def test_a_second_password_of_a_user_replaces_the_first(store: BranchStore) -> None:
-    first, second = password("app"), password("app", "add-phone")
+    bound = branch("add-phone")
+    await store.add_branch(bound)
+    first, second = password("app"), password("app", bound)
     await store.put_password(first)
     await store.put_password(second)
     assert await store.passwords("shop") == [second]
@@ -181,21 +187,54 @@ CREATE TABLE passwords (
 """
 
 
+FORMAT_1_BRANCHES = """
+CREATE TABLE branches (
+    id VARCHAR(12) NOT NULL PRIMARY KEY, "database" VARCHAR(63) NOT NULL, name VARCHAR(63) NOT NULL,
+    parent VARCHAR(63), production BOOLEAN NOT NULL, safe_migrations BOOLEAN NOT NULL,
+    state VARCHAR(20) NOT NULL, base TEXT, created_at VARCHAR(40) NOT NULL, updated_at VARCHAR(40) NOT NULL,
+    UNIQUE ("database", name)
+)
+"""
+
+
 async def test_a_state_database_of_the_first_format_is_brought_up_to_date(engine: AsyncEngine) -> None:
-    old = password("app", on="main")
+    main = branch("main", production=True, safe_migrations=True, home=Home.CONFIGURED, is_default=True)
+    old, lost = password("app", main), password("lost")
     async with engine.begin() as connection:
         await connection.exec_driver_sql("CREATE TABLE state_format (format INTEGER PRIMARY KEY)")
         await connection.exec_driver_sql("INSERT INTO state_format VALUES (1)")
-        await connection.run_sync(branches.create)
+        await connection.exec_driver_sql(FORMAT_1_BRANCHES)
         await connection.exec_driver_sql(FORMAT_1_PASSWORDS)
-        await connection.exec_driver_sql(
-            "INSERT INTO passwords VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (old.id, old.database, "main", old.name, "app", old.verifier, old.created_at.isoformat()),
-        )
+        moment = main.created_at.isoformat()
+        for row in ((main.id, "main", None, 1), ("b23456789012", "add-phone", "main", 0)):
+            await connection.exec_driver_sql(
+                "INSERT INTO branches VALUES (?, 'shop', ?, ?, ?, 1, 'ready', NULL, ?, ?)",
+                (*row, moment, moment),
+            )
+        for one, name in ((old, "main"), (lost, "gone")):
+            await connection.exec_driver_sql(
+                "INSERT INTO passwords VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (one.id, "shop", name, one.name, one.username, one.verifier, one.created_at.isoformat()),
+            )
     store = BranchStore(engine)
     for _ in range(2):
         await store.prepare()
         assert await store.passwords("shop") == [old]
+        child, found = sorted(await store.branches("shop"), key=lambda record: record.name)
+        assert (found.home, found.is_default, found.parent) == (Home.CONFIGURED, True, None)
+        assert (child.home, child.is_default, child.parent) == (Home.LOCAL, False, "main")
+
+
+async def test_passwords_and_children_follow_a_branch_that_is_renamed(store: BranchStore) -> None:
+    record = branch("add-phone")
+    await store.add_branch(record)
+    await store.add_branch(branch("deeper", parent_id=record.id))
+    await store.put_password(password("app", record))
+    await store.change_branch(record, name="add-phones")
+    assert [one.branch for one in await store.passwords("shop")] == ["add-phones"]
+    assert (await store.branch("shop", "deeper")).parent == "add-phones"
+    await store.delete_branch(record)
+    assert (await store.branch("shop", "deeper")).parent is None
 
 
 async def test_a_password_comes_back_with_its_limits(store: BranchStore) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from conf.settings import run_dir
 from control.certificate import ensure_certificate, ensure_password_key
-from control.service import greeting
+from control.production import greeting
 from proxy import channel
 from proxy.credentials import PASSWORD_KEY
 from proxy.wire.auth import PasswordKey, sha2_verifier

@@ -21,7 +21,8 @@ from conf.settings import (
     ThrottleSettings,
 )
 from control.api.app import make_app
-from control.service import Service, open_service
+from control.assembly import open_service
+from control.service import Service
 from control.token import authorization
 from router.database import Connection
 from router.hosts import PRODUCTION

@@ -267,7 +267,7 @@ async def test_one_deployment_runs_at_a_time_and_the_next_is_told_what_it_waits_
     waiting = await call("GET", "/deploy-requests/2")
     assert waiting["deployment_state"] == "queued"
     assert [one["deploy_request_number"] for one in waiting["deployment"]["preceding_deployments"]] == [1]
-    assert "being deployed by deploy request 2" in await refused(running, "DELETE", "/branches/second")
+    assert "while deploy request 2 is under way" in await refused(running, "DELETE", "/branches/second")
     assert "cancel it first" in await refused(running, "PATCH", "/deploy-requests/2", {"state": "closed"})
     await call("POST", "/deploy-requests/1/apply-deploy")
     await running.request_until(1, "complete_pending_revert")

@@ -1,0 +1,181 @@
+"""I put the control process together; every dependency is passed in here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Collection, Sequence
+from pathlib import Path
+
+import structlog
+
+from conf.settings import Settings
+from control.branches import Branches
+from control.checking import checking
+from control.databases import Databases
+from control.errors import StartRefused
+from control.expiry import Expiry
+from control.journal import Journal
+from control.operations import operations_on
+from control.owner import sole_owner
+from control.passwords import Passwords
+from control.people import People
+from control.production import greeting, open_production, prove, warnings_of
+from control.service import Service
+from control.standing import Standing
+from control.targets import MIGRATOR_USER, Targets, into
+from control.throttles import Throttles
+from control.workers import Workers
+from migrator.deploy.actions import Deploys
+from migrator.deploy.runner import Runner
+from migrator.deploy.settings import DatabaseSettings
+from migrator.deploy.store import DeployStore
+from migrator.errors import MigratorError
+from migrator.throttle.store import RatioStore
+from router.accounts import AccountTooPowerful
+from router.errors import DatabaseError, ServerFailed, ServerNotFound
+from router.hosts import LocalHost
+from router.model import Account, Branch, Flavor, User
+from router.secrets import TOKEN_PREFIX, SecretsFile
+from router.servers.programs import default_cache, find_server
+from router.store import BranchStore, open_state
+
+log = structlog.get_logger()
+
+ADMIN_USER = "headgate_admin"
+BRANCH_USER = "headgate_branch"
+FLAVOR_FILE = "flavor"
+
+
+@contextlib.asynccontextmanager
+async def open_service(settings: Settings, config: str = "") -> AsyncIterator[Service]:
+    """Bring everything up that control needs, and take it down again at the end.
+
+    `config` is the file to read again when asked to. Raises StartRefused with what to mend when it cannot be
+    brought up.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            stack.enter_context(sole_owner(settings.state_dir))
+            service = await _assemble(settings, config, stack)
+        except (
+            ServerNotFound,
+            ServerFailed,
+            AccountTooPowerful,
+            MigratorError,
+            DatabaseError,
+            OSError,
+        ) as error:
+            raise StartRefused(str(error)) from error
+        yield service
+
+
+async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExitStack) -> Service:
+    state = settings.state_dir
+    secrets = SecretsFile(state / "secrets.json")
+    engine = open_state(state / "state.db")
+    stack.push_async_callback(engine.dispose)
+    branch_store, deploy_store = BranchStore(engine), DeployStore(engine)
+    await branch_store.prepare()
+    await deploy_store.prepare()
+
+    host = await _local_host(settings, secrets)
+    await host.remove_leftovers()
+    stack.push_async_callback(host.stop_all)
+    production = await open_production(settings.production, host, secrets)
+    (state / FLAVOR_FILE).write_text(host.programs.flavor)
+    await prove(production)
+    for warning in await warnings_of(production):
+        log.warning("production.warned", reason=warning)
+
+    async def needed() -> Collection[str]:
+        return into(await deploy_store.all(production.database))
+
+    workers = Workers(
+        settings.run_dir / "control.sock", greeting=greeting(production.traffic), limits=settings.proxy
+    )
+    branches = Branches(
+        settings.servers,
+        branch_store,
+        host,
+        production,
+        Account(BRANCH_USER, secrets.get(BRANCH_USER)),
+        changed=workers.refresh_routes,
+        connections=workers.connections,
+        needed=needed,
+    )
+    await branches.prepare()
+    passwords = Passwords(
+        production.database,
+        branch_store,
+        roles=lambda: branches.production.roles,
+        changed=workers.refresh_routes,
+    )
+    targets = Targets(settings, branches, workers, Account(MIGRATOR_USER, secrets.get(MIGRATOR_USER)))
+    stack.push_async_callback(targets.close)
+    configured = await targets.get((await branches.configured()).name)
+    throttles = Throttles(production.database, RatioStore(engine), configured.throttle)
+    await throttles.prepare()
+    workers.metrics.others.append(throttles.metrics)
+    runner = Runner(
+        production.database,
+        deploy_store,
+        operations_on(targets, settings.migrator),
+        settings.migrator.revert_window_s,
+    )
+    deploys = Deploys(deploy_store, checking(branches, targets), runner.notify)
+
+    async def faults(branch: str) -> Sequence[str]:
+        schema = await branches.read(branch)
+        return [
+            f"table {table.name!r}: {table.reason}" for table in schema.opaque.values() if not table.sequence
+        ]
+
+    standing = Standing(branches, targets, workers, deploys, faults)
+
+    async def routes() -> tuple[list[User], list[Branch]]:
+        return await passwords.users(), await branches.routes()
+
+    await stack.enter_async_context(workers.serving(routes, branches.wake))
+    token = secrets.get("token", TOKEN_PREFIX)
+    usual = DatabaseSettings(revert_window_s=settings.migrator.revert_window_s)
+    databases = Databases(production.database, engine, usual)
+    people, journal = People(engine, token), Journal(engine)
+    for kept in (databases, people, journal):
+        await kept.prepare()
+    return Service(
+        settings,
+        branches,
+        passwords,
+        deploys,
+        runner,
+        workers,
+        throttles,
+        targets,
+        standing,
+        Expiry(branches, standing, deploys),
+        host,
+        token,
+        config,
+        databases=databases,
+        people=people,
+        journal=journal,
+    )
+
+
+async def _local_host(settings: Settings, secrets: SecretsFile) -> LocalHost:
+    flavor = Flavor(settings.servers.flavor)
+    _check_flavor(settings.state_dir, flavor)
+    programs = await find_server(flavor, configured=settings.servers.program, fetch=settings.servers.fetch)
+    admin = Account(ADMIN_USER, secrets.get(ADMIN_USER))
+    return LocalHost(programs, settings.state_dir / "servers", default_cache(), admin)
+
+
+def _check_flavor(state: Path, flavor: Flavor) -> None:
+    """Refuse a state folder whose servers are of the other flavour: their data cannot be read by this one."""
+    marker = state / FLAVOR_FILE
+    kept = marker.read_text() if marker.exists() else flavor
+    if kept != flavor:
+        raise StartRefused(
+            f"the state folder {state} holds {kept} servers, and servers.flavor is {str(flavor)!r}: set "
+            f"HEADGATE_SERVERS_FLAVOR={kept}, or choose another folder with HEADGATE_STATE"
+        )

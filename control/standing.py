@@ -1,0 +1,237 @@
+"""I change what a branch is and may be: its name, its protection, its safe migrations, its rank.
+
+What deploy requests still need of it is asked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from control.branches import Branches, lasting
+from control.errors import ControlError
+from control.targets import Targets, under_way
+from control.workers import Workers
+from migrator.deploy.actions import Deploys
+from migrator.deploy.request import DeployRequest, RequestState
+from migrator.errors import MigratorError
+from router.accounts import AccountTooPowerful, make_branch_account, make_rows_account, prove_no_ddl
+from router.database import Connection
+from router.errors import DatabaseError, ServerFailed
+from router.model import check_name
+from router.store import BranchRecord
+
+log = structlog.get_logger()
+
+Faults = Callable[[str], Awaitable[Sequence[str]]]
+"""Says what is wrong with the schema of a branch, so that nothing could be deployed into it."""
+
+
+class Standing:
+    """The branches of one database, as administrators see them.
+
+    Every method raises ControlError or RouteError with a sentence when something cannot be done.
+    """
+
+    def __init__(
+        self, branches: Branches, targets: Targets, workers: Workers, deploys: Deploys, faults: Faults
+    ) -> None:
+        self._branches = branches
+        self._targets = targets
+        self._workers = workers
+        self._deploys = deploys
+        self._faults = faults
+
+    async def enable_safe_migrations(self, name: str) -> BranchRecord:
+        """Refuse direct DDL on a branch from now on, by guard and by server, and take deploy requests.
+
+        Its clients are cut off once: their sessions could have kept the rights they had.
+        """
+        record = await self._branches.get(name)
+        if record.safe_migrations:
+            return record
+        await self._check_schema(record)
+        record = await self._branches.change(record, safe_migrations=True)
+        try:
+            await self._raise_wall(record)
+        except (AccountTooPowerful, DatabaseError, MigratorError, ServerFailed) as error:
+            await self._lower_wall(record)
+            raise ControlError(
+                f"branch {name!r} cannot have safe migrations: its server does not go along: {error}"
+            ) from error
+        log.info("safe_migrations.enabled", branch=name)
+        return record
+
+    async def disable_safe_migrations(self, name: str) -> BranchRecord:
+        """Take direct DDL on a branch again; nothing can be deployed into it then."""
+        record = await self._branches.get(name)
+        if not record.safe_migrations:
+            return record
+        if not record.local:
+            raise ControlError(
+                f"branch {name!r} is the production server itself, where the account for application traffic "
+                "has no right to change definitions: its safe migrations cannot be turned off"
+            )
+        if record.production:
+            raise ControlError(
+                f"branch {name!r} is production, which takes no direct schema changes: demote it first: "
+                f"headgate branch demote {record.database} {name}"
+            )
+        await self._check_unneeded(record, "keeps its safe migrations", into_only=True)
+        record = await self._lower_wall(record)
+        log.info("safe_migrations.disabled", branch=name)
+        return record
+
+    async def promote(self, name: str) -> BranchRecord:
+        """Make a branch production: never asleep, with safe migrations, not to be deleted."""
+        record = await self._branches.get(name)
+        if record.production:
+            return record
+        await self._check_unneeded(record, "is not promoted")
+        if not record.safe_migrations:
+            record = await self.enable_safe_migrations(name)
+        record = await self._branches.change(record, production=True, ttl_s=None, expires_at=None)
+        if record.local:
+            await self._branches.restart(record)
+        log.info("branch.promoted", branch=name)
+        return record
+
+    async def demote(self, name: str) -> BranchRecord:
+        """Make a production branch a development branch that keeps its safe migrations."""
+        record = await self._branches.get(name)
+        if not record.production:
+            return record
+        if not any(each.production for each in await self._branches.all() if each.id != record.id):
+            raise ControlError(
+                f"branch {name!r} is the only production branch, and one must stay: promote another one "
+                f"first, with: headgate branch promote {record.database} BRANCH"
+            )
+        await self._check_unneeded(record, "is not demoted")
+        record = await self._branches.change(record, production=False)
+        log.info("branch.demoted", branch=name)
+        return record
+
+    async def make_default(self, name: str, *, adopt: bool = False) -> BranchRecord:
+        """Have branches made from this one, and deployed into it, unless said otherwise.
+
+        With `adopt` the children of the default branch so far become its children.
+        """
+        record = await self._branches.get(name)
+        before = await self._branches.default()
+        await self._branches.set_default(record)
+        for child in await self._branches.all() if adopt else ():
+            if child.parent_id == before.id and child.id != record.id:
+                await self._branches.change(child, parent_id=record.id)
+        log.info("branch.made_default", branch=name)
+        return await self._branches.get(name)
+
+    async def rename(self, name: str, new_name: str) -> BranchRecord:
+        """Give a branch another name. Its users and passwords go on working; its clients log in again."""
+        check_name("branch", new_name)
+        record = await self._branches.get(name)
+        async with self._deploys.lock:
+            await self._check_unneeded(record, "keeps its name")
+            record = await self._branches.change(record, name=new_name)
+            await self._deploys.rename_branch(record.database, name, new_name)
+        self._targets.renamed(record)
+        self._workers.cut_off(record.database, name)
+        log.info("branch.renamed", branch=name, to=new_name)
+        return record
+
+    async def change(
+        self, name: str, *, protected: bool | None = None, ttl_s: int | None = None
+    ) -> BranchRecord:
+        """Protect a branch from being deleted, or not any more; let it live for so long, 0: for ever."""
+        record = await self._branches.get(name)
+        changes: dict[str, Any] = {} if ttl_s is None else lasting(record, ttl_s)
+        if protected is not None:
+            changes["deletion_protected"] = protected
+        return await self._branches.change(record, **changes)
+
+    async def delete(self, name: str, *, descendants: bool = False) -> list[str]:
+        """Delete a branch that no deployment needs, and with `descendants` all that were made from it.
+
+        Returns their names, or refuses before the first of them is gone.
+        """
+        record = await self._branches.get(name)
+        doomed = [record, *(self._below(record, await self._branches.all()) if descendants else ())]
+        for each in doomed:
+            check_deletable(each)
+            await self._check_unneeded(each, "is not deleted")
+        for each in reversed(doomed):
+            self._workers.cut_off(each.database, each.name)
+            await self._targets.forget(each)
+            await self._branches.delete(each.name)
+        return [each.name for each in doomed]
+
+    def _below(self, record: BranchRecord, records: Sequence[BranchRecord]) -> list[BranchRecord]:
+        children = [each for each in records if each.parent_id == record.id]
+        return [each for child in children for each in (child, *self._below(child, records))]
+
+    async def _check_schema(self, record: BranchRecord) -> None:
+        faults = await self._faults(record.name)
+        if faults:
+            raise ControlError(
+                f"branch {record.name!r} has {len(faults)} lint error{'s' if len(faults) > 1 else ''}: "
+                f"{'; '.join(faults)}. Mend its schema, then try again"
+            )
+
+    async def _check_unneeded(self, record: BranchRecord, so: str, *, into_only: bool = False) -> None:
+        """Raise ControlError while a deploy request from or into a branch is under way."""
+        for request in await self._deploys.all(record.database):
+            ours = request.into_branch == record.name or (
+                not into_only and request.branch == record.name and request.cut_over_at is None
+            )
+            if ours and under_way(request):
+                raise ControlError(
+                    f"branch {record.name!r} {so} while deploy request {request.number} is under way: wait, "
+                    f"or cancel it with: headgate deploy-request cancel {record.database} {request.number}"
+                )
+
+    async def _raise_wall(self, record: BranchRecord) -> None:
+        """Take the rights to change definitions from the account of a branch's clients, and prove it."""
+        schema = self._branches.production.schema
+        async with await Connection.open(await self._branches.admin(record)) as admin:
+            await make_rows_account(admin, self._branches.account, schema)
+        # It writes a binary log from now on; and no session is left that has the rights it had.
+        server = await self._branches.restart(record)
+        self._workers.cut_off(record.database, record.name)
+        await prove_no_ddl(replace(server, account=self._branches.account), schema)
+        await self._targets.get(record.name)
+
+    async def _lower_wall(self, record: BranchRecord) -> BranchRecord:
+        """Give the account of a branch's clients every right in its schema."""
+        await self._targets.forget(record)
+        async with await Connection.open(await self._branches.admin(record)) as admin:
+            await make_branch_account(admin, self._branches.account, self._branches.production.schema)
+        return await self._branches.change(record, safe_migrations=False)
+
+
+def check_deletable(record: BranchRecord) -> None:
+    """Raise ControlError when a branch may not be deleted at all."""
+    if not record.local:
+        raise ControlError(f"branch {record.name!r} is the production server itself: it cannot be deleted")
+    if record.is_default:
+        raise ControlError(
+            f"branch {record.name!r} is the default branch, which is never deleted: make another one the "
+            f"default first, with: headgate branch default {record.database} BRANCH"
+        )
+    if record.production:
+        raise ControlError(
+            f"branch {record.name!r} is production: it cannot be deleted. Demote it first, with: "
+            f"headgate branch demote {record.database} {record.name}"
+        )
+    if record.deletion_protected:
+        raise ControlError(
+            f"branch {record.name!r} is protected from being deleted: take that back with: "
+            f"headgate branch unprotect {record.database} {record.name}"
+        )
+
+
+def needs(request: DeployRequest, record: BranchRecord) -> bool:
+    """Whether a deploy request still needs a branch: it is open, or something is to be done for it."""
+    ours = record.name in (request.branch, request.into_branch)
+    return ours and (request.state is RequestState.OPEN or under_way(request))
