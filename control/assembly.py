@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from conf.settings import Settings
+from control.advice import make_recommendations
 from control.branches import Branches
 from control.checking import checking
 from control.databases import Databases
@@ -142,6 +143,9 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     people, journal = People(engine, token), Journal(engine)
     for kept in (databases, people, journal):
         await kept.prepare()
+    recommendations = await make_recommendations(
+        engine, branches, targets, deploys, databases, replicas=settings.production.replicas
+    )
     return Service(
         settings,
         branches,
@@ -159,6 +163,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         databases=databases,
         people=people,
         journal=journal,
+        recommendations=recommendations,
     )
 
 

@@ -27,13 +27,18 @@ async def usable_replicas(
     They are asked with the account, TLS and key of `production`, side by side. One that cannot be asked, that
     does not replicate, or whose lag is unknown is left out: reading from it could show anything.
     """
-    servers = [replace(production, address=_address(text)) for text in addresses]
+    servers = servers_at(production, addresses)
     lags = await asyncio.gather(*(replica_lag_s(server) for server in servers))
     return tuple(
         server
         for server, lag_s in zip(servers, lags, strict=True)
         if lag_s is not None and lag_s <= lag_max_s
     )
+
+
+def servers_at(production: Server, addresses: Sequence[str]) -> list[Server]:
+    """Return the servers at these addresses (host:port), reached as production is."""
+    return [replace(production, address=_address(text)) for text in addresses]
 
 
 async def replica_lag_s(server: Server) -> float | None:

@@ -21,6 +21,7 @@ from control.journal import Journal
 from control.passwords import Passwords
 from control.people import People
 from control.production import prove, with_settings
+from control.recommendations import Recommendations
 from control.replicas import usable_replicas
 from control.standing import Standing
 from control.targets import Targets, check_target
@@ -65,6 +66,7 @@ class Service:
         databases: Databases,
         people: People,
         journal: Journal,
+        recommendations: Recommendations,
     ) -> None:
         self._host = host
         self.targets = targets
@@ -82,6 +84,7 @@ class Service:
         self.databases = databases
         self.people = people
         self.journal = journal
+        self.recommendations = recommendations
         self.organization = settings.control.organization
         self.base_url = f"http://{settings.control.host}:{settings.control.port}"
         # What listens everywhere is reached on this machine at least.
@@ -165,6 +168,7 @@ class Service:
             group.create_task(self._watch_replicas())
             group.create_task(self.targets.run())
             group.create_task(self.expiry.run())
+            group.create_task(self.recommendations.run())
             if self.branches.production.embedded:
                 group.create_task(self._keep_production_running())
 

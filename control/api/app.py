@@ -19,6 +19,7 @@ from control.api import (
     places,
     pools,
     problems,
+    recommendations,
     throttle,
 )
 from control.api.recorder import Recorder
@@ -51,6 +52,7 @@ def make_app(service: Service) -> FastAPI:
     api.include_router(deploys.router)
     api.include_router(throttle.router)
     api.include_router(garbage.router)
+    api.include_router(recommendations.router)
     app.include_router(api)
     app.include_router(health.router)
     return app

@@ -21,6 +21,7 @@ ORGANIZATION: Final = "/organizations/{org}"
 DATABASE: Final = "/databases/{db}"
 REQUEST: Final = DATABASE + "/deploy-requests/{number}"
 BRANCH: Final = DATABASE + "/branches/{name}"
+RECOMMENDATION: Final = DATABASE + "/schema-recommendations/{number}"
 PASSWORD: Final = BRANCH + "/passwords/{password_id}"
 
 
@@ -53,6 +54,9 @@ ACTIONS: Final[Mapping[str, str | Callable[[Json], str]]] = {
     f"POST {REQUEST}/revert": "deploy_request.reverted",
     f"POST {REQUEST}/redo": "deploy_request.redone",
     f"POST {REQUEST}/skip-revert": "deploy_request.skipped_revert",
+    f"POST {DATABASE}/schema-recommendations/refresh": "schema_recommendation.refreshed",
+    f"POST {RECOMMENDATION}/apply": "schema_recommendation.applied",
+    f"POST {RECOMMENDATION}/dismiss": "schema_recommendation.dismissed",
 }
 """What each way of changing something is called in the audit log: `object.past_verb`."""
 
@@ -120,6 +124,8 @@ def subject(path: Mapping[str, Any], answer: Json, route: str) -> Subject:
     if "/branches" in route:
         name = str(path.get("name") or answer.get("name", ""))
         return Subject("Branch", name, f"{path['db']}/{name}")
+    if "/schema-recommendations/{number}" in route:
+        return Subject("SchemaRecommendation", str(path["number"]), f"{path['db']}/{path['number']}")
     if "/service-tokens" in route:
         token = str(path.get("token_id") or answer.get("id", ""))
         return Subject("ServiceToken", token, str(answer.get("name") or token))

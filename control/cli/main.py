@@ -11,7 +11,16 @@ from typing import Annotated
 import typer
 
 from conf.errors import ConfError
-from control.cli import audit_log, branch, database, deploy_request, password, run, service_token
+from control.cli import (
+    audit_log,
+    branch,
+    database,
+    deploy_request,
+    password,
+    recommendation,
+    run,
+    service_token,
+)
 from control.cli.context import make_context
 from control.cli.output import Format, errors
 from control.client import ApiRefused, Unreachable
@@ -29,6 +38,7 @@ app.add_typer(database.app, name="database")
 app.add_typer(branch.app, name="branch")
 app.add_typer(deploy_request.app, name="deploy-request")
 app.add_typer(password.app, name="password")
+app.add_typer(recommendation.app, name="recommendation")
 app.add_typer(service_token.app, name="service-token")
 app.add_typer(audit_log.app, name="audit-log")
 app.command()(run.serve)

@@ -34,8 +34,8 @@ class Evidence:
     """Production as it is; what is in no mapping is not known, and nothing is concluded from that.
 
     `tables` and `indexes` (by table and the index's key) say how they were used. `hinted` are the keys of
-    indexes that statements name, `spared` tables that somebody needs though no statement shows it. `rows`
-    are the server's estimates.
+    indexes that statements name, `spared` tables, in lower case, that somebody needs though nothing shows it.
+    `rows` are the server's estimates.
     """
 
     schema: Schema

@@ -17,7 +17,12 @@ def recommend(evidence: Evidence) -> Iterator[Recommendation]:
     for name in evidence.schema.tables:
         use = evidence.tables.get(name)
         days = evidence.unused_days(use)
-        if use is None or days is None or name in evidence.spared or is_mentioned(evidence.schema, name):
+        if (
+            use is None
+            or days is None
+            or name.lower() in evidence.spared
+            or is_mentioned(evidence.schema, name)
+        ):
             continue
         rows = evidence.rows.get(name)
         yield Recommendation(
