@@ -146,6 +146,8 @@ class ProductionSettings:
     """Account for schema changes; only the control process uses it."""
     migrator_password: str = field(default="", repr=False)
     """Its password (better set by the environment: HEADGATE_PRODUCTION_MIGRATOR_PASSWORD)."""
+    definer_user: str = "headgate_definer"
+    """Account, locked, that new triggers, routines and events belong to; they may do what it may do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     runner = Runner(
         production.database,
         deploy_store,
-        operations_on(targets, settings.migrator),
+        operations_on(targets, settings.migrator, settings.production.definer_user),
         settings.migrator.revert_window_s,
     )
     deploys = Deploys(deploy_store, checking(branches, targets), runner.notify)

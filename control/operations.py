@@ -8,17 +8,23 @@ from control.targets import Targets
 from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord
 from migrator.deploy.runner import MakeOperation
 from migrator.engine.direct.direct import Direct
+from migrator.engine.direct.program import ChangeProgram
 from migrator.engine.direct.view import ChangeView
 from migrator.engine.ground.operation import Operation
 from migrator.engine.migration import OnlineAlter
 from migrator.engine.swap.create import CreateTable
 from migrator.engine.swap.drop import DropTable
 from migrator.errors import Refused
+from router.database import quote_name
 from router.errors import RouteError
 
 
-def operations_on(targets: Targets, settings: MigratorSettings) -> MakeOperation:
-    """Return what makes the operations of deploy requests, each into the branch that its request names."""
+def operations_on(targets: Targets, settings: MigratorSettings, definer_user: str) -> MakeOperation:
+    """Return what makes the operations of deploy requests, each into the branch that its request names.
+
+    New triggers, routines and events belong to `definer_user`.
+    """
+    definer = f"{quote_name(definer_user)}@`%`"
 
     async def make(request: DeployRequest, record: OperationRecord) -> Operation:
         try:
@@ -28,6 +34,15 @@ def operations_on(targets: Targets, settings: MigratorSettings) -> MakeOperation
         server, schema, gate = target.server, target.schema, target.gate()
         if record.view:
             return ChangeView(record.id, server, schema, record.table, record.target or "", settings)
+        if record.program is not None:
+            return ChangeProgram(
+                *(record.id, server, schema, record.program, record.table, record.code),
+                table=record.on_table,
+                place=record.place,
+                definer=definer,
+                gate=gate,
+                settings=settings,
+            )
         if record.kind is OperationKind.DROP:
             return DropTable(record.id, server, schema, record.table, gate, settings)
         assert record.target is not None
@@ -48,6 +63,8 @@ def operations_on(targets: Targets, settings: MigratorSettings) -> MakeOperation
             settings,
             renames=record.renames,
             allow_lossy=request.allow_lossy,
+            triggers=record.triggers,
+            definer=definer,
         )
 
     return make

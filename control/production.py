@@ -11,6 +11,7 @@ from conf.settings import ProductionSettings
 from control.errors import StartRefused
 from migrator.engine.checks.preflight import check_server
 from router.accounts import (
+    make_definer,
     make_migrator_account,
     make_role_accounts,
     make_traffic_account,
@@ -70,6 +71,7 @@ async def open_production(settings: ProductionSettings, host: LocalHost, secrets
         await admin.execute(f"CREATE DATABASE IF NOT EXISTS {quote_name(schema)}")
         await make_traffic_account(admin, traffic, schema)
         await make_migrator_account(admin, migrator, schema)
+        await make_definer(admin, settings.definer_user, schema)
         accounts = {role: Account(user, secrets.get(user)) for role, user in ROLE_USERS.items()}
         await make_role_accounts(admin, accounts, schema)
     production = Production(

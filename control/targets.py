@@ -20,7 +20,7 @@ from migrator.engine.ground.state import prepare_state
 from migrator.throttle.ratio import Ratios
 from migrator.throttle.signals import TrafficSample
 from migrator.throttle.throttler import Throttle
-from router.accounts import make_migrator_account
+from router.accounts import make_definer, make_migrator_account
 from router.database import Connection
 from router.errors import DatabaseError
 from router.model import Account, Server
@@ -137,7 +137,9 @@ class Targets:
         server = replace(admin, account=self._account)
         if record.id not in self._ready or not logged:
             async with await Connection.open(admin) as connection:
-                await make_migrator_account(connection, self._account, self._branches.production.schema)
+                schema = self._branches.production.schema
+                await make_migrator_account(connection, self._account, schema)
+                await make_definer(connection, self._settings.production.definer_user, schema)
         return server
 
     def _make(self, record: BranchRecord, server: Server) -> Target:

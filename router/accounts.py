@@ -42,6 +42,8 @@ MIGRATOR_RIGHTS = (
 )
 """In the production schema, and in the schema where deployments keep their state."""
 MIGRATOR_SCHEMA = "_headgate"
+DEFINER_RIGHTS = "SELECT, INSERT, UPDATE, DELETE, EXECUTE, SHOW VIEW, CREATE TEMPORARY TABLES, TRIGGER, EVENT"
+"""What new triggers, routines and events may do; servers want the last two of a definer when they run."""
 # REFERENCES everywhere shows foreign keys of other schemas that lead to our tables, and no rows.
 MIGRATOR_GLOBAL_RIGHTS = {
     Flavor.MYSQL: (
@@ -49,9 +51,11 @@ MIGRATOR_GLOBAL_RIGHTS = {
         "SESSION_VARIABLES_ADMIN"
     ),
     Flavor.MARIADB: (
-        "REFERENCES, REPLICATION SLAVE, BINLOG MONITOR, PROCESS, CONNECTION ADMIN, BINLOG ADMIN"
+        "REFERENCES, REPLICATION SLAVE, BINLOG MONITOR, PROCESS, CONNECTION ADMIN, BINLOG ADMIN, SET USER"
     ),
 }
+# The right to let a program belong to somebody else has had two names.
+_SET_DEFINER = ("SET_ANY_DEFINER", "SET_USER_ID")
 MIGRATOR_READS = {
     Flavor.MYSQL: ("performance_schema.*",),
     Flavor.MARIADB: ("performance_schema.*", "mysql.proc"),
@@ -123,10 +127,20 @@ async def make_migrator_account(admin: Connection, account: Account, schema: str
     for name in (schema, MIGRATOR_SCHEMA):
         await _grant(admin, MIGRATOR_RIGHTS, f"{_schema_pattern(name)}.*", account)
     flavor = admin.server.flavor
-    await _grant(admin, MIGRATOR_GLOBAL_RIGHTS[flavor], "*.*", account)
+    everywhere = MIGRATOR_GLOBAL_RIGHTS[flavor]
+    if flavor is Flavor.MYSQL:
+        everywhere += f", {_set_definer(admin.server)}"
+    await _grant(admin, everywhere, "*.*", account)
     for scope in MIGRATOR_READS[flavor]:
         await _grant(admin, "SELECT", scope, account)
-    await _trim(admin, account, everywhere=MIGRATOR_GLOBAL_RIGHTS[flavor])
+    await _trim(admin, account, everywhere=everywhere)
+
+
+async def make_definer(admin: Connection, user: str, schema: str) -> None:
+    """Create the account that new triggers, routines and events belong to; nobody can log in with it."""
+    await admin.execute("CREATE USER IF NOT EXISTS %s@%s ACCOUNT LOCK", user, "%")
+    await admin.execute("ALTER USER %s@%s ACCOUNT LOCK", user, "%")
+    await _grant(admin, DEFINER_RIGHTS, f"{_schema_pattern(schema)}.*", Account(user, ""))
 
 
 async def prove_no_ddl(server: Server, schema: str, role: Role = Role.READWRITER) -> str:
@@ -235,12 +249,17 @@ async def warn_of_migrator(server: Server) -> list[str]:
     """
     async with await Connection.open(server, setup=["SET SESSION sql_mode = ''"]) as link:
         own = await _show_grants(link, "SHOW GRANTS FOR CURRENT_USER()")
-    needed = set(MIGRATOR_GLOBAL_RIGHTS[server.flavor].split(", "))
+    needed = {*MIGRATOR_GLOBAL_RIGHTS[server.flavor].split(", "), *_SET_DEFINER}
     return [
         f"the account {server.account.user!r} for schema changes may do more than it needs: {excess.grant}; "
         f"give it what the manual lists, then {excess.remedy}"
         for excess in grants.excesses([grant for grant in own if grant.scope == "*.*"], needed)
     ]
+
+
+def _set_definer(server: Server) -> str:
+    release = tuple(int(part) for part in server.version.split("-")[0].split(".")[:2])
+    return _SET_DEFINER[0] if release >= (8, 2) else _SET_DEFINER[1]
 
 
 async def _make(admin: Connection, account: Account) -> None:

@@ -7,8 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from migrator.deploy.lifecycle import RUNNING, State
+from migrator.engine.companions.triggers import TriggerPlan
 from migrator.engine.direct.choose import Choice, Method, Strategy
 from migrator.engine.outlook import Remark
+from migrator.schema.model import Code, CodeKind
 
 
 class RequestState(StrEnum):
@@ -34,7 +36,9 @@ class OperationRecord:
     will be (None when it is dropped); `losses` names what is gone once it can no longer be reverted. By
     strategy, `choices` says how an altered table is changed and `outlook` what a revert would lack. With
     `view`, it is no table, and `target` the CREATE VIEW without a definer. `renames` are columns that keep
-    their values under another name: old → new.
+    their values under another name: old → new. With `program`, it is a trigger, routine or event: what `code`
+    says (None when it is dropped), a trigger on `on_table` and before the one called `place`. `triggers` are
+    those of an altered table that change with it.
     """
 
     id: str
@@ -47,12 +51,22 @@ class OperationRecord:
     outlook: dict[str, tuple[Remark, ...]] = field(default_factory=dict)
     view: bool = False
     renames: dict[str, str] = field(default_factory=dict)
+    program: CodeKind | None = None
+    code: Code | None = None
+    on_table: str = ""
+    place: str = ""
+    triggers: TriggerPlan | None = None
+
+    @property
+    def touches(self) -> frozenset[str]:
+        """The names that no other deployment may work on meanwhile."""
+        return frozenset({self.table, self.on_table} - {""})
 
     @property
     def instant(self) -> bool:
         """Whether it can be made without copying a table; creating and dropping copy nothing."""
         choice = self.choices.get(Strategy.INSTANT)
-        if self.kind is not OperationKind.ALTER or self.view:
+        if self.kind is not OperationKind.ALTER or self.view or self.program:
             return True
         return choice is not None and choice.method is not Method.SHADOW
 

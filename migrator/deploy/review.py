@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from migrator.deploy.actions import Findings
+from migrator.deploy.programs import copied, in_order
 from migrator.deploy.request import OperationKind, OperationRecord
 from migrator.engine.direct.choose import Strategy
 from migrator.engine.forecast import Forecast
@@ -75,8 +76,11 @@ async def _foreseen(
     refusals: list[Finding] = []
     warnings: list[str] = []
     foreseen: list[OperationRecord] = []
-    for record in _among(_records(found), [_view(change) for change in found.views]):
-        if record.kind is OperationKind.ALTER and record.target is not None and not record.view:
+    views = [_view(change) for change in found.views]
+    for record in in_order(_records(found), views, found.programs, found.target):
+        if record.view or record.program:
+            pass
+        elif record.kind is OperationKind.ALTER and record.target is not None:
             if record.table in found.ahead:
                 # The table is not yet what it will be then.
                 warnings.append(
@@ -89,9 +93,9 @@ async def _foreseen(
                 except MigratorError as error:
                     refusals.append(_refusal(record.table, error))
                 else:
-                    record = replace(record, choices=outcome.choices, outlook=outcome.outlook)
+                    record = copied(replace(record, choices=outcome.choices, outlook=outcome.outlook))
                     warnings += outcome.warnings
-        elif record.kind is OperationKind.CREATE and not record.view:
+        elif record.kind is OperationKind.CREATE:
             after = found.target.tables[record.table]
             record = replace(record, outlook=dict.fromkeys(Strategy, revert_outlook(None, after)))
         foreseen.append(record)
@@ -147,12 +151,6 @@ def _view(change: ViewChange) -> OperationRecord:
     target = change.after.text if change.after else None
     kind = OperationKind(change.kind)
     return OperationRecord(new_id(), kind, change.name, (change.statement,), target, view=True)
-
-
-def _among(tables: tuple[OperationRecord, ...], views: list[OperationRecord]) -> tuple[OperationRecord, ...]:
-    """Put views behind the tables they may be made of, and before tables go."""
-    going = [record for record in tables if record.kind is OperationKind.DROP]
-    return (*(record for record in tables if record not in going), *views, *going)
 
 
 def _for_good(record: OperationRecord) -> bool:

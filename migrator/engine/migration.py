@@ -14,6 +14,7 @@ from migrator.engine.checks.inspection import refuse_losses
 from migrator.engine.companions.companions import Names
 from migrator.engine.companions.rehearsal import rehearse
 from migrator.engine.companions.stock import take_stock
+from migrator.engine.companions.triggers import TriggerPlan
 from migrator.engine.ground.failpoints import reach
 from migrator.engine.ground.journal import Record, read_server_identity
 from migrator.engine.ground.operation import Phase, Status
@@ -56,7 +57,8 @@ class OnlineAlter(Swapped):
 
     `target_sql` is the canonical CREATE TABLE of the new definition, under the table's own name. The state is
     on the server, so any process may go on with an operation of the same `id` after this one is gone. How the
-    tables change places is inherited.
+    tables change places is inherited. With `triggers`, its triggers change at the same moment; those that are
+    new belong to `definer`, which is quoted.
     """
 
     kind = "alter"
@@ -74,8 +76,11 @@ class OnlineAlter(Swapped):
         *,
         renames: Renames | None = None,
         allow_lossy: bool = False,
+        triggers: TriggerPlan | None = None,
+        definer: str = "",
     ) -> None:
         super().__init__(id, server, schema, table, target_sql, gate, settings)
+        self._triggers, self._definer = triggers, definer
         self._renames: Renames = dict(renames or {})
         self._throttle = throttle
         self._copier: Copier | None = None
@@ -177,7 +182,7 @@ class OnlineAlter(Swapped):
             source = await self._shape(link, self._table)
             await preflight.check_table(link, source, self._target_sql)
             await preflight.check_prepared(link)
-            stock = await take_stock(link, self._schema, self._table, self._target_sql)
+            stock = await self._take_stock(link)
             definition = fingerprint(await show_create(link, self._schema, self._table))
             if record.definition and record.definition != definition:
                 raise self._changed("while it waited for its turn")
@@ -196,7 +201,7 @@ class OnlineAlter(Swapped):
                 pair = match(source, await self._shape(link, record.shadow), renames=self._renames)
                 check_new_columns(pair)
                 names = Names(self._schema, self._table, record.shadow, record.old)
-                await rehearse(link, self.id, names, stock)
+                complete = await rehearse(link, self.id, names, stock)
                 for each in (pair, pair.reversed()):
                     await preflight.check_row_image(link, each.source_index == "PRIMARY")
                 self._activity = "looking for rows that do not fit"
@@ -211,7 +216,7 @@ class OnlineAlter(Swapped):
             start = await log_place(link)
             # What somebody changed before this place the log will not tell.
             changed = definition != fingerprint(await show_create(link, self._schema, self._table))
-            if changed or stock != await take_stock(link, self._schema, self._table, self._target_sql):
+            if changed or stock != await self._take_stock(link):
                 raise self._changed("while the deployment was prepared")
         return await self._save(
             phase=Phase.COPYING,
@@ -220,10 +225,14 @@ class OnlineAlter(Swapped):
             definition=definition,
             server_identity=identity,
             old_identity=table,
-            companions=stock,
+            companions=complete,
             key_columns=json.dumps(pair.key.names),
             options=json.dumps({**json.loads(record.options or "{}"), "renames": dict(self._renames)}),
         )
+
+    async def _take_stock(self, link: Connection) -> str:
+        place = self._schema, self._table, self._target_sql
+        return await take_stock(link, *place, self._triggers, self._definer)
 
     def _changed(self, when: str) -> SourceChanged:
         return SourceChanged(

@@ -14,11 +14,13 @@ from migrator.schema.lint.finding import Finding, Level
 from migrator.schema.merge import Merged, merge
 from migrator.schema.model import Schema, require_same_flavor
 from migrator.schema.plan import OperationKind, Plan
+from migrator.schema.programs import ProgramChange, program_changes, with_programs
 from migrator.schema.questions import possible_renames
 from migrator.schema.renamed import borne
 from migrator.schema.renames import NONE, Renames
 from migrator.schema.render import render_create
 from migrator.schema.table_renames import exchanged, not_alone
+from migrator.schema.trial import refused_programs
 from migrator.schema.verify import (
     Proof,
     as_printed_by,
@@ -53,6 +55,7 @@ class Review:
     remarks: tuple[Finding, ...] = ()
     no_way_back: str | None = None
     ahead: frozenset[str] = frozenset()
+    programs: tuple[ProgramChange, ...] = ()
 
     @property
     def targets(self) -> Mapping[str, str]:
@@ -184,11 +187,12 @@ class _Case:
 
     async def review(self, scratch: Connection) -> Review:
         views, refused = view_changes(self.base, self.branch, self.start)
-        unsupported = (*unsupported_changes(self.base, self.branch, self.start), *refused)
-        if self.conflicts:
-            return self._refused(unsupported, tuple(self.conflicts))
+        programs = program_changes(self.base, self.branch, self.start, self.target)
+        unsupported = (*unsupported_changes(self.base, self.branch, self.start), *refused, *programs.refused)
+        if conflicts := (*self.conflicts, *map(self._with_side, programs.conflicts)):
+            return self._refused(unsupported, conflicts)
         plan = replace(diff(self.start, self.target, self.orders[-1].renames), unsupported=unsupported)
-        if not plan.operations and not views:
+        if not plan.operations and not views and not programs.changes:
             return Review(plan, self.start, self.start, notes=tuple(self.notes))
         try:
             proved = await prove(scratch, self.start, plan, self.target)
@@ -200,7 +204,7 @@ class _Case:
             except ProofFailed as failure:
                 await self._prove_alone(scratch)
                 return self._refused(unsupported, (self._as_conflict(failure, order),))
-        return await self._accepted(scratch, plan, proved, views)
+        return await self._accepted(scratch, plan, proved, views, programs.changes)
 
     def _refused(self, unsupported: tuple[str, ...], conflicts: tuple[Conflict, ...]) -> Review:
         return Review(
@@ -248,16 +252,32 @@ class _Case:
             return diff(self.base, self.production)
         return diff(step.before, step.after, step.renames)
 
+    def _with_side(self, conflict: Conflict) -> Conflict:
+        """Return a conflict about a trigger, routine or event with the deploy request ahead it is with."""
+        for step in self.folded.steps:
+            if conflict.theirs not in {code.text for code in step.before.code} and conflict.theirs in {
+                code.text for code in step.after.code
+            }:
+                return replace(conflict, against=step.number)
+        return conflict
+
     async def _accepted(
-        self, scratch: Connection, plan: Plan, proved: Proof, views: tuple[ViewChange, ...]
+        self,
+        scratch: Connection,
+        plan: Plan,
+        proved: Proof,
+        views: tuple[ViewChange, ...],
+        programs: tuple[ProgramChange, ...],
     ) -> Review:
         tables = {**self.target.tables, **proved.tables}
         target = replace(self.start, tables=tables, code=with_views(self.start, views))
+        target = replace(target, code=with_programs(target, programs))
         broken = await broken_views(scratch, self.start, target, plan.touched)
         unsupported = plan.unsupported + tuple(
             f"view {name!r} would not work ({reason}): change it on the branch, too"
             for name, reason in sorted(broken.items())
         )
+        unsupported += tuple(await refused_programs(scratch, target, programs, plan.touched))
         operations = tuple(
             operation if operation.after is None else replace(operation, after=tables[operation.table])
             for operation in plan.operations
@@ -271,6 +291,7 @@ class _Case:
             remarks=(*self.exchanged, *not_alone(plan), *possible_renames(plan)),
             no_way_back=proved.no_way_back,
             ahead=_changed(self.folded),
+            programs=programs,
         )
 
 

@@ -23,6 +23,7 @@ _MISSING = frozenset({1054, 1146, 1305, 1356, 1449})
 # A function that is not declared deterministic, on a server with a binary log.
 _UNSAFE_FUNCTION = 1418
 _UNKNOWN_VARIABLE = 1193
+_UNKNOWN_TIME_ZONE = 1298
 
 LOADING = (
     f"SET SESSION sql_mode = '{SQL_MODE}'",
@@ -136,7 +137,7 @@ async def load_code(connection: Connection, code: Sequence[Code]) -> dict[str, s
             refused: list[tuple[Code, DatabaseError]] = []
             for item in waiting:
                 try:
-                    await _create_code(connection, item)
+                    await create_code(connection, item)
                 except DatabaseError as error:
                     if kind is not CodeKind.VIEW or error.errno not in _MISSING:
                         raise CloneFailed(
@@ -150,7 +151,10 @@ async def load_code(connection: Connection, code: Sequence[Code]) -> dict[str, s
     return left_out
 
 
-async def _create_code(connection: Connection, code: Code) -> None:
+async def create_code(connection: Connection, code: Code) -> None:
+    """Create one view, trigger, routine or event as its author did; raises DatabaseError."""
+    if code.time_zone:
+        await _set_time_zone(connection, code.time_zone)
     if code.kind is not CodeKind.VIEW:
         await connection.execute("SET SESSION sql_mode = %s", code.sql_mode)
     if code.collation_connection.startswith("utf8mb4"):
@@ -168,4 +172,13 @@ async def _create_code(connection: Connection, code: Code) -> None:
                 await connection.execute("SET SESSION sql_log_bin = 1")
     finally:
         if not connection.closed:
-            await connection.execute(f"SET SESSION sql_mode = '{SQL_MODE}'")
+            await connection.execute(f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00'")
+
+
+async def _set_time_zone(connection: Connection, zone: str) -> None:
+    """Use the zone in which an event's times are meant; a server without its name keeps the times' text."""
+    try:
+        await connection.execute("SET SESSION time_zone = %s", zone)
+    except DatabaseError as error:
+        if error.errno != _UNKNOWN_TIME_ZONE:
+            raise

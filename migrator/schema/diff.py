@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from migrator.schema.alter import alter_table
 from migrator.schema.changes import add_foreign_key
-from migrator.schema.model import Code, CodeKind, Schema, Table, require_same_flavor
+from migrator.schema.model import Schema, Table, require_same_flavor
 from migrator.schema.plan import Operation, OperationKind, Plan, in_runnable_order, referenced
 from migrator.schema.renamed import borne, renamed_to, repointed
 from migrator.schema.renames import NONE, Renames
@@ -104,19 +104,6 @@ def unsupported_changes(before: Schema, after: Schema, already: Schema | None = 
             f"{kind} {name!r} differs, but it cannot be deployed: {found.reason}; "
             "make this change on production by hand, or undo it on the branch"
         )
-    old, new = _by_name(before.code), _by_name(after.code)
-    done_already = {} if already is None else _by_name(already.code)
-    for kind, name in sorted({*old, *new}):
-        if kind is CodeKind.VIEW:
-            continue  # these are deployed
-        source, target = old.get((kind, name)), new.get((kind, name))
-        if source == target or (already is not None and done_already.get((kind, name)) == target):
-            continue
-        done = "added" if source is None else "removed" if target is None else "changed"
-        yield (
-            f"{kind.lower()} {name!r} is {done}, but {_plural(kind)} are not deployed: "
-            f"make this change on production by hand, or undo it on the branch"
-        )
 
 
 def unified_diff(before: Schema, after: Schema) -> dict[str, str]:
@@ -182,13 +169,5 @@ def _closing(table: Table) -> Operation:
     return Operation(OperationKind.ALTER, table.name, (statement,), replace(table, foreign_keys=()), table)
 
 
-def _by_name(code: Iterable[Code]) -> dict[tuple[CodeKind, str], Code]:
-    return {(item.kind, item.name): item for item in code}
-
-
 def _whole(schema: Schema, name: str) -> object:
     return schema.opaque.get(name) or schema.tables.get(name)
-
-
-def _plural(kind: CodeKind) -> str:
-    return {CodeKind.PACKAGE_BODY: "package bodies"}.get(kind, f"{kind.lower()}s")

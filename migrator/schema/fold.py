@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from migrator.schema.column_order import ColumnOrder
 from migrator.schema.merge import merge
 from migrator.schema.model import Schema
+from migrator.schema.programs import program_changes, with_programs
 from migrator.schema.renames import NONE, Renames
 from migrator.schema.views import view_changes, with_views
 
@@ -48,14 +49,16 @@ def fold(production: Schema, ahead: Sequence[Change], column_order: ColumnOrder)
     now = production
     for change in ahead:
         merged = merge(change.base, change.branch, now, renames=change.renames, column_order=column_order)
-        if merged.conflicts:
+        programs = program_changes(change.base, change.branch, now, merged.target)
+        if conflicts := (*merged.conflicts, *programs.conflicts):
             notes.append(
                 f"deploy request {change.number} ahead in the queue cannot be deployed as production is now "
-                f"({merged.conflicts[0]}): this request is checked without it"
+                f"({conflicts[0]}): this request is checked without it"
             )
             continue
         views, _ = view_changes(change.base, change.branch, now)
         after = replace(merged.target, code=with_views(now, views))
+        after = replace(after, code=with_programs(after, programs.changes))
         steps.append(Step(change.number, now, after, merged.renames))
         now = after
     return Folded(tuple(steps), now, tuple(notes))

@@ -47,14 +47,16 @@ ROUTINES = (
 )
 EVENTS = "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s ORDER BY EVENT_NAME"
 
-# Tables that the engine keeps beside the one it changes; they are nobody's schema.
-_ENGINES_OWN = re.compile(r"__hg[0-9]+_(?:new|old)$")
+# What the engine keeps beside what it changes; it is nobody's schema.
+_ENGINES_OWN = re.compile(r"__hg[0-9]+_(?:new|old|guard)$")
 _SUFFIX = re.compile(r"__hg[0-9]+$")
 _READS = 3
 _NO_SUCH_TABLE = 1146
 
-_DEFINER = re.compile(r"\bDEFINER=(`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)?)\s+")
-_EVENT_STATUS = re.compile(r"(ON COMPLETION (?:NOT )?PRESERVE) (?:ENABLE|DISABLE(?: ON \w+)?)")
+# In double quotes where a program was written under ANSI_QUOTES.
+_QUOTED = r"""(?:`(?:[^`]|``)*`|"(?:[^"]|"")*")"""
+_DEFINER = re.compile(rf"\bDEFINER=({_QUOTED}(?:@{_QUOTED})?)\s+")
+_EVENT_STATUS = re.compile(r"(ON COMPLETION (?:NOT )?PRESERVE) (ENABLE|DISABLE(?: ON \w+)?)")
 _COUNTER = re.compile(r" AUTO_INCREMENT=[0-9]+")
 
 
@@ -99,7 +101,7 @@ async def _read_schema(connection: Connection, schema: str) -> Schema:
     await connection.execute(f"USE {quote_name(schema)}")
     tables, opaque, views = await _read_tables(connection, schema)
     code = [
-        *[await _read_code(connection, schema, CodeKind.VIEW, name) for name in views],
+        *[await read_code(connection, schema, CodeKind.VIEW, name) for name in views],
         *await _read_all_code(connection, schema),
     ]
     return Schema(server.flavor, server.version, _text(collation), tables, opaque, tuple(code))
@@ -205,21 +207,29 @@ async def _list_tables(
 
 
 async def _read_all_code(connection: Connection, schema: str) -> list[Code]:
+    listed = [
+        *[
+            (CodeKind(_text(kind)), _text(name), "")
+            for kind, name in await connection.fetch_all(ROUTINES, schema)
+        ],
+        *[
+            (CodeKind.TRIGGER, _text(name), _text(table))
+            for name, table in await connection.fetch_all(TRIGGERS, schema)
+        ],
+        *[(CodeKind.EVENT, _text(name), "") for (name,) in await connection.fetch_all(EVENTS, schema)],
+    ]
     code = []
-    for kind, name in await connection.fetch_all(ROUTINES, schema):
-        code.append(await _read_code(connection, schema, CodeKind(_text(kind)), _text(name)))
-    for name, table in await connection.fetch_all(TRIGGERS, schema):
-        if not _ENGINES_OWN.search(_text(table)):
-            trigger = await _read_code(connection, schema, CodeKind.TRIGGER, _text(name), _text(table))
-            code.append(_under_its_own_name(trigger))
-    for (name,) in await connection.fetch_all(EVENTS, schema):
-        code.append(await _read_code(connection, schema, CodeKind.EVENT, _text(name)))
+    for kind, name, table in listed:
+        if not _ENGINES_OWN.search(name) and not _ENGINES_OWN.search(table):
+            read = await read_code(connection, schema, kind, name, table)
+            code.append(_under_its_own_name(read) if table else read)
     return code
 
 
-async def _read_code(
+async def read_code(
     connection: Connection, database: str, kind: CodeKind, name: str, table: str = ""
 ) -> Code:
+    """Read one view, trigger, routine or event of the connection's default database; raises ReadFailed."""
     # These texts come in the character set their author used unless the server is asked for one.
     await connection.execute("SET SESSION character_set_results = utf8mb4")
     try:
@@ -242,7 +252,12 @@ async def _read_code(
         bare = _without_database(bare, database)
     if kind is CodeKind.EVENT:
         # Clones never run events: whether one is switched on does not belong to the schema.
+        running = _EVENT_STATUS.search(bare)
+        enabled = running is None or running[2] == "ENABLE"
         bare = _EVENT_STATUS.sub(r"\1 DISABLE", bare, count=1)
+        return Code(
+            *(kind, name, bare, sql_mode, definer, _text(collation)), time_zone=_text(row[2]), enabled=enabled
+        )
     return Code(kind, name, bare, sql_mode, definer, _text(collation), table)
 
 

@@ -328,8 +328,10 @@ class CodeKind(StrEnum):
 class Code:
     """A view, trigger, routine or event: its CREATE text without the definer.
 
-    `collation_connection` is the one it was made under. `table` is a trigger's table. Whose it is and under
-    which collation it was made does not count in comparisons: a clone cannot keep them.
+    `collation_connection` is the one it was made under. `table` is a trigger's table; `time_zone` the one in
+    which an event's schedule is to be read, `enabled` whether it runs (its text never says so). Whose it is,
+    under which collation it was made and whether it runs do not count in comparisons: a clone cannot keep
+    them.
     """
 
     kind: CodeKind
@@ -339,6 +341,8 @@ class Code:
     definer: str = field(default="", compare=False)
     collation_connection: str = field(default="", compare=False)
     table: str = ""
+    time_zone: str = field(default="", compare=False)
+    enabled: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

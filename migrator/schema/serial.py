@@ -40,6 +40,8 @@ def to_json(schema: Schema) -> str:
                     "definer": code.definer,
                     "collation_connection": code.collation_connection,
                     "table": code.table,
+                    "time_zone": code.time_zone,
+                    "enabled": code.enabled,
                 }
                 for code in schema.code
             ],

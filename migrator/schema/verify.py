@@ -8,10 +8,10 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from migrator.schema.clone import create_database, drop_database, load_code, load_tables
+from migrator.schema.clone import create_code, create_database, drop_database, load_code, load_tables
 from migrator.schema.diff import diff, unified_diff
 from migrator.schema.errors import CloneFailed, NotCanonical, ProofFailed
-from migrator.schema.introspect import open_reader, read_tables
+from migrator.schema.introspect import open_reader, read_code, read_tables
 from migrator.schema.model import Code, CodeKind, Schema, Table
 from migrator.schema.plan import Plan, referenced
 from migrator.schema.reconcile import reconciled
@@ -87,6 +87,11 @@ class ProvingGround:
     async def load_code(self, code: Sequence[Code]) -> dict[str, str]:
         """Create views and functions, and return the views that do not work here, with the server's words."""
         return await load_code(self._connection, code)
+
+    async def make(self, code: Code) -> Code:
+        """Create a trigger, routine or event and return it as the server prints it; raises DatabaseError."""
+        await create_code(self._connection, code)
+        return await read_code(self._connection, self._name, code.kind, code.name, code.table)
 
     async def apply_and_compare(self, plan: Plan, expected: Mapping[str, Table]) -> tuple[Schema, list[str]]:
         """Run a plan, require that the tables are the expected ones then, and return them.

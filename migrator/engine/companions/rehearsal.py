@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from dataclasses import replace
+
+import msgspec
 
 from migrator.engine.companions.companions import Names
 from migrator.engine.companions.foreign_keys import check_orphans
@@ -18,11 +21,11 @@ from router.errors import ConnectionLost, DatabaseError
 COLUMNS = "SELECT COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
 
 
-async def rehearse(link: Connection, operation: str, names: Names, stock: str) -> None:
+async def rehearse(link: Connection, operation: str, names: Names, stock: str) -> str:
     """Put everything on the empty shadow table, `names.incoming`, and take it off again.
 
-    Raises Refused with the server's reason for what does not fit, and DataConflict for rows that a new
-    foreign key would not allow.
+    Returns the stock with what is known of triggers only now. Raises Refused with the server's reason for
+    what does not fit, and DataConflict for rows that a new foreign key would not allow.
     """
     found = stock_of(stock)
     known = {each.meaning for each in found.before}
@@ -37,7 +40,8 @@ async def rehearse(link: Connection, operation: str, names: Names, stock: str) -
         )
     for each in found.children:
         await _try_child(link, operation, each, incoming)
-    await Triggers(operation, names, found.triggers).rehearse(link)
+    made = await Triggers(operation, names, found.triggers, found.triggers_after).rehearse(link)
+    return stock if found.coming is None else msgspec.json.encode(replace(found, coming=made)).decode()
 
 
 async def _try_reference(

@@ -9,7 +9,13 @@ import msgspec
 
 from migrator.engine.companions.companions import Companion, Names
 from migrator.engine.companions.foreign_keys import ForeignKeys
-from migrator.engine.companions.triggers import Trigger, Triggers, read_triggers
+from migrator.engine.companions.triggers import (
+    Trigger,
+    TriggerPlan,
+    Triggers,
+    coming_triggers,
+    read_triggers,
+)
 from migrator.engine.table.reference import Reference, Table, read_children, read_references, references_in
 from migrator.errors import Refused
 from router.database import Connection
@@ -17,19 +23,40 @@ from router.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """What goes with a table: its triggers, its foreign keys before and after, those of others to it."""
+    """What goes with a table: its triggers, its foreign keys before and after, those of others to it.
+
+    `coming` are the triggers that it will have, None when they stay as they are.
+    """
 
     triggers: tuple[Trigger, ...] = ()
+    coming: tuple[Trigger, ...] | None = None
     before: tuple[Reference, ...] = ()
     after: tuple[Reference, ...] = ()
     children: tuple[Reference, ...] = ()
 
+    @property
+    def triggers_after(self) -> tuple[Trigger, ...]:
+        """The triggers that the table will have."""
+        return self.triggers if self.coming is None else self.coming
 
-async def take_stock(link: Connection, schema: str, table: str, target_sql: str) -> str:
-    """Return what goes with a table, for the record's `companions`; raises Refused for what cannot go."""
+
+async def take_stock(
+    link: Connection,
+    schema: str,
+    table: str,
+    target_sql: str,
+    plan: TriggerPlan | None = None,
+    definer: str = "",
+) -> str:
+    """Return what goes with a table, for the record's `companions`; raises Refused for what cannot go.
+
+    With a `plan` its triggers change with it; new ones belong to `definer`.
+    """
     there = schema, table
+    triggers = await read_triggers(link, schema, table)
     stock = Stock(
-        triggers=await read_triggers(link, schema, table),
+        triggers=triggers,
+        coming=None if plan is None else coming_triggers(plan, triggers, table, definer),
         before=tuple(await read_references(link, there)),
         after=tuple(references_in(target_sql, there)),
         children=tuple(await read_children(link, there)),
@@ -72,8 +99,9 @@ def companions_for(operation: str, names: Names, stock: str | None, *, forward: 
     if found.before or found.after or found.children:
         leaving, coming = (found.before, found.after) if forward else (found.after, found.before)
         companions.append(ForeignKeys(operation, names, leaving, coming, found.children, forward=forward))
-    if found.triggers:
-        companions.append(Triggers(operation, names, found.triggers))
+    if found.triggers or found.triggers_after:
+        old, new = found.triggers, found.triggers_after
+        companions.append(Triggers(operation, names, *((old, new) if forward else (new, old))))
     return companions
 
 

@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from migrator.errors import Refused
+from migrator.schema.program_text import TRIGGER_HEAD
 from router.database import quote_name
-
-_GAP = rb"(?:\s|/\*.*?\*/|(?:--\s|#)[^\n]*\n)+"
-_NAME = rb'(?:`(?:[^`]|``)*`|"(?:[^"]|"")*"|[^\s`"./*]+)'
-_QUALIFIED = _NAME + rb"(?:\s*\.\s*" + _NAME + rb")?"
-_EVENT = rb"(?:INSERT|UPDATE|DELETE)"
-_HEAD = re.compile(
-    rb"CREATE\b(?P<before>.*?\bTRIGGER)" + _GAP
-    + rb"(?:IF" + _GAP + rb"NOT" + _GAP + rb"EXISTS" + _GAP + rb")?"
-    + rb"(?P<name>" + _QUALIFIED + rb")" + _GAP
-    + rb"(?P<when>(?:BEFORE|AFTER)" + _GAP + _EVENT + rb"(?:" + _GAP + rb"OR" + _GAP + _EVENT + rb")*)"
-    + _GAP + rb"ON" + _GAP + rb"(?P<table>" + _QUALIFIED + rb")"
-    + _GAP + rb"(?P<body>FOR" + _GAP + rb"EACH" + _GAP + rb"ROW\b.*)",
-    re.IGNORECASE | re.DOTALL,
-)  # fmt: skip
 
 
 def moved(text: bytes, charset: str, schema: str, name: str, table: str) -> bytes:
@@ -28,7 +13,7 @@ def moved(text: bytes, charset: str, schema: str, name: str, table: str) -> byte
     `text` is in the character set its author used, and so is what is returned. Raises Refused for a text
     whose head is not understood.
     """
-    head = _HEAD.fullmatch(text)
+    head = TRIGGER_HEAD.fullmatch(text)
     if head is None:
         raise Refused(
             f"the definition of trigger {name!r} is not understood",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from migrator.engine.companions.companions import Names
 from migrator.engine.companions.trigger_text import moved
@@ -20,6 +20,8 @@ from migrator.engine.table.shadow import suffixed
 from migrator.engine.table.statements import tag
 from migrator.errors import NotNow, Refused, SourceChanged
 from migrator.schema.introspect import open_reader
+from migrator.schema.model import Code
+from migrator.schema.program_text import with_definer
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
 
@@ -49,6 +51,62 @@ class Trigger:
     collation: str
     text: bytes
     digest: str
+    definer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerTarget:
+    """A trigger that the table will have; `code` is None when it stays as it is."""
+
+    name: str
+    code: Code | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerPlan:
+    """The triggers a table will have, in the order in which they fire, and those it has and will not."""
+
+    after: tuple[TriggerTarget, ...]
+    dropped: tuple[str, ...] = ()
+
+
+def coming_triggers(
+    plan: TriggerPlan, there: Sequence[Trigger], table: str, definer: str
+) -> tuple[Trigger, ...]:
+    """Return the triggers that a plan makes of those that are there.
+
+    What is changed keeps its definer, what is new gets `definer`. What the server will say of the changed
+    ones is found out by `Triggers.rehearse`. Raises SourceChanged when the plan is for other triggers.
+    """
+    known = {trigger.name: trigger for trigger in there}
+    kept = {target.name for target in plan.after if target.code is None}
+    mentioned = {*plan.dropped, *(target.name for target in plan.after)}
+    if known.keys() - mentioned or {*kept, *plan.dropped} - known.keys():
+        raise SourceChanged(
+            f"table {table} has other triggers than those that this change was checked with",
+            hint="check the deploy request again",
+        )
+    found = []
+    for target in plan.after:
+        former, code = known.get(target.name), target.code
+        if code is None:
+            found.append(known[target.name])
+            continue
+        owner = former.definer if former else definer
+        collation = code.collation_connection
+        found.append(
+            Trigger(
+                code.name,
+                (),
+                code.sql_mode,
+                "utf8mb4",
+                collation if collation.startswith("utf8mb4") else "utf8mb4_general_ci",
+                with_definer(code.text, owner).encode(),
+                "",
+                owner,
+            )
+        )
+    return tuple(found)
 
 
 async def read_triggers(link: Connection, schema: str, table: str) -> tuple[Trigger, ...]:
@@ -70,7 +128,10 @@ async def read_triggers(link: Connection, schema: str, table: str) -> tuple[Trig
             text = bytes(row[2]) if row and row[2] is not None else b""
             moved(text, each.charset, schema, name, table)
             found.append(
-                Trigger(name, each.events, each.sql_mode, each.charset, each.collation, text, each.digest)
+                Trigger(
+                    *(name, each.events, each.sql_mode, each.charset, each.collation, text, each.digest),
+                    each.definer,
+                )
             )
     return tuple(found)
 
@@ -83,6 +144,7 @@ class _Listed:
     collation: str
     database_collation: str
     digest: str
+    definer: str
 
 
 async def _listed(link: Connection, schema: str, table: str) -> dict[str, _Listed]:
@@ -96,25 +158,36 @@ async def _listed(link: Connection, schema: str, table: str) -> dict[str, _Liste
         ).hexdigest()
         # One that fires at several events is listed once for each.
         events = (*(found[name].events if name in found else ()), event)
-        found[name] = _Listed(events, sql_mode, charset, collation, database_collation, digest)
+        user, _, host = definer.rpartition("@")
+        owner = f"{quote_name(user)}@{quote_name(host)}"
+        found[name] = _Listed(events, sql_mode, charset, collation, database_collation, digest, owner)
     return found
 
 
 class Triggers:
-    """The triggers of one table in one swap; see `Companion`."""
+    """The triggers of one table in one swap; see `Companion`.
 
-    def __init__(self, operation: str, names: Names, triggers: Sequence[Trigger]) -> None:
-        self._names, self._triggers = names, triggers
+    The live table has those that are `leaving`; the one that takes its name gets those that are `coming`,
+    which are the same ones unless the deployment changes triggers, too.
+    """
+
+    def __init__(
+        self, operation: str, names: Names, leaving: Sequence[Trigger], coming: Sequence[Trigger]
+    ) -> None:
+        self._names, self._leaving, self._coming = names, leaving, coming
         self._tag = f"/* {tag(operation)} */"
 
     def tables(self) -> Sequence[tuple[str, str]]:
         """None: the server locks what triggers write to by itself."""
         return ()
 
-    async def rehearse(self, link: Connection) -> None:
-        """Create them on the incoming table while it is empty, and drop them; raises Refused."""
+    async def rehearse(self, link: Connection) -> tuple[Trigger, ...]:
+        """Create them on the incoming table while it is empty, and drop them; raises Refused.
+
+        Returns those that are coming with what the server says of them, in its order.
+        """
         try:
-            for trigger in self._triggers:
+            for trigger in self._coming:
                 try:
                     await self._create(link, trigger, self._moved(trigger, self._suffixed(trigger)))
                 except ConnectionLost:
@@ -124,8 +197,14 @@ class Triggers:
                         f"trigger {trigger.name!r} cannot be created on the new definition of "
                         f"{self._names.schema}.{self._names.live}: {error}",
                         hint="change it before the table, or drop it and create it again afterwards; whoever "
-                        "migrates needs the right to create triggers for their definers",
+                        "migrates needs the right to create triggers for their definers, and a server with a "
+                        "binary log the setting log_bin_trust_function_creators=ON",
                     ) from error
+            made = await _listed(link, self._names.schema, self._names.incoming)
+            coming = {self._suffixed(trigger): trigger for trigger in self._coming}
+            return tuple(
+                replace(coming[name], events=each.events, digest=each.digest) for name, each in made.items()
+            )
         finally:
             if not link.closed:
                 await self._drop_all(link, self._names.incoming)
@@ -137,7 +216,7 @@ class Triggers:
     async def before_swap(self, lock: Connection) -> None:
         """Create them on the incoming table; nobody writes to it any more before it has the name."""
         taken = await self._check(lock)
-        for trigger in self._triggers:
+        for trigger in self._coming:
             name = trigger.name if trigger.name not in taken else self._suffixed(trigger)
             await self._create(lock, trigger, self._moved(trigger, name))
             reach("trigger-created")
@@ -164,12 +243,12 @@ class Triggers:
         next call goes on from there.
         """
         schema, live = self._names.schema, self._names.live
-        wanted = [trigger.name for trigger in self._triggers]
+        wanted = [trigger.name for trigger in self._coming]
         there = await _listed(link, schema, live)
         # MariaDB keeps the words of a trigger, and writes the table's name anew when that is renamed.
-        if list(there) == wanted and await read_triggers(link, schema, live) == tuple(self._triggers):
+        if list(there) == wanted and await read_triggers(link, schema, live) == tuple(self._coming):
             return
-        known = {*wanted, *map(self._suffixed, self._triggers), *self._guards().values()}
+        known = {*wanted, *map(self._suffixed, self._coming), *self._guards().values()}
         strange = sorted(set(there) - known)
         if strange:
             raise SourceChanged(
@@ -212,7 +291,7 @@ class Triggers:
             try:
                 await self._drop_all(link, live, but=set(self._guards().values()))
                 reach("suffixed-dropped")
-                for trigger in self._triggers:
+                for trigger in self._coming:
                     await self._create(link, trigger, trigger.text)
                     reach("trigger-restored")
                 break
@@ -227,7 +306,7 @@ class Triggers:
 
     def _guards(self) -> dict[str, str]:
         """The names of the guards, by event."""
-        events = dict.fromkeys(event for trigger in self._triggers for event in trigger.events)
+        events = dict.fromkeys(event for trigger in self._coming for event in trigger.events)
         mark = self._names.mark
         return {event: suffixed(f"{self._names.live}_{event.lower()}", f"{mark}_guard") for event in events}
 
@@ -238,9 +317,12 @@ class Triggers:
         """See that the live table's triggers are ours, and return under which names."""
         found = await _listed(link, self._names.schema, self._names.live)
         seen = [(name, each.digest) for name, each in found.items()]
-        plain = [(trigger.name, trigger.digest) for trigger in self._triggers]
-        named = [(self._suffixed(trigger), trigger.digest) for trigger in self._triggers]
-        if seen not in (plain, named):
+        # A trigger whose name was free when it came has its own, every other one a suffix.
+        known = len(seen) == len(self._leaving) and all(
+            digest == trigger.digest and name in (trigger.name, self._suffixed(trigger))
+            for (name, digest), trigger in zip(seen, self._leaving, strict=True)
+        )
+        if not known:
             raise SourceChanged(
                 f"the triggers of {self._names.schema}.{self._names.live} changed during the deployment",
                 hint="put them back as they were, or cancel this deployment and start a new one",

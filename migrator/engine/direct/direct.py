@@ -52,7 +52,7 @@ class Direct(Step):
         super().__init__(id, server, schema, table, target_sql, None if way.builds else gate, settings)
         self._way = way
 
-    async def _make_ready(self, link: Connection, record: Record) -> Ends:
+    async def _make_ready(self, link: Connection, record: Record, *, later: bool = True) -> Ends:
         if await read_shape(link, self._schema, self._table) is None:
             raise Refused(f"there is no table {self._schema}.{self._table}")
         facts = await read_facts(link, self._schema, self._table)

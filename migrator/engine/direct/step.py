@@ -10,6 +10,7 @@ import asyncio
 import json
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable
 from dataclasses import asdict, dataclass
 
 import structlog
@@ -36,6 +37,10 @@ STATE = "SELECT STATE FROM information_schema.PROCESSLIST WHERE ID = %s"
 BEFORE = (Phase.PENDING, Phase.READY, Phase.FAILED, Phase.CANCELLED)
 
 
+# It needs what the other operations of the deployment bring.
+LATER = "later"
+
+
 @dataclass(frozen=True, slots=True)
 class Ends:
     """Digests of the definition: as it is, as the change makes it, and as the end of the window leaves it."""
@@ -46,7 +51,7 @@ class Ends:
 
 
 class Step(Owned, ABC):
-    """What changing a table at once and changing a view have in common."""
+    """What changing a table at once, a view, and a trigger, routine or event have in common."""
 
     def __init__(
         self,
@@ -84,6 +89,11 @@ class Step(Owned, ABC):
             record = await self._resolved(Phase.READY, Phase.REVERTIBLE)
             if record.phase is Phase.REVERTIBLE:
                 return CutOver(0.0, 0)
+            if self._ends(record).after == LATER:
+                async with await self._connect() as link:
+                    ends = await self._make_ready(link, record, later=False)
+                options = json.loads(self._record_now.options or "{}") | {"ends": asdict(ends)}
+                await self._save(options=json.dumps(options))
             return await self._go(Phase.READY, Phase.CUTTING, Phase.REVERTIBLE)
 
     async def revert(self) -> CutOver:
@@ -117,8 +127,16 @@ class Step(Owned, ABC):
     # --- what a kind of change must say --------------------------------------------------------------------
 
     @abstractmethod
-    async def _make_ready(self, link: Connection, record: Record) -> Ends:
-        """Try the change on something empty and return what the definition is before and after it."""
+    async def _make_ready(self, link: Connection, record: Record, *, later: bool = True) -> Ends:
+        """Try the change on something empty and return what the definition is before and after it.
+
+        With `later`, the end may be LATER: it is asked for once more when its turn has come.
+        """
+
+    @property
+    def _used(self) -> tuple[str, str]:
+        """The table whose users are in the way."""
+        return self._schema, self._table
 
     @abstractmethod
     async def _digest(self, link: Connection) -> str | None:
@@ -203,7 +221,7 @@ class Step(Owned, ABC):
                 )
             gate = self._gate
             if gate is not None:
-                await gate.close([(self._schema, self._table)])
+                await gate.close([self._used])
             try:
                 self._record = await self.journal.save(phase=ahead, lock_connections=[link.thread_id])
                 reach("before-direct")
@@ -248,16 +266,19 @@ class Step(Owned, ABC):
 
     async def _clear(self, link: Connection, second: Connection) -> None:
         """Give the attempt up before it begins when somebody has used the table for long."""
-        where = [(self._schema, self._table)]
-        await clear_way(second, where, {link.thread_id}, end_for=self.id if self.forced else None)
+        await clear_way(second, [self._used], {link.thread_id}, end_for=self.id if self.forced else None)
 
     async def _watched(self, link: Connection, second: Connection, sql: str) -> None:
-        """Run a statement, and end it when it waits for a lock for too long: others wait behind it.
+        """Run a statement as `_watching` does."""
+        await self._watching(link, second, link.execute(f"{sql} /* {statements.tag(self.id)} */"))
+
+    async def _watching(self, link: Connection, second: Connection, work: Awaitable[object]) -> None:
+        """Let `link` work, and end its statement when that waits too long for a lock: others wait behind it.
 
         Raises NotNow then, and MigratorError for what the server refuses.
         """
         limit_s = self._settings.lock_wait_ms / 1000
-        running = asyncio.ensure_future(link.execute(f"{sql} /* {statements.tag(self.id)} */"))
+        running = asyncio.ensure_future(work)
         waiting_since: float | None = None
         try:
             ended, _ = await asyncio.wait({running}, timeout=WATCH_S)

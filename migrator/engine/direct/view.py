@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict
 
 from conf.settings import MigratorSettings
-from migrator.engine.direct.step import Ends, Step
+from migrator.engine.direct.step import LATER, Ends, Step
 from migrator.engine.ground.journal import Record
-from migrator.engine.ground.operation import CutOver, Phase
-from migrator.engine.ground.owned import Told
+from migrator.engine.ground.operation import Phase
 from migrator.engine.table import statements
 from migrator.engine.table.shadow import TABLE_EXISTS, free_names
 from migrator.errors import MigratorError, Refused
@@ -20,9 +18,7 @@ from router.errors import ConnectionLost, DatabaseError
 from router.model import Server
 
 NO_VIEW = "no view"
-# It is made of what the other operations of the deployment bring.
-LATER = "later"
-MISSING = frozenset({1054, 1146, 1356})
+MISSING = frozenset({1054, 1146, 1305, 1356})
 _DEFINER = re.compile(r"\bDEFINER=(`(?:[^`]|``)*`@`(?:[^`]|``)*`)\s+")
 IS_VIEW = "SELECT 1 FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
 
@@ -46,17 +42,6 @@ class ChangeView(Step):
         settings: MigratorSettings | None = None,
     ) -> None:
         super().__init__(id, server, schema, view, target_sql, None, settings)
-
-    async def cut_over(self) -> CutOver:
-        """Put the new view in place; what it is made of may be there only now."""
-        async with Told(self):
-            record = await self._resolved(Phase.READY, Phase.REVERTIBLE)
-            if record.phase is Phase.READY and self._ends(record).after == LATER:
-                async with await self._connect() as link:
-                    ends = await self._make_ready(link, record, later=False)
-                options = json.loads(self._record_now.options or "{}") | {"ends": asdict(ends)}
-                await self._save(options=json.dumps(options))
-        return await super().cut_over()
 
     async def _make_ready(self, link: Connection, record: Record, *, later: bool = True) -> Ends:
         former = await self._shown(link, self._table)

@@ -123,7 +123,9 @@ async def test_a_renamed_column_is_told_to_be_a_loss(server: LocalServer, databa
     )
 
 
-async def test_changes_that_are_not_deployed_are_told(server: LocalServer, database: str) -> None:
+async def test_changes_of_views_and_triggers_are_found_until_production_has_them(
+    server: LocalServer, database: str
+) -> None:
     base_has = ["CREATE TABLE t (a INT)", "CREATE VIEW v AS SELECT a FROM t"]
     branch_does = [
         "CREATE OR REPLACE VIEW v AS SELECT a + 1 AS a FROM t",
@@ -134,10 +136,12 @@ async def test_changes_that_are_not_deployed_are_told(server: LocalServer, datab
     async with await open_reader(server.server) as scratch:
         review = await check(scratch, base=base, branch=branch, production=production)
         known = await check(scratch, base=base, branch=branch, production=branch)
-    assert [sentence.split(",")[0] for sentence in review.plan.unsupported] == ["trigger 'g' is added"]
+    assert review.plan.unsupported == ()
     assert [(change.kind, change.name) for change in review.views] == [("ALTER", "v")]
+    assert [(change.verb, change.name) for change in review.programs] == [("CREATE", "g")]
     assert known.plan.empty
     assert known.views == ()
+    assert known.programs == ()
 
 
 async def test_views_are_changed_in_an_order_that_works_and_tried_first(

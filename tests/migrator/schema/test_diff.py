@@ -6,7 +6,7 @@ import pytest
 
 from migrator.schema.diff import diff, unified_diff, unsupported_changes
 from migrator.schema.errors import SchemaError
-from migrator.schema.model import Code, CodeKind, OpaqueTable, Schema
+from migrator.schema.model import OpaqueTable, Schema
 from migrator.schema.parse import parse_create
 from migrator.schema.plan import OperationKind
 from router.model import Flavor
@@ -67,19 +67,6 @@ def test_a_renamed_table_does_not_fight_over_the_names_of_its_checks() -> None:
 
 def test_removals_say_what_is_lost() -> None:
     assert diff(schema(t=""), EMPTY).operations[0].losses == ("table 't' with all its rows",)
-
-
-def test_triggers_and_routines_are_told_and_views_are_not() -> None:
-    view = Code(CodeKind.VIEW, "v", "CREATE VIEW `v` AS select 1", definer="`a`@`%`")
-    routine = Code(CodeKind.FUNCTION, "f", "CREATE FUNCTION `f`() RETURNS int RETURN 1", definer="`a`@`%`")
-    before = replace(EMPTY, code=(view, routine))
-    other = replace(routine, definer="`b`@`%`")
-    assert not diff(before, replace(EMPTY, code=(view, other))).unsupported
-    other = replace(routine, text="CREATE FUNCTION `f`() RETURNS int RETURN 2")
-    (sentence,) = diff(before, replace(EMPTY, code=(other,))).unsupported
-    assert sentence.startswith("function 'f' is changed, but functions are not deployed")
-    (sentence,) = diff(before, EMPTY).unsupported
-    assert sentence.startswith("function 'f' is removed")
 
 
 def test_tables_we_do_not_understand_are_told_only_when_they_differ() -> None:
