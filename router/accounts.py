@@ -48,14 +48,14 @@ DEFINER_RIGHTS = "SELECT, INSERT, UPDATE, DELETE, EXECUTE, SHOW VIEW, CREATE TEM
 MIGRATOR_GLOBAL_RIGHTS = {
     Flavor.MYSQL: (
         "REFERENCES, REPLICATION SLAVE, REPLICATION CLIENT, PROCESS, SHOW_ROUTINE, CONNECTION_ADMIN, "
-        "SESSION_VARIABLES_ADMIN"
+        "SESSION_VARIABLES_ADMIN, SET_ANY_DEFINER"
     ),
     Flavor.MARIADB: (
         "REFERENCES, REPLICATION SLAVE, BINLOG MONITOR, PROCESS, CONNECTION ADMIN, BINLOG ADMIN, SET USER"
     ),
 }
-# The right to let a program belong to somebody else has had two names.
-_SET_DEFINER = ("SET_ANY_DEFINER", "SET_USER_ID")
+# What the right to let a program belong to somebody else was called before MySQL 8.2.
+_SET_DEFINER, _SET_DEFINER_ONCE = "SET_ANY_DEFINER", "SET_USER_ID"
 MIGRATOR_READS = {
     Flavor.MYSQL: ("performance_schema.*",),
     Flavor.MARIADB: ("performance_schema.*", "mysql.proc"),
@@ -128,8 +128,8 @@ async def make_migrator_account(admin: Connection, account: Account, schema: str
         await _grant(admin, MIGRATOR_RIGHTS, f"{_schema_pattern(name)}.*", account)
     flavor = admin.server.flavor
     everywhere = MIGRATOR_GLOBAL_RIGHTS[flavor]
-    if flavor is Flavor.MYSQL:
-        everywhere += f", {_set_definer(admin.server)}"
+    if flavor is Flavor.MYSQL and _release(admin.server) < (8, 2):
+        everywhere = everywhere.replace(_SET_DEFINER, _SET_DEFINER_ONCE)
     await _grant(admin, everywhere, "*.*", account)
     for scope in MIGRATOR_READS[flavor]:
         await _grant(admin, "SELECT", scope, account)
@@ -249,7 +249,7 @@ async def warn_of_migrator(server: Server) -> list[str]:
     """
     async with await Connection.open(server, setup=["SET SESSION sql_mode = ''"]) as link:
         own = await _show_grants(link, "SHOW GRANTS FOR CURRENT_USER()")
-    needed = {*MIGRATOR_GLOBAL_RIGHTS[server.flavor].split(", "), *_SET_DEFINER}
+    needed = {*MIGRATOR_GLOBAL_RIGHTS[server.flavor].split(", "), _SET_DEFINER_ONCE}
     return [
         f"the account {server.account.user!r} for schema changes may do more than it needs: {excess.grant}; "
         f"give it what the manual lists, then {excess.remedy}"
@@ -257,9 +257,8 @@ async def warn_of_migrator(server: Server) -> list[str]:
     ]
 
 
-def _set_definer(server: Server) -> str:
-    release = tuple(int(part) for part in server.version.split("-")[0].split(".")[:2])
-    return _SET_DEFINER[0] if release >= (8, 2) else _SET_DEFINER[1]
+def _release(server: Server) -> tuple[int, ...]:
+    return tuple(int(part) for part in server.version.split("-")[0].split(".")[:2])
 
 
 async def _make(admin: Connection, account: Account) -> None:
