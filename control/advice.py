@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -14,9 +14,45 @@ from control.replicas import servers_at
 from control.targets import Targets
 from migrator.deploy.actions import Deploys
 from migrator.deploy.frameworks import TABLES, tables_of
+from migrator.deploy.lifecycle import State
+from migrator.deploy.migration_row_store import MigrationRowStore
+from migrator.deploy.migration_rows import MigrationRows, Place
 from migrator.deploy.request import DeployRequest
 from migrator.schema.model import Schema
 from router.model import Server
+from router.store import BranchRecord
+
+Requests = Callable[[], Awaitable[Sequence[DeployRequest]]]
+
+SWAPPED = frozenset({State.COMPLETE_PENDING_REVERT, State.COMPLETE_REVERT_ERROR, State.IN_PROGRESS_REDO})
+"""The tables of such a deployment are in place, and what else it carries will follow."""
+
+
+async def make_migration_rows(
+    engine: AsyncEngine, branches: Branches, requests: Requests, databases: Databases
+) -> MigrationRows:
+    """Return what carries the rows of migration frameworks; new branches get theirs from now on."""
+    store = MigrationRowStore(engine)
+    await store.prepare()
+    schema, migrator = branches.production.schema, branches.production.migrator
+
+    async def place(record: BranchRecord) -> Place:
+        return Place(record.id, await branches.admin(record) if record.local else migrator, schema)
+
+    async def reach(branch: str) -> Place:
+        return await place(await branches.get(branch))
+
+    async def furnish(parent: BranchRecord, record: BranchRecord, server: Server) -> None:
+        under_way = [
+            request
+            for request in await requests()
+            if request.into_branch == parent.name and request.deployment_state in SWAPPED
+        ]
+        await rows.seed(await place(parent), Place(record.id, server, schema), under_way)
+
+    rows = MigrationRows(store, reach, databases.settings)
+    branches.furnishings.append(furnish)
+    return rows
 
 
 async def make_recommendations(

@@ -39,6 +39,10 @@ SLEEP_CHECK_S = 1.0
 SERVER_PREFIX = "branch-"
 
 
+Furnish = Callable[[BranchRecord, BranchRecord, Server], Awaitable[None]]
+"""Puts rows into a new branch: its parent, itself, and its server with every right."""
+
+
 async def nothing_needed() -> Collection[str]:
     """Return the names of no branches."""
     return ()
@@ -72,6 +76,7 @@ class Branches:
         self._changed = changed
         self._connections = connections
         self._needed = needed
+        self.furnishings: list[Furnish] = []
         self._idle = Idle(host)
         # What proofs of a killed process left behind is dropped once, before the first proof of this one.
         self._scratch_cleaning = asyncio.Lock()
@@ -157,6 +162,9 @@ class Branches:
             async with await open_reader(replace(server, account=self.account)) as connection:
                 for left_out in await clone_schema(schema, connection, self.production.schema):
                     log.warning("branch.incomplete", branch=name, reason=left_out)
+                # Behind all other rows: they add what is missing.
+                for furnish in self.furnishings:
+                    await furnish(origin, record, server)
                 # As this server prints it, which may be of another release than its parent's.
                 base = await read_schema(connection, self.production.schema)
         except BaseException:

@@ -1,11 +1,17 @@
-"""I ask production how large its tables are, and the machine how much room is left for copies of them."""
+"""I say what a deploy request will take: I ask its target for sizes, and the machine for free room."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from migrator.deploy.storage import Disk, TableSize
+from control.targets import Target
+from migrator.deploy.copy_speed import CopySpeeds
+from migrator.deploy.request import DeployRequest, OperationRecord
+from migrator.deploy.storage import Disk, StorageNeed, TableSize, storage_need
+from migrator.engine.estimate import Duration, estimate
 from router.database import Connection
 from router.model import Flavor, Server
 
@@ -39,3 +45,36 @@ async def read_disk(server: Server) -> Disk:
         return Disk(None, f"the data folder {folder} of the server cannot be seen from here")
     found = os.statvfs(folder)
     return Disk(found.f_bavail * found.f_frsize)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a deploy request will take: room on the disk, and, by table that is copied, rows and time."""
+
+    need: StorageNeed
+    rows: Mapping[str, int]
+    durations: Mapping[str, Duration]
+
+    @property
+    def duration(self) -> Duration | None:
+        """How long all copies together will take, None when that is not known or nothing is copied."""
+        known = list(self.durations.values())
+        if not known or len(known) < len(self.need.tables):
+            return None
+        sums = ((each.likely_s, each.low_s, each.high_s) for each in known)
+        return Duration(*(sum(parts) for parts in zip(*sums, strict=True)))
+
+
+async def costs_of(
+    request: DeployRequest, operations: Sequence[OperationRecord], target: Target, speeds: CopySpeeds
+) -> Costs:
+    """Return what operations of a request will take on its target, as it is now."""
+    sizes = await read_sizes(target.server, target.schema)
+    need = storage_need(request, operations, sizes, await read_disk(target.server))
+    speed = await speeds.last(request.database, request.into_branch)
+    durations = {
+        name: duration
+        for name in need.tables
+        if (duration := estimate(sizes[name].rows, sizes[name].data_bytes, speed)) is not None
+    }
+    return Costs(need, {name: sizes[name].rows for name in need.tables}, durations)
