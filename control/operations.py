@@ -14,6 +14,7 @@ from migrator.engine.ground.operation import Operation
 from migrator.engine.migration import OnlineAlter
 from migrator.engine.swap.create import CreateTable
 from migrator.engine.swap.drop import DropTable
+from migrator.engine.swap.rename import RenameTable
 from migrator.errors import Refused
 from router.database import quote_name
 from router.errors import RouteError
@@ -45,6 +46,8 @@ def operations_on(targets: Targets, settings: MigratorSettings, definer_user: st
             )
         if record.kind is OperationKind.DROP:
             return DropTable(record.id, server, schema, record.table, gate, settings)
+        if record.kind is OperationKind.RENAME:
+            return RenameTable(record.id, server, schema, record.table, record.becomes, gate, settings)
         assert record.target is not None
         if record.kind is OperationKind.CREATE:
             return CreateTable(record.id, server, schema, record.table, record.target, settings)

@@ -26,6 +26,7 @@ class OperationKind(StrEnum):
     CREATE = "CREATE"
     ALTER = "ALTER"
     DROP = "DROP"
+    RENAME = "RENAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,9 @@ class OperationRecord:
     will be (None when it is dropped); `losses` names what is gone once it can no longer be reverted. By
     strategy, `choices` says how an altered table is changed and `outlook` what a revert would lack. With
     `view`, it is no table, and `target` the CREATE VIEW without a definer. `renames` are columns that keep
-    their values under another name: old → new. With `program`, it is a trigger, routine or event: what `code`
-    says (None when it is dropped), a trigger on `on_table` and before the one called `place`. `triggers` are
-    those of an altered table that change with it.
+    their values under another name: old → new. `becomes` is the new name of a table that is renamed. With
+    `program`, it is a trigger, routine or event: what `code` says (None when it is dropped), a trigger on
+    `on_table` and before the one called `place`. `triggers` are those of an altered table that change with it.
     """
 
     id: str
@@ -51,6 +52,7 @@ class OperationRecord:
     outlook: dict[str, tuple[Remark, ...]] = field(default_factory=dict)
     view: bool = False
     renames: dict[str, str] = field(default_factory=dict)
+    becomes: str = ""
     program: CodeKind | None = None
     code: Code | None = None
     on_table: str = ""
@@ -60,7 +62,7 @@ class OperationRecord:
     @property
     def touches(self) -> frozenset[str]:
         """The names that no other deployment may work on meanwhile."""
-        return frozenset({self.table, self.on_table} - {""})
+        return frozenset({self.table, self.becomes, self.on_table} - {""})
 
     @property
     def instant(self) -> bool:

@@ -109,11 +109,12 @@ def _records(found: Review) -> tuple[OperationRecord, ...]:
         OperationRecord(
             id=new_id(),
             kind=OperationKind(operation.kind.upper()),
-            table=operation.table,
+            table=operation.former or operation.table,
             statements=operation.statements,
             target=found.targets.get(operation.table),
             losses=operation.losses,
             renames=dict(operation.renames),
+            becomes=operation.table if operation.former else "",
         )
         for operation in found.plan.operations
     )
