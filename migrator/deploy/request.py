@@ -38,8 +38,9 @@ class OperationRecord:
     strategy, `choices` says how an altered table is changed and `outlook` what a revert would lack. With
     `view`, it is no table, and `target` the CREATE VIEW without a definer. `renames` are columns that keep
     their values under another name: old → new. `becomes` is the new name of a table that is renamed. With
-    `program`, it is a trigger, routine or event: what `code` says (None when it is dropped), a trigger on
-    `on_table` and before the one called `place`. `triggers` are those of an altered table that change with it.
+    `program`, it is a trigger, routine or event: what `code` says (None: it is dropped), a trigger on
+    `on_table` and before the one called `place`. `triggers` are those of an altered table that change with
+    it.
     """
 
     id: str

@@ -149,10 +149,20 @@ def _creation(table: Table, taken: Collection[str]) -> Operation:
 
 def _ring(creations: list[Table]) -> set[str]:
     """Return the new tables that cannot be ordered, because their foreign keys form a ring."""
-    left = {table.name: referenced(table) for table in creations}
-    while free := [name for name, parents in left.items() if not parents & left.keys()]:
-        for name in free:
-            del left[name]
+    new = {table.name for table in creations}
+    left = {table.name: referenced(table) & new for table in creations}
+    children: dict[str, list[str]] = {}
+    for name, parents in left.items():
+        for parent in parents:
+            children.setdefault(parent, []).append(name)
+    free = [name for name, parents in left.items() if not parents]
+    while free:
+        name = free.pop()
+        del left[name]
+        for child in children.get(name, ()):
+            left[child].discard(name)
+            if not left[child]:
+                free.append(child)
     return set(left)
 
 

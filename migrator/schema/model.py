@@ -296,9 +296,15 @@ class Table:
 
     def same_as(self, other: Table) -> bool:
         """Whether both are the same table in all but spelling (and perhaps name)."""
-        # What is equal throughout is nearly everything, and asked cheaply.
-        return self == other or (
-            self.column_order == other.column_order and self.elements() == other.elements()
+        if self._parts() == other._parts():
+            return True  # nearly every table, and asked cheaply
+        return self.column_order == other.column_order and self.elements() == other.elements()
+
+    def _parts(self) -> tuple[object, ...]:
+        options = tuple(option for option in self.options if option.name not in NOT_COMPARED)
+        return (
+            *(self.columns, self.indexes, self.foreign_keys, self.checks),
+            *(options, self.partitioning, self.collation),
         )
 
 
