@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 import structlog
@@ -11,7 +11,7 @@ import structlog
 from conf.settings import Settings
 from control.advice import make_recommendations
 from control.branches import Branches
-from control.checking import checking
+from control.checking import checking, linting
 from control.databases import Databases
 from control.errors import StartRefused
 from control.expiry import Expiry
@@ -125,24 +125,19 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     )
     deploys = Deploys(deploy_store, checking(branches, targets), runner.notify)
 
-    async def faults(branch: str) -> Sequence[str]:
-        schema = await branches.read(branch)
-        return [
-            f"table {table.name!r}: {table.reason}" for table in schema.opaque.values() if not table.sequence
-        ]
-
-    standing = Standing(branches, targets, workers, deploys, faults)
+    usual = DatabaseSettings(revert_window_s=settings.migrator.revert_window_s)
+    token = secrets.get("token", TOKEN_PREFIX)
+    databases = Databases(production.database, engine, usual)
+    people, journal = People(engine, token), Journal(engine)
+    for kept in (databases, people, journal):
+        await kept.prepare()
+    lint = linting(branches, lambda: settings.lint, databases)
+    standing = Standing(branches, targets, workers, deploys, lint)
 
     async def routes() -> tuple[list[User], list[Branch]]:
         return await passwords.users(), await branches.routes()
 
     await stack.enter_async_context(workers.serving(routes, branches.wake))
-    token = secrets.get("token", TOKEN_PREFIX)
-    usual = DatabaseSettings(revert_window_s=settings.migrator.revert_window_s)
-    databases = Databases(production.database, engine, usual)
-    people, journal = People(engine, token), Journal(engine)
-    for kept in (databases, people, journal):
-        await kept.prepare()
     recommendations = await make_recommendations(
         engine, branches, targets, deploys, databases, replicas=settings.production.replicas
     )
@@ -160,6 +155,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         host,
         token,
         config,
+        lint=lint,
         databases=databases,
         people=people,
         journal=journal,

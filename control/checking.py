@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
+from conf.settings import LintSettings
 from control.branches import Branches
+from control.databases import Databases
 from control.errors import ControlError
 from control.targets import Targets
 from migrator.deploy.actions import Check, Findings
@@ -13,7 +16,13 @@ from migrator.engine.forecast import forecast
 from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
 from migrator.schema.introspect import open_reader
+from migrator.schema.lint.finding import Finding
+from migrator.schema.lint.lint import lint
+from migrator.schema.lint.subject import Subject
 from router.errors import RouteError
+
+Lint = Callable[[str], Awaitable[tuple[Finding, ...]]]
+"""Says what all rules find in the schema of a branch."""
 
 
 def checking(branches: Branches, targets: Targets) -> Check:
@@ -41,3 +50,21 @@ def checking(branches: Branches, targets: Targets) -> Check:
             )
 
     return check
+
+
+def linting(branches: Branches, settings: Callable[[], LintSettings], databases: Databases) -> Lint:
+    """Return what runs all lint rules over the schema of a branch, with no change to it."""
+
+    async def look(branch: str) -> tuple[Finding, ...]:
+        schema, chosen = await branches.read(branch), databases.settings()
+        return lint(
+            Subject(
+                schema,
+                schema,
+                settings=settings(),
+                allow_foreign_keys=chosen.allow_foreign_keys,
+                recently_used_s=chosen.recently_used_s,
+            )
+        )
+
+    return look

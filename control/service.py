@@ -14,6 +14,7 @@ from conf.load import load
 from conf.reload import Reload, reload
 from conf.settings import Settings
 from control.branches import Branches
+from control.checking import Lint
 from control.databases import Databases
 from control.errors import ControlError, StartRefused
 from control.expiry import Expiry
@@ -63,6 +64,7 @@ class Service:
         token: str,
         config: str = "",
         *,
+        lint: Lint,
         databases: Databases,
         people: People,
         journal: Journal,
@@ -81,6 +83,7 @@ class Service:
         self.workers = workers
         self.throttles = throttles
         self.token = token
+        self.lint = lint
         self.databases = databases
         self.people = people
         self.journal = journal

@@ -5,13 +5,14 @@ What deploy requests still need of it is asked first.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from control.branches import Branches, lasting
+from control.checking import Lint
 from control.errors import ControlError
 from control.targets import Targets, under_way
 from control.workers import Workers
@@ -26,9 +27,6 @@ from router.store import BranchRecord
 
 log = structlog.get_logger()
 
-Faults = Callable[[str], Awaitable[Sequence[str]]]
-"""Says what is wrong with the schema of a branch, so that nothing could be deployed into it."""
-
 
 class Standing:
     """The branches of one database, as administrators see them.
@@ -37,13 +35,13 @@ class Standing:
     """
 
     def __init__(
-        self, branches: Branches, targets: Targets, workers: Workers, deploys: Deploys, faults: Faults
+        self, branches: Branches, targets: Targets, workers: Workers, deploys: Deploys, lint: Lint
     ) -> None:
         self._branches = branches
         self._targets = targets
         self._workers = workers
         self._deploys = deploys
-        self._faults = faults
+        self._lint = lint
 
     async def enable_safe_migrations(self, name: str) -> BranchRecord:
         """Refuse direct DDL on a branch from now on, by guard and by server, and take deploy requests.
@@ -122,8 +120,11 @@ class Standing:
         record = await self._branches.get(name)
         before = await self._branches.default()
         await self._branches.set_default(record)
-        for child in await self._branches.all() if adopt else ():
-            if child.parent_id == before.id and child.id != record.id:
+        records = await self._branches.all()
+        for child in records if adopt else ():
+            # One that it comes from itself stays where it is: nothing is made from its own descendant.
+            ancestor = child.id == record.id or record.id in {each.id for each in below(child, records)}
+            if child.parent_id == before.id and not ancestor:
                 await self._branches.change(child, parent_id=record.id)
         log.info("branch.made_default", branch=name)
         return await self._branches.get(name)
@@ -157,7 +158,7 @@ class Standing:
         Returns their names, or refuses before the first of them is gone.
         """
         record = await self._branches.get(name)
-        doomed = [record, *(self._below(record, await self._branches.all()) if descendants else ())]
+        doomed = [record, *(below(record, await self._branches.all()) if descendants else ())]
         for each in doomed:
             check_deletable(each)
             await self._check_unneeded(each, "is not deleted")
@@ -167,16 +168,13 @@ class Standing:
             await self._branches.delete(each.name)
         return [each.name for each in doomed]
 
-    def _below(self, record: BranchRecord, records: Sequence[BranchRecord]) -> list[BranchRecord]:
-        children = [each for each in records if each.parent_id == record.id]
-        return [each for child in children for each in (child, *self._below(child, records))]
-
     async def _check_schema(self, record: BranchRecord) -> None:
-        faults = await self._faults(record.name)
+        faults = [finding for finding in await self._lint(record.name) if finding.blocks]
         if faults:
             raise ControlError(
                 f"branch {record.name!r} has {len(faults)} lint error{'s' if len(faults) > 1 else ''}: "
-                f"{'; '.join(faults)}. Mend its schema, then try again"
+                f"{'; '.join(finding.sentence for finding in faults)}. See them with: "
+                f"headgate branch lint {record.database} {record.name}"
             )
 
     async def _check_unneeded(self, record: BranchRecord, so: str, *, into_only: bool = False) -> None:
@@ -208,6 +206,12 @@ class Standing:
         async with await Connection.open(await self._branches.admin(record)) as admin:
             await make_branch_account(admin, self._branches.account, self._branches.production.schema)
         return await self._branches.change(record, safe_migrations=False)
+
+
+def below(record: BranchRecord, records: Sequence[BranchRecord]) -> list[BranchRecord]:
+    """Return the branches that were made from one, or from one of those, each behind its parent."""
+    children = [each for each in records if each.parent_id == record.id]
+    return [each for child in children for each in (child, *below(child, records))]
 
 
 def check_deletable(record: BranchRecord) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from control.api.paths import DATABASE, Here, PageNumber, PageSize
-from control.api.present import Json, branch, diff, page
+from control.api import html
+from control.api.findings import lint_entry
+from control.api.paths import DATABASE, Administrator, Here, PageNumber, PageSize, Who, check_administrator
+from control.api.present import Json, branch, page
+from control.api.recorder import note
 from control.service import Service
 from migrator.schema.diff import unified_diff
 from migrator.schema.render import canonical_text
@@ -52,6 +56,11 @@ def _shown(service: Service, record: BranchRecord) -> Json:
     return branch(record, service.base_url, service.branches.asleep(record))
 
 
+def _texts(texts: Mapping[str, str], show: Callable[[str], str]) -> Json:
+    """Return texts by name, plain and as HTML."""
+    return {"data": [{"name": name, "raw": text, "html": show(text)} for name, text in texts.items()]}
+
+
 @router.get("/branches")
 async def list_branches(
     service: Here,
@@ -92,8 +101,11 @@ async def get_branch(service: Here, name: str) -> Json:
 
 
 @router.patch(ONE)
-async def change_branch(service: Here, name: str, body: BranchChange) -> Json:
+async def change_branch(request: Request, service: Here, name: str, actor: Who, body: BranchChange) -> Json:
     """Rename a branch, protect it from being deleted, or say how long it lives."""
+    if (await service.branches.get(name)).production:
+        check_administrator(actor, f"change the production branch {name!r}")
+    note(request, **body.model_dump(exclude_none=True))
     record = await service.standing.change(name, protected=body.deletion_protected, ttl_s=body.ttl)
     if body.new_name and body.new_name != name:
         record = await service.standing.rename(name, body.new_name)
@@ -108,32 +120,32 @@ async def delete_branch(service: Here, name: str, delete_descendants: bool = Fal
 
 
 @router.post(ONE + "/promote")
-async def promote(service: Here, name: str) -> Json:
+async def promote(service: Here, name: str, actor: Administrator) -> Json:
     """Make a branch production."""
     return _shown(service, await service.standing.promote(name))
 
 
 @router.post(ONE + "/demote")
-async def demote(service: Here, name: str) -> Json:
+async def demote(service: Here, name: str, actor: Administrator) -> Json:
     """Make a production branch a development branch."""
     return _shown(service, await service.standing.demote(name))
 
 
 @router.post(ONE + "/default")
-async def make_default(service: Here, name: str, body: Default | None = None) -> Json:
+async def make_default(service: Here, name: str, actor: Administrator, body: Default | None = None) -> Json:
     """Make a branch the one that others are made from and deployed into."""
     adopt = body is not None and body.adopt_children
     return _shown(service, await service.standing.make_default(name, adopt=adopt))
 
 
 @router.post(ONE + "/safe-migrations")
-async def enable_safe_migrations(service: Here, name: str) -> Json:
+async def enable_safe_migrations(service: Here, name: str, actor: Administrator) -> Json:
     """Refuse direct DDL on a branch, and take deploy requests into it."""
     return _shown(service, await service.standing.enable_safe_migrations(name))
 
 
 @router.put(ONE + "/safe-migrations")
-async def set_safe_migrations(service: Here, name: str, body: SafeMigrations) -> Json:
+async def set_safe_migrations(service: Here, name: str, actor: Administrator, body: SafeMigrations) -> Json:
     """Turn the safe migrations of a branch on or off."""
     standing = service.standing
     turn = standing.enable_safe_migrations if body.safe_migrations else standing.disable_safe_migrations
@@ -141,7 +153,7 @@ async def set_safe_migrations(service: Here, name: str, body: SafeMigrations) ->
 
 
 @router.delete(ONE + "/safe-migrations")
-async def disable_safe_migrations(service: Here, name: str) -> Json:
+async def disable_safe_migrations(service: Here, name: str, actor: Administrator) -> Json:
     """Take direct DDL on a branch again."""
     return _shown(service, await service.standing.disable_safe_migrations(name))
 
@@ -150,7 +162,13 @@ async def disable_safe_migrations(service: Here, name: str) -> Json:
 async def get_schema(service: Here, name: str) -> Json:
     """Show the definitions of a branch's tables."""
     schema = await service.branches.refresh(name)
-    return diff({table.name: canonical_text(table) for table in schema.tables.values()})
+    return _texts({table.name: canonical_text(table) for table in schema.tables.values()}, html.of_sql)
+
+
+@router.get(ONE + "/schema/lint")
+async def lint_schema(service: Here, db: str, name: str) -> Json:
+    """List what all lint rules find in the schema of a branch."""
+    return {"data": [lint_entry(finding, db) for finding in await service.lint(name)]}
 
 
 @router.post(ONE + "/refresh-schema")
@@ -164,4 +182,4 @@ async def refresh_schema(service: Here, name: str) -> Json:
 async def get_diff(service: Here, name: str) -> Json:
     """Show what has changed on a branch since it was made."""
     before = await service.branches.base(name)
-    return diff(unified_diff(before, await service.branches.refresh(name)))
+    return _texts(unified_diff(before, await service.branches.refresh(name)), html.of_diff)

@@ -48,6 +48,9 @@ async def change_database(
     if body.get("automatic_migrations") is False:
         changes |= {"migration_framework": "", "migration_table": ""}
     await service.change_settings(changes)
+    if default := body.get("default_branch"):
+        await service.standing.make_default(str(default))
+        changes["default_branch"] = default
     note(request, **changes)
     return await _shown(service, db)
 

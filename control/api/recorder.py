@@ -30,6 +30,11 @@ def _cancelled(answer: Json) -> str:
     return "deploy_request.unqueued" if queued else "deploy_request.cancelled"
 
 
+def _safe_migrations(answer: Json) -> str:
+    turn = "enabled" if answer.get("safe_migrations") else "disabled"
+    return f"branch.{turn}_safe_migrations"
+
+
 ACTIONS: Final[Mapping[str, str | Callable[[Json], str]]] = {
     "POST /reload": "organization.reloaded",
     "POST /service-tokens": "service_token.created",
@@ -39,7 +44,15 @@ ACTIONS: Final[Mapping[str, str | Callable[[Json], str]]] = {
     f"DELETE {DATABASE}/aggressive-cutover": "database.disabled_aggressive_cutover",
     f"PATCH {DATABASE}/throttler": "database.throttled",
     f"POST {DATABASE}/branches": "branch.created",
+    f"PATCH {BRANCH}": "branch.changed",
     f"DELETE {BRANCH}": "branch.deleted",
+    f"POST {BRANCH}/promote": "branch.promoted",
+    f"POST {BRANCH}/demote": "branch.demoted",
+    f"POST {BRANCH}/default": "branch.made_default",
+    f"POST {BRANCH}/safe-migrations": "branch.enabled_safe_migrations",
+    f"PUT {BRANCH}/safe-migrations": _safe_migrations,
+    f"DELETE {BRANCH}/safe-migrations": "branch.disabled_safe_migrations",
+    f"POST {BRANCH}/refresh-schema": "branch.refreshed_schema",
     f"POST {BRANCH}/passwords": "branch_password.created",
     f"PATCH {PASSWORD}": "branch_password.updated",
     f"POST {PASSWORD}/renew": "branch_password.renewed",

@@ -96,6 +96,24 @@ def schema(ctx: typer.Context, database: Database, name: Name) -> None:
     _changes(context(ctx), f"databases/{database}/branches/{name}/schema", "The branch has no tables.")
 
 
+@app.command()
+def lint(ctx: typer.Context, database: Database, name: Name) -> None:
+    """Run all lint rules over the schema of a branch."""
+    here = context(ctx)
+    found = here.client.get(f"databases/{database}/branches/{name}/schema/lint")["data"]
+    columns = {
+        "error": "lint_error",
+        "level": "level",
+        "table": "table_name",
+        "description": "error_description",
+        "what to do": "advice",
+    }
+    if found or here.output.is_json:
+        here.output.table(found, columns)
+    else:
+        here.output.say(f"The schema of {name} is fine.")
+
+
 @app.command("refresh-schema")
 def refresh_schema(ctx: typer.Context, database: Database, name: Name) -> None:
     """Read the schema of a branch again."""

@@ -1,0 +1,209 @@
+"""Staging, several production branches, expiry, on both servers: what may be, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router.accounts import prove_no_ddl
+from router.database import Connection
+from router.errors import DatabaseError
+from router.model import Flavor
+from router.store import now
+from tests.support.service import Running, running_service
+
+
+@pytest.fixture(scope="module", params=list(Flavor), ids=str)
+async def here(request: pytest.FixtureRequest, server_folder: Path) -> AsyncIterator[Running]:
+    """A service of each family, with a branch `staging` that has safe migrations."""
+    async with running_service(server_folder / f"standing-{request.param}", request.param) as running:
+        await running.on_production(
+            "CREATE TABLE customers (id INT PRIMARY KEY, name VARCHAR(50) NOT NULL)",
+            "CREATE VIEW names AS SELECT name FROM customers",
+        )
+        await running.call("POST", "/branches", {"name": "staging"}, expect=201)
+        await running.on_branch("staging", "INSERT INTO customers VALUES (1, 'Ada'), (2, 'Alan')")
+        staging = await running.call("POST", "/branches/staging/safe-migrations")
+        assert (staging["safe_migrations"], staging["production"]) == (True, False)
+        yield running
+
+
+async def refused(running: Running, method: str, path: str, body: Any = None) -> str:
+    answer = await running.call(method, path, body, expect=422)
+    assert answer["code"] == "unprocessable"
+    return str(answer["message"])
+
+
+async def value(running: Running, branch: str, query: str) -> Any:
+    server = await running.service.branches.wake(branch)
+    async with await Connection.open(server, database="shop") as connection:
+        return await connection.fetch_value(query)
+
+
+async def test_on_a_branch_with_safe_migrations_the_server_itself_refuses_ddl(here: Running) -> None:
+    server = await here.service.branches.wake("staging")
+    assert "denied" in await prove_no_ddl(server, "shop")
+    with pytest.raises(DatabaseError, match="denied"):
+        await here.on_branch("staging", "ALTER TABLE customers ADD COLUMN phone INT")
+    # Rows are taken, and what was made by the account before goes on working.
+    await here.on_branch("staging", "INSERT INTO customers VALUES (3, 'Grace')")
+    assert await value(here, "staging", "SELECT COUNT(*) FROM names") == 3
+    await here.on_branch("staging", "DELETE FROM customers WHERE id = 3")
+    (route,) = [branch for branch in await here.service.branches.routes() if branch.name == "staging"]
+    assert (route.safe_migrations, route.production, route.sleepable) == (True, False, True)
+
+
+async def test_a_change_goes_from_a_branch_to_staging_and_from_there_to_main(here: Running) -> None:
+    await here.call("POST", "/branches", {"name": "phone", "parent_branch": "staging"}, expect=201)
+    await here.on_branch("phone", "ALTER TABLE customers ADD COLUMN phone VARCHAR(20) NOT NULL DEFAULT ''")
+    first = await here.call("POST", "/deploy-requests", {"branch": "phone"}, expect=201)
+    assert first["into_branch"] == "staging"
+    number = first["number"]
+    await here.call("POST", f"/deploy-requests/{number}/deploy")
+    await here.request_until(number, "complete_pending_revert")
+    assert await value(here, "staging", "SELECT COUNT(phone) FROM customers") == 2
+    with pytest.raises(DatabaseError, match="phone"):
+        await value(here, "main", "SELECT phone FROM customers")
+    # While it can be reverted, the branch stays as it is.
+    for method, path, body in (
+        ("DELETE", "/branches/staging/safe-migrations", None),
+        ("POST", "/branches/staging/promote", None),
+        ("PATCH", "/branches/staging", {"new_name": "preview"}),
+        ("DELETE", "/branches/staging", None),
+    ):
+        assert f"while deploy request {number} is under way" in await refused(here, method, path, body)
+    assert await here.service.branches._needed() == {"staging"}
+    await here.call("POST", f"/deploy-requests/{number}/revert")
+    await here.request_until(number, "complete_revert")
+    with pytest.raises(DatabaseError, match="phone"):
+        await value(here, "staging", "SELECT phone FROM customers")
+    await here.call("POST", f"/deploy-requests/{number}/redo")
+    await here.request_until(number, "complete_pending_revert")
+    await here.call("POST", f"/deploy-requests/{number}/skip-revert")
+    await here.request_until(number, "complete")
+    second = await here.call(
+        "POST", "/deploy-requests", {"branch": "staging", "into_branch": "main"}, expect=201
+    )
+    await here.call("POST", f"/deploy-requests/{second['number']}/deploy")
+    await here.request_until(second["number"], "complete_pending_revert")
+    assert await value(here, "main", "SELECT COUNT(phone) FROM customers") == 0
+    await here.call("POST", f"/deploy-requests/{second['number']}/skip-revert")
+    await here.request_until(second["number"], "complete")
+    await here.call("DELETE", "/branches/phone", expect=204)
+
+
+async def test_without_safe_migrations_nothing_can_be_deployed_into_a_branch(here: Running) -> None:
+    for name, parent in (("plain", "main"), ("plainer", "plain")):
+        await here.call("POST", "/branches", {"name": name, "parent_branch": parent}, expect=201)
+    said = await refused(here, "POST", "/deploy-requests", {"branch": "plainer"})
+    assert "its safe migrations are off" in said
+    assert "headgate branch safe-migrations enable shop plain" in said
+    await here.call("PUT", "/branches/plain/safe-migrations", {"safe_migrations": True})
+    with pytest.raises(DatabaseError):
+        await here.on_branch("plain", "DROP TABLE customers")
+    plain = await here.call("PUT", "/branches/plain/safe-migrations", {"safe_migrations": False})
+    assert plain["safe_migrations"] is False
+    await here.on_branch("plain", "ALTER TABLE customers ADD COLUMN x INT", "CREATE INDEX x ON customers (x)")
+    assert "cannot be turned off" in await refused(here, "DELETE", "/branches/main/safe-migrations")
+    await here.call("DELETE", "/branches/plain?delete_descendants=true", expect=204)
+    left = (await here.call("GET", "/branches"))["data"]
+    assert {branch["name"] for branch in left} >= {"main", "staging"}
+    assert not {branch["name"] for branch in left} & {"plain", "plainer"}
+
+
+async def test_lint_errors_keep_safe_migrations_off(here: Running) -> None:
+    await here.call("POST", "/branches", {"name": "faulty"}, expect=201)
+    await here.on_branch("faulty", "CREATE TABLE loose (a INT)")
+    said = await refused(here, "POST", "/branches/faulty/safe-migrations")
+    assert "lint error" in said
+    assert "headgate branch lint shop faulty" in said
+    found = (await here.call("GET", "/branches/faulty/schema/lint"))["data"]
+    assert "NO_UNIQUE_KEY" in {entry["lint_error"] for entry in found}
+    assert "loose" in {entry["table_name"] for entry in found}
+    await here.on_branch("faulty", "ALTER TABLE loose ADD PRIMARY KEY (a)")
+    await here.call("POST", "/branches/faulty/promote")
+    faulty = await here.call("GET", "/branches/faulty")
+    assert (faulty["production"], faulty["safe_migrations"]) == (True, True)
+    assert "demote it first" in await refused(here, "DELETE", "/branches/faulty/safe-migrations")
+    assert "is production" in await refused(here, "DELETE", "/branches/faulty")
+    main, faulty = [
+        branch for branch in await here.service.branches.routes() if branch.name in ("main", "faulty")
+    ]
+    assert main.is_default
+    assert not faulty.sleepable
+    await here.call("POST", "/branches/main/demote")
+    assert "only production branch" in await refused(here, "POST", "/branches/faulty/demote")
+    await here.call("POST", "/branches/main/promote")
+    await here.call("POST", "/branches/faulty/demote")
+    await here.call("DELETE", "/branches/faulty", expect=204)
+
+
+async def test_a_renamed_branch_keeps_its_passwords_and_children(here: Running) -> None:
+    await here.call("POST", "/branches", {"name": "old"}, expect=201)
+    await here.call("POST", "/branches", {"name": "child", "parent_branch": "old"}, expect=201)
+    made = await here.call("POST", "/branches/old/passwords", {"name": "ci"}, expect=201)
+    renamed = await here.call("PATCH", "/branches/old", {"new_name": "new"})
+    assert renamed["name"] == "new"
+    (user,) = [user for user in await here.service.passwords.users() if user.name == made["username"]]
+    assert user.branch == "new"
+    assert (await here.call("GET", "/branches/child"))["parent_branch"] == "new"
+    await here.call("GET", "/branches/old", expect=404)
+    assert "already has a branch" in await refused(here, "PATCH", "/branches/child", {"new_name": "main"})
+    await here.call("POST", "/branches/child/default", {"adopt_children": True})
+    assert "is the default branch" in await refused(here, "DELETE", "/branches/child")
+    assert (await here.call("GET", "/branches/staging"))["parent_branch"] == "child"
+    assert (await here.call("GET", ""))["default_branch"] == "child"
+    await here.call("PATCH", "", {"default_branch": "main"})
+    await here.call("PATCH", "/branches/child", {"deletion_protected": True})
+    assert "protected" in await refused(here, "DELETE", "/branches/new?delete_descendants=true")
+    await here.call("PATCH", "/branches/child", {"deletion_protected": False})
+    await here.call("DELETE", "/branches/new?delete_descendants=true", expect=204)
+
+
+async def test_a_branch_expires_when_nobody_needs_it_any_more(here: Running) -> None:
+    made = await here.call("POST", "/branches", {"name": "ci", "ttl": 172800}, expect=201)
+    assert made["ttl_seconds"] == 172800
+    assert made["expires_at"]
+    store, expiry = here.service.branches._store, here.service.expiry
+    assert await expiry.look() == []
+    await here.call("POST", "/branches", {"name": "below", "parent_branch": "ci"}, expect=201)
+    record = await store.change_branch(
+        await here.service.branches.get("ci"), expires_at=now() - timedelta(seconds=1)
+    )
+    assert "'below' was made from it" in await expiry.spared(record)
+    await here.call("DELETE", "/branches/below", expect=204)
+    await here.on_branch("ci", "ALTER TABLE customers ADD COLUMN y INT")
+    request = await here.call("POST", "/deploy-requests", {"branch": "ci", "into_branch": "main"}, expect=201)
+    assert f"deploy request {request['number']} needs it" in await expiry.spared(record)
+    assert await expiry.look() == []
+    await here.call("PATCH", f"/deploy-requests/{request['number']}", {"state": "closed"})
+    # Here, or by the service that looks by itself.
+    await expiry.look()
+    await here.call("GET", "/branches/ci", expect=404)
+    assert "lives for ever" in await refused(here, "PATCH", "/branches/main", {"ttl": 60})
+
+
+async def test_branches_are_listed_as_asked_for(here: Running) -> None:
+    async def names(query: str) -> list[str]:
+        return [branch["name"] for branch in (await here.call("GET", f"/branches?{query}"))["data"]]
+
+    assert await names("q=stag") == ["staging"]
+    assert await names("production=true") == ["main"]
+    assert await names("safe_migrations=true&order=desc") == ["staging", "main"]
+    assert await names("safe_migrations=false") == []
+
+
+async def test_a_schema_that_changes_is_noticed_when_it_is_read(here: Running) -> None:
+    await here.call("POST", "/branches", {"name": "fresh"}, expect=201)
+    before = await here.call("POST", "/branches/fresh/refresh-schema")
+    await here.on_branch("fresh", "CREATE TABLE more (id INT PRIMARY KEY)")
+    after = await here.call("POST", "/branches/fresh/refresh-schema")
+    assert after["schema_last_updated_at"] > before["schema_last_updated_at"]
+    (change,) = (await here.call("GET", "/branches/fresh/diff"))["data"]
+    assert change["name"] == "more"
+    assert 'class="add"' in change["html"]
+    await here.call("DELETE", "/branches/fresh", expect=204)
