@@ -13,7 +13,7 @@ from control.advice import make_recommendations
 from control.branches import Branches
 from control.checking import checking, linting
 from control.databases import Databases
-from control.errors import StartRefused
+from control.errors import ControlError, NotFound, StartRefused
 from control.expiry import Expiry
 from control.journal import Journal
 from control.operations import operations_on
@@ -27,13 +27,15 @@ from control.targets import MIGRATOR_USER, Targets, into
 from control.throttles import Throttles
 from control.workers import Workers
 from migrator.deploy.actions import Deploys
+from migrator.deploy.errors import DeployError
+from migrator.deploy.request import DeployRequest
 from migrator.deploy.runner import Runner
 from migrator.deploy.settings import DatabaseSettings
 from migrator.deploy.store import DeployStore
 from migrator.errors import MigratorError
 from migrator.throttle.store import RatioStore
 from router.accounts import AccountTooPowerful
-from router.errors import DatabaseError, ServerFailed, ServerNotFound
+from router.errors import DatabaseError, RouteError, ServerFailed, ServerNotFound, UnknownBranch
 from router.hosts import LocalHost
 from router.model import Account, Branch, Flavor, User
 from router.secrets import TOKEN_PREFIX, SecretsFile
@@ -117,13 +119,34 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     throttles = Throttles(production.database, RatioStore(engine), configured.throttle)
     await throttles.prepare()
     workers.metrics.others.append(throttles.metrics)
+    token = secrets.get("token", TOKEN_PREFIX)
+    usual = DatabaseSettings(revert_window_s=settings.migrator.revert_window_s)
+    databases = Databases(production.database, engine, usual)
+    people, journal = People(engine, token), Journal(engine)
+    for kept in (databases, people, journal):
+        await kept.prepare()
+
+    async def delete_branch(request: DeployRequest) -> None:
+        try:
+            await standing.delete(request.branch)
+        except (NotFound, UnknownBranch):
+            return
+        except (ControlError, RouteError, ServerFailed) as error:
+            raise DeployError(str(error)) from error
+
     runner = Runner(
         production.database,
         deploy_store,
         operations_on(targets, settings.migrator, settings.production.definer_user),
-        settings.migrator.revert_window_s,
+        delete_branch,
     )
-    deploys = Deploys(deploy_store, checking(branches, targets), runner.notify)
+    deploys = Deploys(
+        deploy_store,
+        checking(branches, targets, databases.settings),
+        runner.notify,
+        databases.settings,
+        people.administrators,
+    )
 
     usual = DatabaseSettings(revert_window_s=settings.migrator.revert_window_s)
     token = secrets.get("token", TOKEN_PREFIX)

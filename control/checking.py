@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 
 from conf.settings import LintSettings
@@ -10,44 +11,56 @@ from control.branches import Branches
 from control.databases import Databases
 from control.errors import ControlError
 from control.targets import Targets
-from migrator.deploy.actions import Check, Findings
+from migrator.deploy.findings import Check, Findings, Proposal, Snapshot, footprint
 from migrator.deploy.review import review
+from migrator.deploy.settings import DatabaseSettings
 from migrator.engine.forecast import forecast
 from migrator.errors import MigratorError
+from migrator.schema.column_order import ColumnOrder
 from migrator.schema.errors import SchemaError
+from migrator.schema.fold import Change
 from migrator.schema.introspect import open_reader
 from migrator.schema.lint.finding import Finding
 from migrator.schema.lint.lint import lint
 from migrator.schema.lint.subject import Subject
+from migrator.schema.serial import from_json, to_json
 from router.errors import RouteError
 
 Lint = Callable[[str], Awaitable[tuple[Finding, ...]]]
 """Says what all rules find in the schema of a branch."""
 
 
-def checking(branches: Branches, targets: Targets) -> Check:
+def checking(branches: Branches, targets: Targets, settings: Callable[[], DatabaseSettings]) -> Check:
     """Return what checks a change from a branch into another."""
 
-    async def check(database: str, branch: str, into_branch: str) -> Findings:
+    async def check(proposal: Proposal) -> Findings:
         try:
-            target = await targets.get(into_branch)
-            base, theirs, ours = (
-                await branches.base(branch),
-                await branches.read(branch),
-                await branches.read(into_branch),
-            )
+            target = await targets.get(proposal.into_branch)
+            if proposal.frozen:
+                base, theirs = from_json(proposal.frozen.base), from_json(proposal.frozen.branch)
+            else:
+                base, theirs = await branches.base(proposal.branch), await branches.read(proposal.branch)
+            ours = await branches.read(proposal.into_branch)
         except SchemaError as error:
             return Findings({}, (), f"{error} {error.hint}".strip())
         except (RouteError, ControlError, MigratorError) as error:
             return Findings({}, (), str(error))
         async with branches.scratch() as server, await open_reader(server) as scratch:
-            return await review(
+            found = await review(
                 scratch,
                 base=base,
                 branch=theirs,
                 production=ours,
                 forecast=partial(forecast, target.server, server, target.schema),
+                ahead=[
+                    Change(each.number, from_json(each.snapshot.base), from_json(each.snapshot.branch))
+                    for each in proposal.ahead
+                ],
+                column_order=ColumnOrder(settings().column_order),
             )
+        snapshot = proposal.frozen or Snapshot(to_json(base), to_json(theirs))
+        touched = footprint(found.operations, base, theirs, ours)
+        return replace(found, snapshot=snapshot, footprint=touched)
 
     return check
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from conf.settings import MigratorSettings
 from control.errors import ControlError
 from control.targets import Targets
+from migrator.deploy.held import MakeOperation
 from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord
-from migrator.deploy.runner import MakeOperation
 from migrator.engine.direct.direct import Direct
 from migrator.engine.direct.program import ChangeProgram
 from migrator.engine.direct.view import ChangeView

@@ -28,7 +28,8 @@ from control.standing import Standing
 from control.targets import Targets, check_target
 from control.throttles import Throttles
 from control.workers import Workers
-from migrator.deploy.actions import USUAL, Deploys, How
+from migrator.deploy.actions import Deploys
+from migrator.deploy.proposals import USUAL, How
 from migrator.deploy.request import DeployRequest, RequestState
 from migrator.deploy.runner import Runner
 from migrator.deploy.settings import SettingRefused
@@ -38,6 +39,7 @@ from router.accounts import AccountTooPowerful
 from router.database import Connection
 from router.errors import DatabaseError, ServerFailed
 from router.hosts import PRODUCTION, LocalHost
+from router.model import Actor
 from router.store import now
 
 log = structlog.get_logger()
@@ -97,7 +99,7 @@ class Service:
         self.started_at: datetime = now()
 
     async def create_deploy_request(
-        self, branch: str, into_branch: str, notes: str, auto_cutover: bool, actor: str, how: How = USUAL
+        self, branch: str, into_branch: str, notes: str, actor: Actor, how: How = USUAL
     ) -> DeployRequest:
         """Open a deploy request for a branch, into its parent unless said otherwise."""
         origin = await self.branches.get(branch)
@@ -108,9 +110,7 @@ class Service:
             )
         check_target(target)
         how = replace(how, strategy=how.strategy or Strategy(self._settings.migrator.strategy))
-        return await self.deploys.create(
-            origin.database, origin.name, target.name, notes, auto_cutover, actor, how
-        )
+        return await self.deploys.create(origin.database, origin.name, target.name, notes, actor, how)
 
     async def change_settings(self, changes: Mapping[str, Any]) -> None:
         """Change settings of the database, all or none. Raises SettingRefused with every mistake."""
@@ -125,6 +125,7 @@ class Service:
                         f"headgate deploy-request close {database} {request.number}"
                     )
         await self.databases.change(changes)
+        self.runner.notify()
 
     async def reload(self) -> Reload:
         """Read the configuration again and take what can be taken, at no client's cost.

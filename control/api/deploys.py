@@ -8,17 +8,17 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from control.api.paths import DATABASE, Here, Number, PageNumber, PageSize
-from control.api.present import ACTOR, Json, deploy_request, deployment, diff, moment, operation, page
+from control.api.present import Json, deploy_request, deployment, diff, moment, operation, page
 from control.api.throttle import throttler_configurations
 from control.service import Service
-from migrator.deploy.actions import How
+from migrator.deploy.proposals import How
 from migrator.deploy.request import DeployRequest
 from migrator.engine.direct.choose import Strategy
+from router.model import LOCAL
 
 router = APIRouter(prefix=DATABASE, tags=["deploy requests"])
 
 ONE = "/deploy-requests/{number}"
-WHO = str(ACTOR["display_name"])
 
 
 class NewDeployRequest(BaseModel):
@@ -27,7 +27,7 @@ class NewDeployRequest(BaseModel):
     branch: str
     into_branch: str = ""
     notes: str = ""
-    auto_cutover: bool = True
+    auto_cutover: bool | None = None
     ddl_strategy: Strategy | None = None
     allow_lossy: bool = False
 
@@ -96,8 +96,8 @@ async def list_deploy_requests(
 async def create_deploy_request(service: Here, db: str, body: NewDeployRequest) -> Json:
     """Check a branch and open a deploy request for it."""
     request = await service.create_deploy_request(
-        *(body.branch, body.into_branch, body.notes, body.auto_cutover, WHO),
-        how=How(body.ddl_strategy, body.allow_lossy),
+        *(body.branch, body.into_branch, body.notes, LOCAL),
+        how=How(body.ddl_strategy, body.allow_lossy, body.auto_cutover),
     )
     return await _shown(service, request)
 
@@ -111,13 +111,13 @@ async def get_deploy_request(service: Here, db: str, number: Number) -> Json:
 @router.patch(ONE)
 async def close_deploy_request(service: Here, db: str, number: Number, body: Change) -> Json:
     """Close a deploy request."""
-    return await _shown(service, await service.deploys.close(db, number, WHO))
+    return await _shown(service, await service.deploys.close(db, number, LOCAL))
 
 
 @router.get(ONE + "/diff")
 async def get_diff(service: Here, db: str, number: Number) -> Json:
     """Show what a deploy request changes, checked against the branch as it is now."""
-    return diff((await service.deploys.recheck(db, number, WHO)).diff)
+    return diff((await service.deploys.recheck(db, number, LOCAL)).diff)
 
 
 @router.get(ONE + "/deployment")
@@ -145,7 +145,7 @@ async def get_history(service: Here, db: str, number: Number) -> Json:
         {
             "before": step.before,
             "after": step.after,
-            "actor": step.actor,
+            "actor": step.actor.name,
             "reason": step.reason,
             "at": moment(step.at),
         }
@@ -160,27 +160,26 @@ async def deploy(service: Here, db: str, number: Number, body: Deployment | None
     asked = body or Deployment()
     strategy = Strategy.INSTANT if asked.instant_ddl else asked.ddl_strategy
     how = How(strategy, asked.allow_lossy)
-    return await _shown(service, await service.deploys.deploy(db, number, WHO, how))
+    return await _shown(service, await service.deploys.deploy(db, number, LOCAL, how))
 
 
 @router.post(ONE + "/apply-deploy")
 async def apply(service: Here, db: str, number: Number) -> Json:
     """Cut over a deployment that waits for it."""
-    return await _shown(service, await service.deploys.apply(db, number, WHO))
+    return await _shown(service, await service.deploys.apply(db, number, LOCAL))
 
 
 @router.post(ONE + "/force-cutover")
 async def force_cutover(service: Here, db: str, number: Number) -> Json:
     """Kill the connections that keep a cut-over, a revert or a redo from its tables."""
     request = await service.deploys.force(db, number)
-    service.runner.force(request)
     return await _shown(service, request)
 
 
 @router.post(ONE + "/cancel")
 async def cancel(service: Here, db: str, number: Number) -> Json:
     """Cancel a deployment that is not complete; what is swapped already is swapped back."""
-    return await _shown(service, await service.deploys.cancel(db, number, WHO))
+    return await _shown(service, await service.deploys.cancel(db, number, LOCAL))
 
 
 @router.post(ONE + "/revert")
@@ -195,7 +194,7 @@ async def revert(service: Here, db: str, number: Number, body: Reversal | None =
         for each in asked.misfits or []:
             giving_up.setdefault(each.operation_id, []).append(each.key)
     blocked = service.runner.revert_blocked(request, giving_up)
-    return await _shown(service, await service.deploys.revert(db, number, WHO, blocked, giving_up))
+    return await _shown(service, await service.deploys.revert(db, number, LOCAL, blocked, giving_up))
 
 
 @router.get(ONE + "/misfits")
@@ -216,10 +215,10 @@ async def redo(service: Here, db: str, number: Number) -> Json:
     """Take a revert back, with everything written since."""
     request = await service.deploys.get(db, number)
     blocked = service.runner.revert_blocked(request)
-    return await _shown(service, await service.deploys.redo(db, number, WHO, blocked))
+    return await _shown(service, await service.deploys.redo(db, number, LOCAL, blocked))
 
 
 @router.post(ONE + "/skip-revert")
 async def skip_revert(service: Here, db: str, number: Number) -> Json:
     """End the window now in which a deployment can be reverted, or a revert be taken back."""
-    return await _shown(service, await service.deploys.skip_revert(db, number))
+    return await _shown(service, await service.deploys.skip_revert(db, number, LOCAL))

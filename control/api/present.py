@@ -415,7 +415,7 @@ def _operation_state(state: State, status: Status | None) -> str:
         return "error"
     if state is State.QUEUED:
         return "queued"
-    if state in {State.READY, State.NO_CHANGES, State.ERROR, State.SUBMITTING}:
+    if state in {State.PENDING, State.READY, State.NO_CHANGES, State.ERROR, State.SUBMITTING}:
         return "pending"
     return "in_progress"
 

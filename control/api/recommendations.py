@@ -74,7 +74,7 @@ async def apply_recommendation(
         assert record.branch is not None
         each = record.recommendation
         request = await service.create_deploy_request(
-            record.branch, "", f"{each.title}: {each.reason}", auto_cutover=True, actor=actor.name
+            record.branch, "", f"{each.title}: {each.reason}", actor
         )
         shown["deploy_request"] = {"id": request.id, "number": request.number, "state": str(request.state)}
     return shown

@@ -21,3 +21,11 @@ class NothingToDeploy(DeployError):
 
 class NotDeployable(DeployError):
     """The change conflicts with production, or holds something that cannot be deployed."""
+
+
+class NotApproved(DeployError):
+    """Somebody must approve the request, or confirm what it would do, before it is deployed."""
+
+
+class NotAllowed(DeployError):
+    """It can be done, but not by who asked for it."""

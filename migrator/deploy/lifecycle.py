@@ -10,6 +10,7 @@ from migrator.deploy.errors import IllegalMove
 class State(StrEnum):
     """Where a deployment is."""
 
+    PENDING = "pending"
     READY = "ready"
     NO_CHANGES = "no_changes"
     ERROR = "error"
@@ -31,43 +32,36 @@ class State(StrEnum):
 
 
 MOVES: dict[State, frozenset[State]] = {
+    # Stored, and being looked at for the first time.
+    State.PENDING: frozenset({State.READY, State.NO_CHANGES, State.ERROR}),
     # The checks have passed, found nothing to do, or found a reason not to deploy; they may be run again.
     State.READY: frozenset({State.NO_CHANGES, State.ERROR, State.QUEUED}),
     State.NO_CHANGES: frozenset({State.READY, State.ERROR}),
     State.ERROR: frozenset({State.READY, State.NO_CHANGES}),
-    # Waiting for its turn. Production may have moved meanwhile, which sends it back to be checked.
-    State.QUEUED: frozenset({State.SUBMITTING, State.CANCELLED}),
+    # Waiting for its turn. Its branch may move meanwhile, and what is proposed then is no longer what was
+    # queued: that takes it out of the queue.
+    State.QUEUED: frozenset({State.SUBMITTING, State.CANCELLED, State.READY, State.NO_CHANGES, State.ERROR}),
+    # Checked once more, against production as it is now: from here on its branch is not looked at any more.
     State.SUBMITTING: frozenset(
-        {State.IN_PROGRESS, State.NO_CHANGES, State.ERROR, State.IN_PROGRESS_CANCEL, State.COMPLETE_ERROR}
+        {State.IN_PROGRESS, State.READY, State.NO_CHANGES, State.ERROR, State.IN_PROGRESS_CANCEL}
     ),
     State.IN_PROGRESS: frozenset(
-        {
-            State.PENDING_CUTOVER,
-            State.IN_PROGRESS_CUTOVER,
-            State.IN_PROGRESS_CANCEL,
-            State.COMPLETE_ERROR,
-        }
+        {State.PENDING_CUTOVER, State.IN_PROGRESS_CUTOVER, State.IN_PROGRESS_CANCEL}
     ),
-    State.PENDING_CUTOVER: frozenset(
-        {State.IN_PROGRESS_CUTOVER, State.IN_PROGRESS_CANCEL, State.COMPLETE_ERROR}
-    ),
-    State.IN_PROGRESS_CUTOVER: frozenset(
-        {
-            State.COMPLETE_PENDING_REVERT,
-            State.COMPLETE,
-            State.COMPLETE_ERROR,
-            # It may wait for ever behind a long transaction; what is swapped already is swapped back.
-            State.IN_PROGRESS_CANCEL,
-        }
-    ),
+    State.PENDING_CUTOVER: frozenset({State.IN_PROGRESS_CUTOVER, State.IN_PROGRESS_CANCEL}),
+    # It may wait for ever behind a long transaction; when it is cancelled, or fails, what is swapped already
+    # is swapped back.
+    State.IN_PROGRESS_CUTOVER: frozenset({State.COMPLETE_PENDING_REVERT, State.IN_PROGRESS_CANCEL}),
+    # Production is being left as it was, because somebody wants that, or because of a failure.
     State.IN_PROGRESS_CANCEL: frozenset({State.COMPLETE_CANCEL, State.COMPLETE_ERROR}),
     # Swapped; the old tables follow the new ones until the window ends.
     State.COMPLETE_PENDING_REVERT: frozenset({State.IN_PROGRESS_REVERT, State.COMPLETE}),
     State.IN_PROGRESS_REVERT: frozenset({State.COMPLETE_REVERT, State.COMPLETE_REVERT_ERROR}),
     # A failed revert leaves the new tables in place; somebody looks, then tries again or lets it be.
     State.COMPLETE_REVERT_ERROR: frozenset({State.IN_PROGRESS_REVERT, State.COMPLETE}),
-    # A failed deployment has changed nothing; it may be checked and deployed again.
-    State.COMPLETE_ERROR: frozenset({State.READY, State.NO_CHANGES, State.ERROR}),
+    # A failed deployment has changed nothing. What was ready is kept for another try, until somebody says
+    # that there will be none: only then may it be checked and deployed again.
+    State.COMPLETE_ERROR: frozenset({State.IN_PROGRESS, State.READY, State.NO_CHANGES, State.ERROR}),
     State.COMPLETE_CANCEL: frozenset({State.READY, State.NO_CHANGES, State.ERROR}),
     State.CANCELLED: frozenset({State.READY, State.NO_CHANGES, State.ERROR}),
     State.COMPLETE: frozenset(),
@@ -77,7 +71,7 @@ MOVES: dict[State, frozenset[State]] = {
     State.IN_PROGRESS_REDO: frozenset({State.COMPLETE_PENDING_REVERT, State.IN_PROGRESS_REVERT}),
 }
 
-# The runner has work to do, or must wait for somebody, before the next request may start.
+# Production is being worked on, or kept so that the work can be undone.
 RUNNING = frozenset(
     {
         State.SUBMITTING,
@@ -89,6 +83,17 @@ RUNNING = frozenset(
         State.IN_PROGRESS_REVERT,
         State.COMPLETE_REVERT_ERROR,
         State.IN_PROGRESS_REDO,
+    }
+)
+
+# On the way to the swap: the change is not in production yet, and will be.
+COMING = frozenset(
+    {
+        State.QUEUED,
+        State.SUBMITTING,
+        State.IN_PROGRESS,
+        State.PENDING_CUTOVER,
+        State.IN_PROGRESS_CUTOVER,
     }
 )
 

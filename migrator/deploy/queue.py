@@ -1,38 +1,145 @@
-"""I say which deploy request is carried next, and what another one waits for."""
+"""I say which deploy requests are carried now, and what the others wait for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from migrator.deploy.lifecycle import State
+from migrator.deploy.lifecycle import COMING, State
 from migrator.deploy.request import DeployRequest
+from migrator.deploy.schedule import parse
+from migrator.deploy.settings import DatabaseSettings
 
 
-def current(requests: Iterable[DeployRequest]) -> DeployRequest | None:
-    """Return the request to carry now: the one under way, else the one queued longest, else None.
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why a queued request does not start. `paused` says that it will not just by others' going on."""
 
-    One at a time per database: a request in its revert window, or that may be redone, is still under way.
-    """
-    under_way = [request for request in requests if request.under_way]
-    if under_way:
-        return min(under_way, key=lambda request: request.number)
-    waiting = queued(requests)
-    return waiting[0] if waiting else None
+    reason: str
+    paused: bool
+    behind: int | None = None
 
 
 def queued(requests: Iterable[DeployRequest]) -> list[DeployRequest]:
-    """Return the queued requests in the order in which they will be carried."""
+    """Return the queued requests in the order in which they were queued."""
     waiting = [request for request in requests if request.deployment_state is State.QUEUED]
-    return sorted(waiting, key=lambda request: (request.queued_at or request.created_at, request.number))
+    return sorted(waiting, key=_place)
 
 
-def ahead(requests: Iterable[DeployRequest], number: int) -> list[DeployRequest]:
-    """Return what request `number` waits for, first to be carried first."""
+def line(requests: Iterable[DeployRequest]) -> list[DeployRequest]:
+    """Return all requests under way and then all queued, each in the order of queueing."""
     requests = list(requests)
-    line = [request for request in requests if request.under_way] + queued(requests)
+    return sorted((each for each in requests if each.under_way), key=_place) + queued(requests)
+
+
+def startable(
+    requests: Sequence[DeployRequest], settings: DatabaseSettings, at: datetime
+) -> list[DeployRequest]:
+    """Return the queued requests that may start now: at most the first of each lane."""
+    return [request for request in queued(requests) if wait(request, requests, settings, at) is None]
+
+
+def wait(
+    request: DeployRequest, requests: Sequence[DeployRequest], settings: DatabaseSettings, at: datetime
+) -> Wait | None:
+    """Say what a queued request waits for, None when it may start.
+
+    There is one queue per database, and beside it one lane per branch deployed into, for requests that
+    touch no table of those in the queue.
+    """
+    for other in ahead(requests, request.number, settings):
+        return _behind(other)
+    schedule = parse(settings.deploy_schedule)
+    if not schedule.is_open(at):
+        opens = schedule.opens_at(at).strftime("%Y-%m-%d %H:%M %Z")
+        return Wait(f"deployments start only at {schedule.text}: the next time is {opens}", paused=True)
+    return None
+
+
+def ahead(requests: Iterable[DeployRequest], number: int, settings: DatabaseSettings) -> list[DeployRequest]:
+    """Return what a queued request waits for, first to be carried first."""
     before: list[DeployRequest] = []
-    for request in line:
-        if request.number == number:
-            return before
-        before.append(request)
-    return []
+    places = line(requests)
+    me = next((each for each in places if each.number == number), None)
+    if me is None or me.under_way:
+        return []
+    for other in places[: places.index(me)]:
+        if _in_the_way(other, me, settings):
+            before.append(other)
+    return before
+
+
+def _in_the_way(other: DeployRequest, request: DeployRequest, settings: DatabaseSettings) -> bool:
+    """Whether a request that came first must be done with before the next may start."""
+    in_window = other.deployment_state is State.COMPLETE_PENDING_REVERT
+    if in_window and settings.release_queue_in_window:
+        return other.touches(request)
+    if other.parallel and request.parallel:
+        return other.into_branch == request.into_branch
+    if other.parallel or request.parallel:
+        return other.touches(request)
+    return True
+
+
+def overlapping(requests: Iterable[DeployRequest], request: DeployRequest) -> list[DeployRequest]:
+    """Return the requests of the queue that keep a request from the lane beside it."""
+    return [
+        other
+        for other in line(requests)
+        if other.number != request.number and not other.parallel and other.touches(request)
+    ]
+
+
+def coming(requests: Iterable[DeployRequest], request: DeployRequest) -> list[DeployRequest]:
+    """Return the requests whose changes will be in production before that of a request.
+
+    For one that is not queued these are all that are; the order is that of queueing.
+    """
+    places = [
+        other
+        for other in line(requests)
+        if other.deployment_state in COMING and other.into_branch == request.into_branch
+    ]
+    numbers = [other.number for other in places]
+    if request.number in numbers:
+        return places[: numbers.index(request.number)]
+    return places
+
+
+def _behind(other: DeployRequest) -> Wait:
+    """Say how a request that is in the way can be got out of it."""
+    name, here = f"deploy request {other.number}", f"{other.database} {other.number}"
+    command = "headgate deploy-request"
+    match other.deployment_state:
+        case State.COMPLETE_ERROR if other.acknowledged_at:
+            reason, paused = f"{name} has failed and is being cleared away", False
+        case State.COMPLETE_ERROR:
+            reason, paused = (
+                f"{name} has failed: try it again with: {command} retry {here}, or let the queue go on with: "
+                f"{command} unblock {here}",
+                True,
+            )
+        case State.COMPLETE_REVERT_ERROR:
+            reason, paused = (
+                f"{name} could not be reverted: try it again with: {command} revert {here}, or let the queue "
+                f"go on, and the change stand, with: {command} unblock {here}",
+                True,
+            )
+        case State.PENDING_CUTOVER:
+            reason, paused = f"{name} waits for its cut-over: {command} apply {here}", True
+        case State.COMPLETE_PENDING_REVERT:
+            until = other.revert_until.strftime("%H:%M:%S %Z") if other.revert_until else "then"
+            reason, paused = (
+                f"{name} can be reverted until {until}: end this with: {command} skip-revert {here}",
+                True,
+            )
+        case State.QUEUED:
+            reason, paused = f"{name} is queued before it", False
+        case _:
+            reason, paused = f"{name} is being deployed ({other.deployment_state})", False
+    return Wait(reason, paused, other.number)
+
+
+def _place(request: DeployRequest) -> tuple[datetime, int]:
+    return request.queued_at or request.created_at, request.number

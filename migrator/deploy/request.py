@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +11,12 @@ from migrator.deploy.lifecycle import RUNNING, State
 from migrator.engine.companions.triggers import TriggerPlan
 from migrator.engine.direct.choose import Choice, Method, Strategy
 from migrator.engine.outlook import Remark
+from migrator.schema.lint.finding import Finding
 from migrator.schema.model import Code, CodeKind
+from router.model import LOCAL, Actor
+
+EVERYTHING = "*"
+"""In a footprint: no table can be told that it leaves alone."""
 
 
 class RequestState(StrEnum):
@@ -40,7 +46,7 @@ class OperationRecord:
     their values under another name: old → new. `becomes` is the new name of a table that is renamed. With
     `program`, it is a trigger, routine or event: what `code` says (None: it is dropped), a trigger on
     `on_table` and before the one called `place`. `triggers` are those of an altered table that change with
-    it.
+    it. `recently_used_at` is when a table to be dropped was last seen in a statement, if not long ago.
     """
 
     id: str
@@ -53,6 +59,7 @@ class OperationRecord:
     outlook: dict[str, tuple[Remark, ...]] = field(default_factory=dict)
     view: bool = False
     renames: dict[str, str] = field(default_factory=dict)
+    recently_used_at: datetime | None = None
     becomes: str = ""
     program: CodeKind | None = None
     code: Code | None = None
@@ -75,13 +82,28 @@ class OperationRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Who brought a request into a state, when, and why, if that was said."""
+
+    actor: Actor
+    at: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DeployRequest:
     """A proposal to make the schema of `into_branch` what it is on `branch`, and how far it has come.
 
     `diff` maps each changed table to the change as +/- text. `problem` says why the checks or the deployment
-    failed, `warnings` what its author should look at. Operations are fixed when the deployment starts; until
-    then they are what the checks found. `redo_until` is when a revert can no longer be taken back; it is
-    kept until everything is cleared away. The revert under way may lose rows with the keys in `giving_up`, by
+    failed, or what it is delayed by; `failure` why it is being undone, and was; `findings` is what the checks
+    say, `warnings` the same of older requests. `confirmed` are keys of findings that somebody has said yes
+    to.
+
+    Operations are fixed when the deployment starts; until then they are what the checks found. They touch the
+    tables of the `footprint`, which foreign keys widen. After a failure those in `kept` are ready for another
+    try. `entered` has who brought it into each state last. In the `parallel` lane it does not wait for
+    requests that touch other tables. `redo_until` is when a revert can no longer be taken back; it is kept
+    until everything is cleared away. The revert under way may lose rows with the keys in `giving_up`, by
     operation.
     """
 
@@ -111,12 +133,50 @@ class DeployRequest:
     allow_lossy: bool = False
     redo_until: datetime | None = None
     giving_up: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    actor: Actor = LOCAL
+    findings: tuple[Finding, ...] = ()
+    confirmed: tuple[str, ...] = ()
+    footprint: tuple[str, ...] = (EVERYTHING,)
+    parallel: bool = False
+    aggressive_cutover: bool = False
+    auto_delete_branch: bool = False
+    entered: Mapping[State, Mark] = field(default_factory=dict)
+    failure: str | None = None
+    kept: tuple[str, ...] = ()
+    force_requested_at: datetime | None = None
+    closed_by: Actor | None = None
+    acknowledged_by: Actor | None = None
+    acknowledged_at: datetime | None = None
+    branch_deleted_by: Actor | None = None
+    branch_deleted_at: datetime | None = None
 
     @property
     def under_way(self) -> bool:
-        """Whether there is work to do for it before the next one may start."""
-        reverted = self.deployment_state is State.COMPLETE_REVERT and self.redo_until is not None
-        return self.deployment_state in RUNNING or reverted
+        """Whether there is work to do for it, or something is kept for it, on production."""
+        match self.deployment_state:
+            case State.COMPLETE_REVERT:
+                return self.redo_until is not None
+            case State.COMPLETE_ERROR:
+                # Kept for another try, and in the way of others, until somebody has seen it.
+                return self.finished_at is None
+            case _:
+                return self.deployment_state in RUNNING
+
+    @property
+    def since(self) -> datetime:
+        """When it came into the state it is in."""
+        mark = self.entered.get(self.deployment_state)
+        return mark.at if mark else self.updated_at
+
+    def who(self, state: State) -> Actor | None:
+        """Return who brought it into a state last."""
+        mark = self.entered.get(state)
+        return mark.actor if mark else None
+
+    def why(self, state: State) -> str | None:
+        """Return the reason why it came into a state last, if one was given."""
+        mark = self.entered.get(state)
+        return mark.reason if mark else None
 
     def choice(self, record: OperationRecord) -> Choice | None:
         """Return how one of its operations is made, None when it is in the usual way."""
@@ -132,6 +192,13 @@ class DeployRequest:
         """Return what a revert of one of its operations would lack."""
         return record.outlook.get(self.strategy, ())
 
+    def touches(self, other: DeployRequest) -> bool:
+        """Whether both change the same table, or tables that foreign keys connect."""
+        if self.into_branch != other.into_branch:
+            return False
+        mine, theirs = set(self.footprint), set(other.footprint)
+        return EVERYTHING in mine | theirs or not mine.isdisjoint(theirs)
+
 
 @dataclass(frozen=True, slots=True)
 class Transition:
@@ -140,6 +207,6 @@ class Transition:
     number: int
     before: State | None
     after: State
-    actor: str
+    actor: Actor
     reason: str | None
     at: datetime

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from migrator.deploy.actions import Findings
+from migrator.deploy.findings import Findings
 from migrator.deploy.programs import copied, in_order
 from migrator.deploy.request import OperationKind, OperationRecord
 from migrator.engine.direct.choose import Strategy

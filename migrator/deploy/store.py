@@ -1,4 +1,4 @@
-"""I save deploy requests and their history in the state database."""
+"""I save deploy requests, their history and their reviews in the state database."""
 
 from __future__ import annotations
 
@@ -6,62 +6,31 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from migrator.deploy.approval import Review
 from migrator.deploy.errors import IllegalMove, UnknownRequest
-from migrator.deploy.lifecycle import State, check_move
-from migrator.deploy.request import DeployRequest, OperationRecord, RequestState, Transition
-from migrator.engine.direct.choose import Strategy
-from router.store import Moment, now
-
-metadata = sa.MetaData()
-
-deploy_requests = sa.Table(
-    "deploy_requests",
+from migrator.deploy.findings import Snapshot
+from migrator.deploy.lifecycle import CHECKABLE, RUNNING, State, check_move
+from migrator.deploy.request import DeployRequest, Mark, Transition
+from migrator.deploy.rows import (
+    deploy_requests,
+    encoded,
     metadata,
-    sa.Column("id", sa.String(12), primary_key=True),
-    sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("database", sa.String(63), nullable=False),
-    sa.Column("branch", sa.String(63), nullable=False),
-    sa.Column("into_branch", sa.String(63), nullable=False),
-    sa.Column("notes", sa.Text, nullable=False),
-    sa.Column("state", sa.String(10), nullable=False),
-    sa.Column("deployment_state", sa.String(40), nullable=False),
-    sa.Column("auto_cutover", sa.Boolean, nullable=False),
-    sa.Column("diff", sa.Text, nullable=False),
-    sa.Column("operations", sa.Text, nullable=False),
-    sa.Column("problem", sa.Text),
-    sa.Column("warnings", sa.Text, nullable=False),
-    sa.Column("created_at", Moment, nullable=False),
-    sa.Column("updated_at", Moment, nullable=False),
-    sa.Column("queued_at", Moment),
-    sa.Column("started_at", Moment),
-    sa.Column("cut_over_at", Moment),
-    sa.Column("revert_until", Moment),
-    sa.Column("finished_at", Moment),
-    sa.Column("closed_at", Moment),
-    sa.Column("longest_lock_ms", sa.Float),
-    sa.Column("strategy", sa.String(12), nullable=False, server_default="revertible"),
-    sa.Column("allow_lossy", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("redo_until", Moment),
-    sa.Column("giving_up", sa.Text, nullable=False, server_default="{}"),
-    sa.UniqueConstraint("database", "number"),
+    request_of,
+    request_values,
+    review_of,
+    reviews,
+    snapshots,
+    transition_of,
+    transitions,
 )
+from router.model import Actor
+from router.store import now
 
-transitions = sa.Table(
-    "deploy_transitions",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("database", sa.String(63), nullable=False),
-    sa.Column("number", sa.Integer, nullable=False),
-    sa.Column("before", sa.String(40)),
-    sa.Column("after", sa.String(40), nullable=False),
-    sa.Column("actor", sa.String(255), nullable=False),
-    sa.Column("reason", sa.Text),
-    sa.Column("at", Moment, nullable=False),
-)
+BEFORE_QUEUEING = {State.PENDING, *CHECKABLE}
+ACTIVE = {State.QUEUED, State.COMPLETE_ERROR, State.COMPLETE_REVERT, *RUNNING}
 
 
 class DeployStore:
@@ -74,13 +43,16 @@ class DeployStore:
         """Create the tables that are missing, and the columns that an older Headgate did not have."""
         async with self._engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
-            there = await connection.run_sync(_columns)
-            for column in deploy_requests.c:
-                if column.name not in there:
-                    definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
-                    await connection.execute(sa.text(f"ALTER TABLE deploy_requests ADD COLUMN {definition}"))
+            for table in (deploy_requests, transitions):
+                there = await connection.run_sync(_columns, table.name)
+                for column in table.c:
+                    if column.name not in there:
+                        definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+                        await connection.execute(
+                            sa.text(f"ALTER TABLE {table.name} ADD COLUMN {_literal(str(definition))}")
+                        )
 
-    async def add(self, request: DeployRequest, actor: str) -> DeployRequest:
+    async def add(self, request: DeployRequest, actor: Actor) -> DeployRequest:
         """Store a new request under the next free number of its database and return it."""
         async with self._engine.begin() as connection:
             highest = await connection.scalar(
@@ -88,66 +60,64 @@ class DeployStore:
                     deploy_requests.c.database == request.database
                 )
             )
-            request = replace(request, number=(highest or 0) + 1)
-            await connection.execute(deploy_requests.insert().values(**_values(request)))
-            await _record(connection, request, None, actor, None)
+            mark = Mark(actor, request.created_at)
+            request = replace(request, number=(highest or 0) + 1, entered={request.deployment_state: mark})
+            await connection.execute(deploy_requests.insert().values(**request_values(request)))
+            await _record(connection, request, None, mark)
         return request
 
     async def all(self, database: str) -> Sequence[DeployRequest]:
         """Return the requests of a database, newest first."""
-        query = (
-            sa.select(deploy_requests)
-            .where(deploy_requests.c.database == database)
-            .order_by(deploy_requests.c.number.desc())
+        return await self._select(deploy_requests.c.database == database)
+
+    async def active(self, database: str) -> Sequence[DeployRequest]:
+        """Return those of a database that are queued or under way, newest first."""
+        found = await self._select(
+            deploy_requests.c.database == database, deploy_requests.c.deployment_state.in_(sorted(ACTIVE))
         )
-        async with self._engine.connect() as connection:
-            return [_request(row) for row in (await connection.execute(query)).mappings()]
+        return [each for each in found if each.under_way or each.deployment_state is State.QUEUED]
 
     async def get(self, database: str, number: int) -> DeployRequest:
         """Return one request, or raise UnknownRequest."""
-        query = sa.select(deploy_requests).where(
-            deploy_requests.c.database == database, deploy_requests.c.number == number
-        )
-        async with self._engine.connect() as connection:
-            row = (await connection.execute(query)).mappings().first()
-        if row is None:
+        found = await self._select(deploy_requests.c.database == database, deploy_requests.c.number == number)
+        if not found:
             raise UnknownRequest(
                 f"database {database!r} has no deploy request {number}: "
                 f"see headgate deploy-request list {database}"
             )
-        return _request(row)
+        return found[0]
 
     async def move(
-        self, request: DeployRequest, after: State, actor: str, reason: str | None = None, **changes: Any
+        self, request: DeployRequest, after: State, actor: Actor, reason: str | None = None, **changes: Any
     ) -> DeployRequest:
         """Move a request to another state, with other changes, in one transaction; return it as stored.
 
         Raises IllegalMove when the life cycle has no such move, or when somebody else has moved the request
         since it was read.
         """
-        check_move(request.deployment_state, after)
-        moved = replace(request, deployment_state=after, updated_at=now(), **changes)
+        before = request.deployment_state
+        check_move(before, after)
+        mark = Mark(actor, now(), reason)
+        kept = BEFORE_QUEUEING if after is State.QUEUED else set(State)
+        entered = {state: each for state, each in request.entered.items() if state in kept}
+        changes = {"deployment_state": after, "entered": {**entered, after: mark}, **changes}
+        moved, values = _changed(request, changes)
         async with self._engine.begin() as connection:
             result = await connection.execute(
                 deploy_requests.update()
-                .where(
-                    deploy_requests.c.id == request.id,
-                    deploy_requests.c.deployment_state == request.deployment_state,
-                )
-                .values(**_values(moved))
+                .where(deploy_requests.c.id == request.id, deploy_requests.c.deployment_state == before)
+                .values(**values)
             )
             if not result.rowcount:
                 raise IllegalMove(
-                    f"deploy request {request.number} has just left state {request.deployment_state}: "
-                    "look again, then decide"
+                    f"deploy request {request.number} has just left state {before}: look again, then decide"
                 )
-            await _record(connection, moved, request.deployment_state, actor, reason)
+            await _record(connection, moved, before, mark)
         return moved
 
     async def update(self, request: DeployRequest, **changes: Any) -> DeployRequest:
         """Store changes that leave the state as it is; return the request as stored."""
-        changed = replace(request, updated_at=now(), **changes)
-        values = {name: value for name, value in _values(changed).items() if name in {*changes, "updated_at"}}
+        changed, values = _changed(request, changes)
         async with self._engine.begin() as connection:
             await connection.execute(
                 deploy_requests.update().where(deploy_requests.c.id == request.id).values(**values)
@@ -172,26 +142,87 @@ class DeployStore:
             .order_by(transitions.c.id)
         )
         async with self._engine.connect() as connection:
-            rows = (await connection.execute(query)).mappings().all()
-        return [
-            Transition(
-                number,
-                State(row["before"]) if row["before"] else None,
-                State(row["after"]),
-                row["actor"],
-                row["reason"],
-                row["at"],
+            return [transition_of(row) for row in (await connection.execute(query)).mappings()]
+
+    async def keep_snapshot(self, request: DeployRequest, snapshot: Snapshot) -> None:
+        """Remember what a request proposes, in the place of what it proposed before."""
+        async with self._engine.begin() as connection:
+            await connection.execute(snapshots.delete().where(snapshots.c.id == request.id))
+            await connection.execute(
+                snapshots.insert().values(id=request.id, base=snapshot.base, branch=snapshot.branch)
             )
-            for row in rows
-        ]
+
+    async def snapshot(self, request: DeployRequest) -> Snapshot | None:
+        """Return what a request proposes, None for one that an older Headgate has checked."""
+        query = sa.select(snapshots).where(snapshots.c.id == request.id)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).mappings().first()
+        return Snapshot(row["base"], row["branch"]) if row else None
+
+    async def add_review(self, request: DeployRequest, review: Review) -> Review:
+        """Store a comment or an approval."""
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                reviews.insert().values(
+                    id=review.id,
+                    database=request.database,
+                    number=request.number,
+                    actor=encoded(review.actor),
+                    state=str(review.state),
+                    body=review.body,
+                    created_at=review.created_at,
+                    dismissed_at=review.dismissed_at,
+                )
+            )
+        return review
+
+    async def reviews(self, database: str, number: int | None = None) -> Sequence[Review]:
+        """Return the reviews of a request, or of all of a database, oldest first."""
+        query = sa.select(reviews).where(reviews.c.database == database).order_by(reviews.c.position)
+        if number is not None:
+            query = query.where(reviews.c.number == number)
+        async with self._engine.connect() as connection:
+            return [review_of(row) for row in (await connection.execute(query)).mappings()]
+
+    async def dismiss(self, request: DeployRequest) -> int:
+        """Let no approval of a request count any more; return how many did."""
+        async with self._engine.begin() as connection:
+            result = await connection.execute(
+                reviews.update()
+                .where(
+                    reviews.c.database == request.database,
+                    reviews.c.number == request.number,
+                    reviews.c.state == "approved",
+                    reviews.c.dismissed_at.is_(None),
+                )
+                .values(dismissed_at=now())
+            )
+        return result.rowcount
+
+    async def _select(self, *conditions: sa.ColumnElement[bool]) -> list[DeployRequest]:
+        query = sa.select(deploy_requests).where(*conditions).order_by(deploy_requests.c.number.desc())
+        async with self._engine.connect() as connection:
+            return [request_of(row) for row in (await connection.execute(query)).mappings()]
 
 
-def _columns(connection: sa.Connection) -> set[str]:
-    return {column["name"] for column in sa.inspect(connection).get_columns(deploy_requests.name)}
+def _changed(request: DeployRequest, changes: dict[str, Any]) -> tuple[DeployRequest, dict[str, Any]]:
+    """Return a request with changes, and the columns they are in: others may be changing the rest."""
+    changed = replace(request, updated_at=now(), **changes)
+    values = request_values(changed)
+    return changed, {name: value for name, value in values.items() if name in {*changes, "updated_at"}}
+
+
+def _columns(connection: sa.Connection, table: str) -> set[str]:
+    return {column["name"] for column in sa.inspect(connection).get_columns(table)}
+
+
+def _literal(definition: str) -> str:
+    """Return SQL as the driver takes it literally: a colon would begin a parameter."""
+    return definition.replace(":", r"\:")
 
 
 async def _record(
-    connection: AsyncConnection, request: DeployRequest, before: State | None, actor: str, reason: str | None
+    connection: AsyncConnection, request: DeployRequest, before: State | None, mark: Mark
 ) -> None:
     await connection.execute(
         transitions.insert().values(
@@ -199,32 +230,9 @@ async def _record(
             number=request.number,
             before=before,
             after=request.deployment_state,
-            actor=actor,
-            reason=reason,
-            at=now(),
+            actor=mark.actor.name,
+            reason=mark.reason,
+            at=mark.at,
+            who=encoded(mark.actor),
         )
     )
-
-
-def _request(row: sa.RowMapping) -> DeployRequest:
-    return DeployRequest(
-        **{
-            **row,
-            "state": RequestState(row["state"]),
-            "strategy": Strategy(row["strategy"]),
-            "deployment_state": State(row["deployment_state"]),
-            "diff": msgspec.json.decode(row["diff"]),
-            "warnings": msgspec.json.decode(row["warnings"], type=tuple[str, ...]),
-            "giving_up": msgspec.json.decode(row["giving_up"], type=dict[str, tuple[str, ...]]),
-            "operations": msgspec.json.decode(row["operations"], type=tuple[OperationRecord, ...]),
-        }
-    )
-
-
-def _values(request: DeployRequest) -> dict[str, Any]:
-    values = {name: getattr(request, name) for name in DeployRequest.__dataclass_fields__}
-    values["diff"] = msgspec.json.encode(request.diff).decode()
-    values["giving_up"] = msgspec.json.encode(request.giving_up).decode()
-    values["warnings"] = msgspec.json.encode(request.warnings).decode()
-    values["operations"] = msgspec.json.encode(request.operations).decode()
-    return values

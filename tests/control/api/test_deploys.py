@@ -10,7 +10,7 @@ import pytest
 
 from router.database import Connection
 from router.errors import ConnectionLost
-from router.model import Flavor
+from router.model import LOCAL, Flavor
 from tests.support.servers import until
 from tests.support.service import Running, running_service
 
@@ -64,7 +64,10 @@ async def test_a_change_travels_to_production_and_back_through_the_api(running: 
         "main",
     )
     assert (await call("GET", "/branches/add-phone/diff"))["data"] == []
-    assert "nothing to deploy" in await refused(running, "POST", "/deploy-requests", {"branch": "add-phone"})
+    nothing = await call("POST", "/deploy-requests", {"branch": "add-phone", "notes": "a phone"}, expect=201)
+    is_well_formed(nothing)
+    assert nothing["deployment_state"] == "no_changes"
+    assert "no longer differs" in await refused(running, "POST", "/deploy-requests/1/deploy")
     await running.on_branch(
         "add-phone",
         "ALTER TABLE customers ADD COLUMN phone VARCHAR(32)",
@@ -76,15 +79,15 @@ async def test_a_change_travels_to_production_and_back_through_the_api(running: 
     tables = [table["name"] for table in (await call("GET", "/branches/main/schema"))["data"]]
     assert sorted(tables) == ["customers", "notes"]
 
-    created = await call("POST", "/deploy-requests", {"branch": "add-phone", "notes": "a phone"}, expect=201)
+    shown = (await call("GET", "/deploy-requests/1/diff"))["data"]
+    assert sorted(change["name"] for change in shown) == ["coupons", "customers"]
+    created = await call("GET", "/deploy-requests/1")
     is_well_formed(created)
     assert (created["number"], created["state"], created["deployment_state"]) == (1, "open", "ready")
     assert created["notes"] == "a phone"
     assert "already has the open deploy request 1" in await refused(
         running, "POST", "/deploy-requests", {"branch": "add-phone"}
     )
-    shown = (await call("GET", "/deploy-requests/1/diff"))["data"]
-    assert sorted(change["name"] for change in shown) == ["coupons", "customers"]
     for verb in ("apply-deploy", "cancel", "revert", "skip-revert"):
         assert "state ready" in await refused(running, "POST", f"/deploy-requests/1/{verb}")
 
@@ -123,6 +126,10 @@ async def test_a_change_travels_to_production_and_back_through_the_api(running: 
 async def may_be_reverted(running: Running) -> bool:
     request = await running.call("GET", "/deploy-requests/1")
     return request["deployment"]["revert_blocked"] is None
+
+
+async def cleared_away(running: Running) -> bool:
+    return not (await running.service.deploys.get("shop", 1)).under_way
 
 
 async def test_a_revert_is_taken_back_through_the_api_until_its_window_ends(running: Running) -> None:
@@ -293,13 +300,18 @@ async def test_what_cannot_be_deployed_is_refused_with_a_sentence(running: Runni
     await running.on_branch("late", "ALTER TABLE customers MODIFY name VARCHAR(60) NOT NULL")
     # Production moves meanwhile.
     await running.on_production("ALTER TABLE customers MODIFY name VARCHAR(70) NOT NULL")
-    conflict = await refused(running, "POST", "/deploy-requests", {"branch": "late"})
+    made = await call("POST", "/deploy-requests", {"branch": "late"}, expect=201)
+    assert (made["state"], made["deployment_state"]) == ("open", "error")
+    conflict = await refused(running, "POST", "/deploy-requests/1/deploy")
+    assert conflict == made["deployment"]["problem"]
     assert "customers" in conflict
     assert "varchar(60)" in conflict.lower()
-    assert "make a new branch" in conflict.lower()
-    keyless = await refused(running, "POST", "/deploy-requests", {"branch": "keyless"})
-    assert "table 'notes' has no key" in keyless
-    assert (await call("GET", "/deploy-requests"))["data"] == []
+    assert "rebase the branch" in conflict.lower()
+    keyless = await call("POST", "/deploy-requests", {"branch": "keyless"}, expect=201)
+    assert "table 'notes' has no key" in keyless["deployment"]["problem"]
+    assert [one["deployment_state"] for one in (await call("GET", "/deploy-requests"))["data"]] == [
+        "error"
+    ] * 2
 
 
 async def test_a_request_whose_branch_is_deleted_says_so_and_does_no_harm(running: Running) -> None:
@@ -377,6 +389,9 @@ async def test_values_are_altered_only_when_that_is_allowed(running: Running) ->
     failed = await running.request_until(1, "complete_pending_revert", "complete_error")
     assert "id=1" in failed["deployment"]["problem"]
     assert "allow_lossy" in failed["deployment"]["problem"]
+    assert "deploy-request unblock shop 1" in await refused(running, "POST", "/deploy-requests/1/deploy")
+    await running.service.deploys.complete("shop", 1, LOCAL)
+    await until(lambda: cleared_away(running))
     await call("POST", "/deploy-requests/1/deploy", {"allow_lossy": True})
     deployed = await running.request_until(1, "complete_pending_revert", "complete_error")
     assert deployed["deployment"]["problem"] is None

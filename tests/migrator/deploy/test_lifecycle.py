@@ -19,7 +19,7 @@ def reachable(start: State) -> set[State]:
 
 def test_every_state_has_a_row_and_can_be_reached_from_a_checked_request() -> None:
     assert set(MOVES) == set(State)
-    assert reachable(State.READY) == set(State)
+    assert reachable(State.PENDING) == set(State)
 
 
 def test_every_state_can_come_to_an_end() -> None:
@@ -36,12 +36,12 @@ def test_after_the_swap_nothing_is_cancelled_or_checked_again() -> None:
 def test_running_and_checkable_states_are_apart_and_neither_is_queued_or_ended() -> None:
     rest = set(State) - RUNNING - CHECKABLE
     assert not RUNNING & CHECKABLE
-    assert rest == {State.QUEUED, State.COMPLETE, State.COMPLETE_REVERT}
+    assert rest == {State.PENDING, State.QUEUED, State.COMPLETE, State.COMPLETE_REVERT}
 
 
 def test_an_illegal_move_is_refused_with_the_legal_ones() -> None:
     check_move(State.READY, State.QUEUED)
-    with pytest.raises(IllegalMove, match="possible: cancelled, submitting"):
+    with pytest.raises(IllegalMove, match="possible: cancelled, error, no_changes, ready, submitting"):
         check_move(State.QUEUED, State.COMPLETE)
     with pytest.raises(IllegalMove, match="it has ended"):
         check_move(State.COMPLETE, State.READY)

@@ -13,12 +13,13 @@ import sqlalchemy as sa
 
 from migrator.deploy.errors import IllegalMove, UnknownRequest
 from migrator.deploy.lifecycle import State
-from migrator.deploy.queue import ahead, current
 from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord, RequestState
 from migrator.deploy.store import DeployStore
 from migrator.engine.direct.choose import Strategy
+from router.model import SYSTEM, Actor
 from router.secrets import new_id
 from router.store import now, open_state
+from tests.support.deploying import ADA
 
 
 @pytest.fixture
@@ -56,10 +57,10 @@ def request(branch: str = "add-phone", **changes: object) -> DeployRequest:
 
 
 async def test_a_request_comes_back_as_it_was_stored(store: DeployStore) -> None:
-    added = await store.add(request(), "ada")
+    added = await store.add(request(), ADA)
     assert added.number == 1
     assert await store.get("shop", 1) == added
-    moved = await store.move(added, State.QUEUED, "ada", queued_at=now(), longest_lock_ms=12.5)
+    moved = await store.move(added, State.QUEUED, ADA, queued_at=now(), longest_lock_ms=12.5)
     assert await store.get("shop", 1) == moved
     updated = await store.update(moved, problem="a reason", revert_until=now() + timedelta(minutes=30))
     assert await store.get("shop", 1) == updated
@@ -67,13 +68,13 @@ async def test_a_request_comes_back_as_it_was_stored(store: DeployStore) -> None
 
 async def test_numbers_count_per_database_and_the_newest_comes_first(store: DeployStore) -> None:
     for branch in ("a", "b", "c"):
-        await store.add(request(branch), "ada")
-    assert (await store.add(request(database="blog"), "ada")).number == 1
+        await store.add(request(branch), ADA)
+    assert (await store.add(request(database="blog"), ADA)).number == 1
     assert [(one.number, one.branch) for one in await store.all("shop")] == [(3, "c"), (2, "b"), (1, "a")]
 
 
 async def test_an_unknown_number_is_answered_with_where_to_look(store: DeployStore) -> None:
-    await store.add(request(), "ada")
+    await store.add(request(), ADA)
     with pytest.raises(UnknownRequest, match="headgate deploy-request list shop"):
         await store.get("shop", 2)
     with pytest.raises(UnknownRequest):
@@ -81,58 +82,44 @@ async def test_an_unknown_number_is_answered_with_where_to_look(store: DeploySto
 
 
 async def test_every_move_is_recorded_with_who_and_why(store: DeployStore) -> None:
-    added = await store.add(request(), "ada")
-    await store.move(added, State.ERROR, "headgate", "production has moved")
+    added = await store.add(request(), ADA)
+    await store.move(added, State.ERROR, SYSTEM, "production has moved")
     steps = await store.history("shop", 1)
-    assert [(step.before, step.after, step.actor, step.reason) for step in steps] == [
+    assert [(step.before, step.after, step.actor.name, step.reason) for step in steps] == [
         (None, State.READY, "ada", None),
         (State.READY, State.ERROR, "headgate", "production has moved"),
     ]
 
 
 async def test_an_illegal_move_changes_nothing(store: DeployStore) -> None:
-    added = await store.add(request(), "ada")
+    added = await store.add(request(), ADA)
     with pytest.raises(IllegalMove, match=r"cannot become complete \(possible: .*queued"):
-        await store.move(added, State.COMPLETE, "ada")
+        await store.move(added, State.COMPLETE, ADA)
     assert await store.get("shop", 1) == added
     assert len(await store.history("shop", 1)) == 1
 
 
 async def test_of_many_who_move_a_request_at_once_one_succeeds(store: DeployStore) -> None:
-    added = await store.add(request(), "ada")
-    moves = [store.move(added, State.QUEUED, f"actor {number}") for number in range(5)]
+    added = await store.add(request(), ADA)
+    moves = [store.move(added, State.QUEUED, Actor(f"a{number}", "one of many")) for number in range(5)]
     outcomes = await asyncio.gather(*moves, return_exceptions=True)
     assert sum(isinstance(outcome, IllegalMove) for outcome in outcomes) == 4
     assert len(await store.history("shop", 1)) == 2
 
 
 async def test_an_update_does_not_undo_a_move_made_meanwhile(store: DeployStore) -> None:
-    stale = await store.add(request(), "ada")
-    await store.move(stale, State.QUEUED, "ada")
+    stale = await store.add(request(), ADA)
+    await store.move(stale, State.QUEUED, ADA)
     await store.update(stale, problem="a reason")
     stored = await store.get("shop", 1)
     assert (stored.deployment_state, stored.problem) == (State.QUEUED, "a reason")
-
-
-def test_one_under_way_comes_before_those_queued_and_they_in_the_order_of_queueing() -> None:
-    moment = now()
-    first = request(number=1, deployment_state=State.QUEUED, queued_at=moment + timedelta(seconds=1))
-    second = request(number=2, deployment_state=State.QUEUED, queued_at=moment)
-    idle = request(number=3)
-    assert current([first, second, idle]) is second
-    assert ahead([first, second, idle], 1) == [second]
-    assert ahead([first, second, idle], 3) == []
-    open_window = request(number=4, deployment_state=State.COMPLETE_PENDING_REVERT)
-    assert current([first, second, open_window]) is open_window
-    assert ahead([first, second, open_window], 1) == [open_window, second]
-    assert current([idle]) is None
 
 
 async def test_columns_that_an_older_headgate_did_not_have_are_added(tmp_path: Path) -> None:
     engine = open_state(tmp_path / "state.db")
     store = DeployStore(engine)
     await store.prepare()
-    await store.add(request(), "ada")
+    await store.add(request(), ADA)
     async with engine.begin() as connection:
         for column in ("strategy", "allow_lossy"):
             await connection.execute(sa.text(f"ALTER TABLE deploy_requests DROP COLUMN {column}"))

@@ -1,0 +1,90 @@
+"""I say who may approve a deploy request, and whether it has been approved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from migrator.deploy.request import DeployRequest
+from migrator.deploy.settings import DatabaseSettings
+from migrator.schema.lint.finding import Finding
+from router.model import Actor, ActorKind
+
+
+class ReviewState(StrEnum):
+    """What somebody who looked at a deploy request says."""
+
+    COMMENTED = "commented"
+    APPROVED = "approved"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A comment or an approval. One that is dismissed was given to a proposal that has changed since."""
+
+    id: str
+    number: int
+    actor: Actor
+    state: ReviewState
+    body: str
+    created_at: datetime
+    dismissed_at: datetime | None = None
+
+    @property
+    def approves(self) -> bool:
+        """Whether it counts as an approval."""
+        return self.state is ReviewState.APPROVED and self.dismissed_at is None
+
+
+def refusal(request: DeployRequest, actor: Actor, administrators: int) -> str | None:
+    """Say why somebody may not approve a request, None when he may.
+
+    `administrators` is the number of people who administrate the database.
+    """
+    author = request.actor
+    if not actor.administrates:
+        return f"{actor.name} is no administrator of database {request.database}: ask one to approve it"
+    if actor.id == author.id and actor.kind is ActorKind.SERVICE_TOKEN:
+        return "a service token cannot approve the deploy request it has made: ask an administrator"
+    if author.made_by and actor.id == author.made_by:
+        return f"it was made by {author.name}, a token of {actor.name}: ask another administrator"
+    if actor.id == author.id and administrators > 1:
+        return f"{actor.name} has made it: ask another administrator"
+    return None
+
+
+def approvers(request: DeployRequest, reviews: Iterable[Review]) -> frozenset[str]:
+    """Return the ids of those whose approval of a request stands."""
+    return frozenset(
+        review.actor.id for review in reviews if review.number == request.number and review.approves
+    )
+
+
+def missing(request: DeployRequest, reviews: Sequence[Review], settings: DatabaseSettings) -> str | None:
+    """Say what a request still lacks before it may be deployed, None when it has been approved enough."""
+    if not settings.require_approval:
+        return None
+    have, need = len(approvers(request, reviews)), settings.required_approvals
+    if have >= need:
+        return None
+    some = f"{need} approvals, and has {have}" if need > 1 else "an approval"
+    return (
+        f"deploy request {request.number} needs {some}: an administrator gives one with: "
+        f"headgate deploy-request review {request.database} {request.number} --approve"
+    )
+
+
+def unconfirmed(
+    request: DeployRequest, reviews: Sequence[Review], settings: DatabaseSettings
+) -> tuple[Finding, ...]:
+    """Return the findings that somebody must say yes to before a request may be deployed.
+
+    Who approves says yes to all of them.
+    """
+    if not settings.confirm_destructive or approvers(request, reviews):
+        return ()
+    return tuple(
+        finding for finding in request.findings if finding.asks and finding.key not in request.confirmed
+    )

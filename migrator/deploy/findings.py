@@ -1,0 +1,128 @@
+"""I am what the checks of a deploy request found, and what they looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from migrator.deploy.lifecycle import State
+from migrator.deploy.request import EVERYTHING, OperationRecord
+from migrator.schema.diff import unified_diff
+from migrator.schema.lint.finding import Finding
+from migrator.schema.model import Schema
+from migrator.schema.serial import from_json
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a branch proposes: the schema it was made with, and the one it has, as `schema.serial` text."""
+
+    base: str
+    branch: str
+
+    def changes_since(self, before: Snapshot) -> tuple[str, ...]:
+        """Say table by table what is proposed otherwise than before; nothing when all is the same.
+
+        Numbers that move by themselves, as that of the next row, do not count.
+        """
+        if self == before:
+            return ()
+        new = _proposal(self, before)
+        return tuple(f"{name}:\n{text}" for name, text in new.items())
+
+
+def _proposal(now: Snapshot, before: Snapshot) -> dict[str, str]:
+    changed = unified_diff(from_json(before.branch), from_json(now.branch))
+    if now.base == before.base:
+        return changed
+    rebased = unified_diff(from_json(before.base), from_json(now.base))
+    return {
+        name: text for name, text in {**rebased, **changed}.items() if rebased.get(name) != changed.get(name)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the checks found: the change as text, one operation a table, and what there is to say of it.
+
+    `problem` is why it cannot be deployed, in one text for people. `warnings` are sentences for
+    the author. `footprint` has the tables that the operations touch.
+    """
+
+    diff: dict[str, str]
+    operations: tuple[OperationRecord, ...]
+    problem: str | None
+    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    snapshot: Snapshot | None = None
+    footprint: tuple[str, ...] = (EVERYTHING,)
+
+    @property
+    def blocked_by(self) -> str | None:
+        """Why it cannot be deployed, None when it can."""
+        blocking = [f"{each.sentence} {each.advice}".strip() for each in self.findings if each.blocks]
+        return self.problem or " ".join(blocking) or None
+
+    @property
+    def state(self) -> State:
+        """The state that these findings put a request into."""
+        if self.blocked_by:
+            return State.ERROR
+        return State.READY if self.operations else State.NO_CHANGES
+
+    def recorded(self) -> dict[str, Any]:
+        """Return what a request records of these findings, by field."""
+        return {
+            "diff": self.diff,
+            "operations": self.operations,
+            "problem": self.blocked_by,
+            "warnings": self.warnings,
+            "findings": self.findings,
+            "footprint": self.footprint,
+        }
+
+
+def footprint(operations: Collection[OperationRecord], *schemas: Schema) -> tuple[str, ...]:
+    """Return the tables that operations touch: their own, and those that foreign keys connect with them.
+
+    What a view or program is made of is not looked at: a change of one touches everything.
+    """
+    if any(record.view or record.program for record in operations):
+        return (EVERYTHING,)
+    tables = {table for record in operations for table in record.touches}
+    connected = set(tables)
+    for schema in schemas:
+        for table in schema.tables.values():
+            parents = {key.ref_table for key in table.foreign_keys}
+            if table.name in tables:
+                connected |= parents
+            elif parents & tables:
+                connected.add(table.name)
+    return tuple(sorted(connected))
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A deploy request whose change will be in production before the one that is checked."""
+
+    number: int
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What is to be checked: a branch as it is now, or as it was when its deployment started (`frozen`).
+
+    `ahead` will be in production before, in that order.
+    """
+
+    database: str
+    branch: str
+    into_branch: str
+    ahead: tuple[Ahead, ...] = ()
+    frozen: Snapshot | None = None
+
+
+Check = Callable[[Proposal], Awaitable[Findings]]
+"""Checks a proposal against the branch deployed into as it is now."""

@@ -1,0 +1,390 @@
+"""I carry out what people ask of deploy requests that are not deployed yet, or say why it cannot be done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from migrator.deploy import queue
+from migrator.deploy.approval import Review, ReviewState, refusal
+from migrator.deploy.errors import DeployError, IllegalMove, NotAllowed
+from migrator.deploy.findings import Ahead, Check, Findings, Proposal, Snapshot
+from migrator.deploy.lifecycle import CHECKABLE, COMING, State
+from migrator.deploy.request import DeployRequest, RequestState, Transition
+from migrator.deploy.settings import DatabaseSettings
+from migrator.deploy.store import DeployStore
+from migrator.engine.direct.choose import Strategy
+from migrator.errors import MigratorError
+from migrator.schema.errors import SchemaError
+from router.errors import DatabaseError, ServerFailed
+from router.model import SYSTEM, Actor
+from router.secrets import new_id
+from router.store import now
+
+log = structlog.get_logger()
+
+ASKED = frozenset({*CHECKABLE, State.PENDING, State.QUEUED})
+"""States in which a request still follows its branch, unless something is kept of a failed deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """What is asked of the way a request is carried out; None is what it is already, or usual.
+
+    `auto_cutover` is as in the request before, `aggressive_cutover` as the settings say; the others are off.
+    """
+
+    strategy: Strategy | None = None
+    allow_lossy: bool | None = None
+    auto_cutover: bool | None = None
+    auto_delete_branch: bool | None = None
+    aggressive_cutover: bool | None = None
+    parallel: bool | None = None
+
+
+USUAL = How()
+
+
+class Proposals:
+    """The deploy requests of every database, until they are deployed.
+
+    `check` runs the checks, `notify` tells the runner that something has changed, `settings` are what people
+    have decided for the database, `administrators` how many there are. Every method raises DeployError with a
+    sentence for people when it cannot do what was asked.
+    """
+
+    def __init__(
+        self,
+        store: DeployStore,
+        check: Check,
+        notify: Callable[[], None],
+        settings: Callable[[], DatabaseSettings] = DatabaseSettings,
+        administrators: Callable[[], int] = lambda: 1,
+    ) -> None:
+        self._store = store
+        self._check = check
+        self._notify = notify
+        self.settings = settings
+        self._administrators = administrators
+        # Held from reading a request to changing it, here and by the runner.
+        self.lock = asyncio.Lock()
+        # Held while a request is checked that others must not overtake: the queue must not grow meanwhile.
+        self._admission = asyncio.Lock()
+
+    # --- looking --------------------------------------------------------------------------------------------
+
+    async def all(self, database: str) -> Sequence[DeployRequest]:
+        """Return the requests of a database, newest first."""
+        return await self._store.all(database)
+
+    async def get(self, database: str, number: int) -> DeployRequest:
+        """Return one request."""
+        return await self._store.get(database, number)
+
+    async def ahead(self, database: str, number: int) -> list[DeployRequest]:
+        """Return what a queued request waits for, first to be carried first."""
+        return queue.ahead(await self._store.active(database), number, self.settings())
+
+    async def waits(self, request: DeployRequest) -> queue.Wait | None:
+        """Say why a queued request does not start; None for one that is not queued."""
+        if request.deployment_state is not State.QUEUED:
+            return None
+        return queue.wait(request, await self._store.active(request.database), self.settings(), now())
+
+    async def history(self, database: str, number: int) -> Sequence[Transition]:
+        """Return the steps of a request, oldest first."""
+        return await self._store.history(database, number)
+
+    async def reviews(self, database: str, number: int | None = None) -> Sequence[Review]:
+        """Return the comments and approvals of a request, or of all of a database, oldest first."""
+        return await self._store.reviews(database, number)
+
+    async def snapshot(self, request: DeployRequest) -> Snapshot | None:
+        """Return what a request proposes: the branch as it was when it was last looked at."""
+        return await self._store.snapshot(request)
+
+    # --- proposing ------------------------------------------------------------------------------------------
+
+    async def create(
+        self, database: str, branch: str, into_branch: str, notes: str, actor: Actor, how: How = USUAL
+    ) -> DeployRequest:
+        """Open a request for a branch and check it; what the checks say decides its state."""
+        async with self._admission:
+            requests = await self._store.all(database)
+            for request in requests:
+                same = (request.branch, request.into_branch) == (branch, into_branch)
+                if same and request.state is RequestState.OPEN:
+                    raise DeployError(
+                        f"branch {branch!r} already has the open deploy request {request.number}: it follows "
+                        f"the branch until it is deployed, so use that one, or close it with: "
+                        f"headgate deploy-request close {database} {request.number}"
+                    )
+            request = await self._store.add(
+                self._new(database, branch, into_branch, notes, actor, how, requests), actor
+            )
+            return await self._settle(request, actor)
+
+    def _new(
+        self,
+        database: str,
+        branch: str,
+        into_branch: str,
+        notes: str,
+        actor: Actor,
+        how: How,
+        requests: Sequence[DeployRequest],
+    ) -> DeployRequest:
+        settings, moment = self.settings(), now()
+        before = requests[0].auto_cutover if requests else settings.auto_cutover_default
+        aggressive = how.aggressive_cutover
+        return DeployRequest(
+            id=new_id(),
+            number=0,
+            database=database,
+            branch=branch,
+            into_branch=into_branch,
+            notes=notes,
+            state=RequestState.OPEN,
+            deployment_state=State.PENDING,
+            auto_cutover=before if how.auto_cutover is None else how.auto_cutover,
+            strategy=how.strategy or Strategy.REVERTIBLE,
+            allow_lossy=bool(how.allow_lossy),
+            aggressive_cutover=settings.aggressive_cutover if aggressive is None else aggressive,
+            auto_delete_branch=bool(how.auto_delete_branch),
+            parallel=bool(how.parallel),
+            actor=actor,
+            diff={},
+            operations=(),
+            problem=None,
+            warnings=(),
+            created_at=moment,
+            updated_at=moment,
+        )
+
+    async def recheck(self, database: str, number: int, actor: Actor = SYSTEM) -> DeployRequest:
+        """Run the checks again, so that the request follows its branch, unless its deployment has begun.
+
+        One whose proposal has changed loses its approvals and its place in the queue.
+        """
+        async with self._admission:
+            request = await self._store.get(database, number)
+            if not _follows(request):
+                return request
+            try:
+                return await self._recheck(request, actor)
+            except IllegalMove:
+                # Somebody has moved it meanwhile, and has looked at it for that.
+                return await self._store.get(database, number)
+
+    async def follow(self, database: str, branch: str | None = None) -> None:
+        """Recheck what is proposed from a branch, or everything that is proposed: it has changed."""
+        for request in await self._store.all(database):
+            if _follows(request) and branch in {None, request.branch, request.into_branch}:
+                await self.recheck(database, request.number)
+
+    async def take_up(self, database: str) -> None:
+        """Check what a process that is gone had not finished checking."""
+        for request in await self._store.all(database):
+            if request.deployment_state is State.PENDING:
+                async with self._admission:
+                    request = await self._store.get(database, request.number)
+                    if request.deployment_state is State.PENDING:
+                        await self._settle(request, SYSTEM)
+
+    async def edit(
+        self, database: str, number: int, actor: Actor, how: How, notes: str | None = None
+    ) -> DeployRequest:
+        """Change how a request cuts over and what becomes of its branch, until it does; or its notes.
+
+        Only these of `how` are looked at: auto_cutover, aggressive_cutover, auto_delete_branch. Switching
+        auto_cutover on lets one that waits for its `apply` go on.
+        """
+        wanted = {
+            "auto_cutover": how.auto_cutover,
+            "aggressive_cutover": how.aggressive_cutover,
+            "auto_delete_branch": how.auto_delete_branch,
+            "notes": notes,
+        }
+        changes: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
+        async with self.lock:
+            request = await self._store.get(database, number)
+            if not request.under_way:
+                request = await self._open(database, number)
+            before_swap = _follows(request) or request.deployment_state in COMING
+            cutting = request.deployment_state in {State.IN_PROGRESS_CUTOVER, State.IN_PROGRESS_CANCEL}
+            if changes.keys() & {"auto_cutover", "aggressive_cutover"} and (cutting or not before_swap):
+                raise IllegalMove(
+                    f"how deploy request {number} cuts over cannot be changed in state "
+                    f"{request.deployment_state}: it can until the cut-over begins"
+                )
+            if request.deployment_state is State.PENDING_CUTOVER and how.auto_cutover:
+                request = await self._store.move(request, State.IN_PROGRESS_CUTOVER, actor, **changes)
+            else:
+                request = await self._store.update(request, **changes)
+        self._notify()
+        return request
+
+    # --- reviewing ------------------------------------------------------------------------------------------
+
+    async def review(
+        self, database: str, number: int, actor: Actor, state: ReviewState, body: str = ""
+    ) -> Review:
+        """Comment on a request, or approve it. Raises NotAllowed when the actor may not approve."""
+        async with self.lock:
+            request = await self._store.get(database, number)
+            if state is ReviewState.APPROVED:
+                if not _follows(request):
+                    raise IllegalMove(
+                        f"deploy request {number} cannot be approved in state {request.deployment_state}: "
+                        "only one that is not deployed yet can"
+                    )
+                if reason := refusal(request, actor, self._administrators()):
+                    raise NotAllowed(f"{actor.name} may not approve deploy request {number}: {reason}")
+            elif not body.strip():
+                raise DeployError("a comment needs a text")
+            return await self._review(request, actor, state, body)
+
+    async def confirm(
+        self, database: str, number: int, actor: Actor, keys: Collection[str] | None = None
+    ) -> DeployRequest:
+        """Say yes to findings that must be confirmed, by their keys; None is all there are now."""
+        async with self.lock:
+            request = await self._store.get(database, number)
+            asked = {finding.key for finding in request.findings if finding.asks}
+            unknown = sorted(set(keys or ()) - asked)
+            if unknown or not _follows(request):
+                what = f"says nothing like {unknown[0]!r}" if unknown else "is not waiting for it"
+                raise DeployError(
+                    f"deploy request {number} {what}: see what must be confirmed with: "
+                    f"headgate deploy-request show {database} {number}"
+                )
+            confirmed = sorted({*request.confirmed, *(asked if keys is None else keys)} & asked)
+            log.info("request.confirmed", number=number, actor=actor.name, keys=confirmed)
+            return await self._store.update(request, confirmed=tuple(confirmed))
+
+    async def invalidate(self, database: str, number: int, reason: str) -> DeployRequest:
+        """Dismiss the approvals of a request, and take it out of the queue, because the ground has moved."""
+        async with self.lock:
+            request = await self._store.get(database, number)
+            if not _follows(request):
+                return request
+            request = await self._dismiss(request, reason)
+            if request.deployment_state is State.QUEUED:
+                request = await self._store.move(request, State.READY, SYSTEM, reason)
+        self._notify()
+        return request
+
+    async def branch_deleted(self, database: str, branch: str, actor: Actor) -> None:
+        """Remember with its requests that a branch is gone."""
+        for request in await self._store.all(database):
+            if request.branch == branch and request.branch_deleted_at is None:
+                await self._store.update(request, branch_deleted_at=now(), branch_deleted_by=actor)
+
+    async def rename_branch(self, database: str, name: str, new_name: str) -> None:
+        """Let the requests from and into a branch follow its new name; the caller holds the lock."""
+        await self._store.rename_branch(database, name, new_name)
+
+    # --- shared ---------------------------------------------------------------------------------------------
+
+    async def _settle(self, request: DeployRequest, actor: Actor) -> DeployRequest:
+        """Check a request for the first time; checks that cannot be run are a reason not to deploy it."""
+        try:
+            findings = await self._look(request)
+        except (DatabaseError, MigratorError, SchemaError, ServerFailed, OSError) as error:
+            log.warning("request.unchecked", number=request.number, reason=str(error))
+            findings = Findings(
+                {},
+                (),
+                f"it could not be checked: {error}. Try again with: "
+                f"headgate deploy-request diff {request.database} {request.number}",
+            )
+        return await self._take(request, findings, actor)
+
+    async def _recheck(self, request: DeployRequest, actor: Actor) -> DeployRequest:
+        return await self._take(request, await self._look(request), actor)
+
+    async def _look(self, request: DeployRequest, frozen: Snapshot | None = None) -> Findings:
+        """Run the checks of a request, with what will be in production before it."""
+        ahead = []
+        for other in queue.coming(await self._store.active(request.database), request):
+            if snapshot := await self._store.snapshot(other):
+                ahead.append(Ahead(other.number, snapshot))
+        return await self._check(
+            Proposal(request.database, request.branch, request.into_branch, tuple(ahead), frozen)
+        )
+
+    async def _take(
+        self,
+        request: DeployRequest,
+        findings: Findings,
+        actor: Actor,
+        ready: State = State.READY,
+        **changes: Any,
+    ) -> DeployRequest:
+        """Record what the checks found, and move the request to where that puts it.
+
+        When all is well and as it was, that is `ready`, with `changes`; one in the queue stays there.
+        Approvals of what is proposed no more are dismissed first: whatever happens then, nobody has approved
+        too much.
+        """
+        async with self.lock:
+            before = request.deployment_state
+            request = await self._store.get(request.database, request.number)
+            if request.deployment_state is not before:
+                raise IllegalMove(
+                    f"deploy request {request.number} has just left state {before}: look again, then decide"
+                )
+            known = await self._store.snapshot(request)
+            changed = findings.snapshot.changes_since(known) if findings.snapshot and known else ()
+            reason = findings.blocked_by
+            if changed:
+                reason = reason or "the branch has changed since"
+                request = await self._dismiss(request, "\n".join(changed))
+            if findings.snapshot and findings.snapshot != known:
+                await self._store.keep_snapshot(request, findings.snapshot)
+            after, recorded = findings.state, findings.recorded()
+            if after is State.READY and not changed:
+                after = State.QUEUED if before is State.QUEUED else ready
+                recorded |= changes
+            if after is before:
+                return await self._store.update(request, **recorded)
+            moved = await self._store.move(request, after, actor, reason, **recorded)
+        self._notify()
+        return moved
+
+    async def _dismiss(self, request: DeployRequest, changes: str) -> DeployRequest:
+        """Let nothing count any more that somebody said yes to, and tell everybody what has changed."""
+        dismissed = await self._store.dismiss(request)
+        if dismissed or request.confirmed:
+            log.info("request.dismissed", number=request.number, approvals=dismissed)
+            body = f"Approvals no longer count: what is proposed has changed.\n\n{changes}"
+            await self._review(request, SYSTEM, ReviewState.COMMENTED, body)
+        return await self._store.update(request, confirmed=())
+
+    async def _review(self, request: DeployRequest, actor: Actor, state: ReviewState, body: str) -> Review:
+        review = Review(new_id(), request.number, actor, state, body.strip(), now())
+        return await self._store.add_review(request, review)
+
+    async def _open(self, database: str, number: int) -> DeployRequest:
+        request = await self._store.get(database, number)
+        if request.state is RequestState.CLOSED:
+            raise IllegalMove(
+                f"deploy request {number} is closed: create a new one with: "
+                f"headgate deploy-request create {database} {request.branch}"
+            )
+        return request
+
+
+def _follows(request: DeployRequest) -> bool:
+    """Whether a request still follows its branch."""
+    asked = request.deployment_state in ASKED and not request.under_way
+    return asked and request.state is RequestState.OPEN
+
+
+def given_up(rows: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
+    """Return the rows that may be lost, by operation, as they are stored."""
+    return {operation: tuple(keys) for operation, keys in (rows or {}).items()}

@@ -1,0 +1,33 @@
+"""I say which operations a failed deployment is tried again with."""
+
+from __future__ import annotations
+
+from migrator.deploy.errors import NotDeployable
+from migrator.deploy.findings import Findings
+from migrator.deploy.request import DeployRequest, OperationRecord
+
+
+def once_more(request: DeployRequest, findings: Findings) -> tuple[OperationRecord, ...]:
+    """Return what the checks ask for now, with what is kept of the failed try in the place of the same.
+
+    Raises NotDeployable when what is kept is not what is asked for any more: the old and the new would not
+    lead to one schema.
+    """
+    here = f"headgate deploy-request unblock {request.database} {request.number}"
+    if findings.blocked_by:
+        raise NotDeployable(f"{findings.blocked_by} Let go of what is kept with: {here}")
+    kept = {_what(record): record for record in request.operations if record.id in request.kept}
+    operations = tuple(kept.pop(_what(record), record) for record in findings.operations)
+    if kept or not operations:
+        tables = ", ".join(repr(record.table) for record in kept.values()) or "what is to be changed"
+        raise NotDeployable(
+            f"production has changed since the deployment failed, and {tables} with it: let go of what is "
+            f"kept with: {here}, then deploy again"
+        )
+    return operations
+
+
+def _what(record: OperationRecord) -> tuple[object, ...]:
+    kind = record.kind, record.view, record.program
+    names = record.table, record.becomes, record.on_table, record.place
+    return *kind, *names, record.statements, record.target, record.code
