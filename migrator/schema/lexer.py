@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from migrator.schema.errors import NotCanonical
 
@@ -21,8 +21,7 @@ class Kind(StrEnum):
     END = "end"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One token: `text` as written, at `start` up to `end` in the source.
 
     `value` is the name without its quotes, the word in upper case, the number of a versioned comment, and
@@ -40,8 +39,7 @@ class Token:
 # quote is a quote. Words take in numbers, variables' names and every character outside ASCII.
 _TOKEN = re.compile(
     r"""
-    (?P<space>[ \t\r\n]+)
-  | (?P<name>`(?:[^`]|``)*`)
+    (?P<name>`(?:[^`]|``)*`)
   | (?P<string>'(?:[^'\\]|\\.|'')*')
   | (?P<open>/\*(?:M!|!)(?P<version>[0-9]{5,6})?[ ]?)
   | (?P<close>\*/)
@@ -51,6 +49,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_SPACE = re.compile(r"[ \t\r\n]+")
 _KINDS = {
     "name": Kind.NAME,
     "string": Kind.STRING,
@@ -68,27 +67,30 @@ def tokenize(text: str) -> list[Token]:
     Raises NotCanonical at the first character that cannot start a token, such as an open quote or a comment.
     """
     tokens: list[Token] = []
-    position = 0
-    while position < len(text):
-        match = _TOKEN.match(text, position)
-        if match is None or (match.lastgroup == "punctuation" and text.startswith("/*", position)):
+    position, end = 0, len(text)
+    read, skip = _TOKEN.match, _SPACE.match
+    while position < end:
+        if text[position] in " \t\r\n" and (space := skip(text, position)) is not None:
+            position = space.end()
+            continue
+        match = read(text, position)
+        if match is None:
             raise NotCanonical(f"cannot read {text[position : position + 20]!r} at offset {position}")
-        group = match.lastgroup
-        if group is not None and group != "space":
-            token = match.group()
-            tokens.append(
-                Token(_KINDS[group], token, _value(group, token, match), position, match.end()),
-            )
-        position = match.end()
+        group, token = match.lastgroup or "", match.group()
+        if token == "/" and text.startswith("/*", position):
+            raise NotCanonical(f"cannot read {text[position : position + 20]!r} at offset {position}")
+        past = match.end()
+        tokens.append(Token(_KINDS[group], token, _value(group, token, match), position, past))
+        position = past
     tokens.append(Token(Kind.END, "", "", position, position))
     return tokens
 
 
 def _value(group: str, text: str, match: re.Match[str]) -> str:
+    if group == "word":
+        return text.upper()
     if group == "name":
         return text[1:-1].replace("``", "`")
     if group == "open":
         return match.group("version") or ""
-    if group == "word":
-        return text.upper()
     return text

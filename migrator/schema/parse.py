@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import lru_cache
+from typing import Any
 
 from migrator.schema.errors import NotCanonical
 from migrator.schema.lexer import Kind, Token, tokenize
@@ -36,10 +38,15 @@ INDEX_STARTS = {
     "SPATIAL": IndexKind.SPATIAL,
 }
 
+# So many tables are not read anew when their text comes again: base, branch and production have most of theirs
+# in common.
+TABLES_KEPT = 20_000
+
 # Character sets with characters beyond the BMP.
 _WIDE = ("utf8mb4", "utf16", "utf32", "gb18030")
 
 
+@lru_cache(maxsize=TABLES_KEPT)
 def parse_create(text: str, flavor: Flavor) -> Table:
     """Read one canonical CREATE TABLE.
 
@@ -61,7 +68,10 @@ def with_collations(
     Raises NotCanonical for a column whose text the server may have garbled; that depends on its collation.
     Columns in `sure_of` are known to be well.
     """
-    known = tuple(replace(column, collation=columns.get(column.name)) for column in table.columns)
+    known = tuple(
+        column if columns.get(column.name) is None else replace(column, collation=columns[column.name])
+        for column in table.columns
+    )
     for column in known:
         text = _garbled(table.flavor, column)
         if text is not None and column.name not in sure_of:
@@ -130,6 +140,12 @@ class _Reader:
 
     def word(self, *words: str) -> bool:
         """Take these words if they come next, all of them or none."""
+        first = self.tokens[self.position]
+        if first.value != words[0] or first.kind is not Kind.WORD:
+            return False
+        if len(words) == 1:
+            self.position += 1
+            return True
         ahead = self.tokens[self.position : self.position + len(words)]
         if len(ahead) == len(words) and all(
             token.kind is Kind.WORD and token.value == word for token, word in zip(ahead, words, strict=True)
@@ -236,64 +252,68 @@ class _Reader:
         return ColumnType(base, arguments, unsigned, zerofill)
 
     def column(self) -> Column:
-        column = Column(self.name(), self.type())
+        name, type_ = self.name(), self.type()
+        found: dict[str, Any] = {}
         while not self.sees_mark(",)"):
-            column = self.attribute(column)
-        return column
+            attribute, value = self.attribute(name)
+            found[attribute] = value
+        return Column(name, type_, **found)
 
-    def attribute(self, column: Column) -> Column:
+    def attribute(self, column: str) -> tuple[str, Any]:
+        """Take one attribute of a column and return its name in the model, and its value."""
         if self.peek().kind is Kind.OPEN_VERSION:
             return self.versioned_attribute(column)
         if self.word("CHARACTER", "SET"):
-            return replace(column, character_set=self.need(Kind.WORD).text)
+            return "character_set", self.need(Kind.WORD).text
         if self.word("COLLATE"):
-            return replace(column, collate=self.need(Kind.WORD).text)
+            return "collate", self.need(Kind.WORD).text
         if self.word("NOT", "NULL"):
-            return replace(column, nullable=False)
+            return "nullable", False
         if self.word("NULL"):
-            return replace(column, null_printed=True)
+            return "null_printed", True
         if self.word("GENERATED", "ALWAYS", "AS"):
             expression = self.group()
             token = self.take()
             if token.value not in ("VIRTUAL", "STORED", "PERSISTENT"):
                 raise self.refuse(token, "as the storage of a generated column")
-            return replace(column, generated=Generated(expression, token.value))
+            return "generated", Generated(expression, token.value)
         if self.word("DEFAULT"):
-            return replace(column, default=self.value())
+            return "default", self.value()
         if self.word("ON", "UPDATE"):
-            return replace(column, on_update=self.value())
+            return "on_update", self.value()
         if self.word("AUTO_INCREMENT"):
-            return replace(column, auto_increment=True)
+            return "auto_increment", True
         if self.word("INVISIBLE"):
-            return replace(column, invisible=True)
+            return "invisible", True
         if self.word("COMMENT"):
-            return replace(column, comment=self.string())
+            return "comment", self.string()
         if self.word("REF_SYSTEM_ID"):
             self.need_mark("=")
-            return replace(column, srid=self.number())
+            return "srid", self.number()
         if self.word("CHECK"):
-            return replace(column, check=self.group())
-        raise self.refuse(self.peek(), f"as an attribute of column {column.name!r}")
+            return "check", self.group()
+        raise self.refuse(self.peek(), f"as an attribute of column {column!r}")
 
-    def versioned_attribute(self, column: Column) -> Column:
+    def versioned_attribute(self, column: str) -> tuple[str, Any]:
         opening = self.take()
+        found: tuple[str, Any]
         if self.word("INVISIBLE"):
-            column = replace(column, invisible=True)
+            found = "invisible", True
         elif self.word("SRID"):
-            column = replace(column, srid=self.number())
+            found = "srid", self.number()
         elif self.word("STORAGE"):
-            column = replace(column, storage=self.need(Kind.WORD).text)
+            found = "storage", self.need(Kind.WORD).text
         elif self.word("COLUMN_FORMAT"):
-            column = replace(column, column_format=self.need(Kind.WORD).text)
+            found = "column_format", self.need(Kind.WORD).text
         elif self.word("ENGINE_ATTRIBUTE"):
             self.mark("=")
-            column = replace(column, engine_attribute=self.string())
+            found = "engine_attribute", self.string()
         elif self.word("COMPRESSED"):
-            column = replace(column, compressed=True)
+            found = "compressed", True
         else:
-            raise self.refuse(opening, f"as an attribute of column {column.name!r}")
+            raise self.refuse(opening, f"as an attribute of column {column!r}")
         self.close_version()
-        return column
+        return found
 
     def value(self) -> str:
         """Take a default or ON UPDATE value, return its text: a literal, a call, anything in parentheses."""
