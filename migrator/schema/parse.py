@@ -38,8 +38,8 @@ INDEX_STARTS = {
     "SPATIAL": IndexKind.SPATIAL,
 }
 
-# So many tables are not read anew when their text comes again: base, branch and production have most of theirs
-# in common.
+# So many tables are not read anew when their text comes again: base, branch and production have most of their
+# tables in common.
 TABLES_KEPT = 20_000
 
 # Character sets with characters beyond the BMP.
