@@ -11,6 +11,7 @@ from control.api import (
     branches,
     databases,
     deploys,
+    execution,
     garbage,
     health,
     journal,
@@ -20,6 +21,7 @@ from control.api import (
     pools,
     problems,
     recommendations,
+    reviews,
     throttle,
 )
 from control.api.recorder import Recorder
@@ -50,6 +52,8 @@ def make_app(service: Service) -> FastAPI:
     api.include_router(passwords.router)
     api.include_router(pools.router)
     api.include_router(deploys.router)
+    api.include_router(reviews.router)
+    api.include_router(execution.router)
     api.include_router(throttle.router)
     api.include_router(garbage.router)
     api.include_router(recommendations.router)

@@ -1,20 +1,21 @@
-"""I am the paths of deploy requests."""
+"""I am the paths of deploy requests: to open them, look at them and close them."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from control.api.paths import DATABASE, Here, Number, PageNumber, PageSize
-from control.api.present import Json, deploy_request, deployment, diff, moment, operation, page
-from control.api.throttle import throttler_configurations
-from control.service import Service
+from control.api.deployment import diff
+from control.api.filters import Filter, Wanted, span
+from control.api.operations import operation
+from control.api.paths import DATABASE, Here, Number, PageNumber, PageSize, Who
+from control.api.present import Json, actor, moment, page
+from control.api.scene import shown, shown_deployment
+from migrator.deploy import queue
 from migrator.deploy.proposals import How
-from migrator.deploy.request import DeployRequest
 from migrator.engine.direct.choose import Strategy
-from router.model import LOCAL
 
 router = APIRouter(prefix=DATABASE, tags=["deploy requests"])
 
@@ -22,36 +23,16 @@ ONE = "/deploy-requests/{number}"
 
 
 class NewDeployRequest(BaseModel):
-    """The body of a request to open a deploy request."""
+    """The body of a request to open a deploy request; what is left out is as usual."""
 
     branch: str
-    into_branch: str = ""
-    notes: str = ""
+    into_branch: str | None = None
+    notes: str | None = None
     auto_cutover: bool | None = None
+    auto_delete_branch: bool | None = None
+    aggressive_cutover: bool | None = None
     ddl_strategy: Strategy | None = None
     allow_lossy: bool = False
-
-
-class Deployment(BaseModel):
-    """The body of a request to deploy: `instant_ddl` is short for strategy instant."""
-
-    instant_ddl: bool = False
-    ddl_strategy: Strategy | None = None
-    allow_lossy: bool | None = None
-
-
-class Misfit(BaseModel):
-    """A row that the old definition has no place for, as listed."""
-
-    operation_id: str
-    key: str
-
-
-class Reversal(BaseModel):
-    """The body of a request to revert: with `force`, these rows may be lost, or those known now."""
-
-    force: bool = False
-    misfits: list[Misfit] | None = None
 
 
 class Change(BaseModel):
@@ -60,165 +41,106 @@ class Change(BaseModel):
     state: Literal["closed"]
 
 
-async def _shown(service: Service, request: DeployRequest) -> Json:
-    ahead = await service.deploys.ahead(request.database, request.number)
-    states = service.runner.status(request)
-    open_ = request.revert_until is not None and request.finished_at is None
-    blocked = service.runner.revert_blocked(request) if open_ else None
-    shown = deploy_request(request, service.base_url, states, ahead, blocked)
-    shown["deployment"]["throttler_configurations"] = await throttler_configurations(service, request)
-    return shown
+class Chosen(BaseModel):
+    """What a list of deploy requests is to have."""
+
+    state: Wanted = Wanted.ANY
+    branch: str = ""
+    into_branch: str = ""
+    deployed_at: str = ""
+    running_at: str = ""
+    page: PageNumber = 1
+    per_page: PageSize = 100
 
 
 @router.get("/deploy-requests")
-async def list_deploy_requests(
-    service: Here,
-    db: str,
-    *,
-    state: str = "",
-    branch: str = "",
-    into_branch: str = "",
-    number: PageNumber = 1,
-    size: PageSize = 100,
-) -> Json:
+async def list_deploy_requests(service: Here, db: str, chosen: Annotated[Chosen, Query()]) -> Json:
     """List deploy requests, newest first."""
-    requests = [
-        request
-        for request in await service.deploys.all(db)
-        if (not state or request.state == state)
-        and (not branch or request.branch == branch)
-        and (not into_branch or request.into_branch == into_branch)
-    ]
-    return page([await _shown(service, request) for request in requests], number, size)
+    wanted = Filter(
+        chosen.state,
+        chosen.branch,
+        chosen.into_branch,
+        span(chosen.deployed_at),
+        span(chosen.running_at),
+    )
+    found = [request for request in await service.deploys.all(db) if wanted.fits(request)]
+    listed = page(found, chosen.page, chosen.per_page)
+    return {**listed, "data": [await shown(service, request) for request in listed["data"]]}
 
 
 @router.post("/deploy-requests", status_code=201)
-async def create_deploy_request(service: Here, db: str, body: NewDeployRequest) -> Json:
+async def create_deploy_request(service: Here, db: str, who: Who, body: NewDeployRequest) -> Json:
     """Check a branch and open a deploy request for it."""
-    request = await service.create_deploy_request(
-        *(body.branch, body.into_branch, body.notes, LOCAL),
-        how=How(body.ddl_strategy, body.allow_lossy, body.auto_cutover),
+    how = How(
+        strategy=body.ddl_strategy,
+        allow_lossy=body.allow_lossy,
+        auto_cutover=body.auto_cutover,
+        auto_delete_branch=body.auto_delete_branch,
+        aggressive_cutover=body.aggressive_cutover,
     )
-    return await _shown(service, request)
+    request = await service.create_deploy_request(
+        body.branch, body.into_branch or "", body.notes or "", who, how
+    )
+    return await shown(service, request)
 
 
 @router.get(ONE)
 async def get_deploy_request(service: Here, db: str, number: Number) -> Json:
     """Show a deploy request."""
-    return await _shown(service, await service.deploys.get(db, number))
+    return await shown(service, await service.deploys.get(db, number))
 
 
 @router.patch(ONE)
-async def close_deploy_request(service: Here, db: str, number: Number, body: Change) -> Json:
+async def close_deploy_request(service: Here, db: str, number: Number, who: Who, body: Change) -> Json:
     """Close a deploy request."""
-    return await _shown(service, await service.deploys.close(db, number, LOCAL))
+    return await shown(service, await service.deploys.close(db, number, who))
 
 
 @router.get(ONE + "/diff")
-async def get_diff(service: Here, db: str, number: Number) -> Json:
-    """Show what a deploy request changes, checked against the branch as it is now."""
-    return diff((await service.deploys.recheck(db, number, LOCAL)).diff)
+async def get_diff(service: Here, db: str, number: Number, who: Who, recheck: bool = True) -> Json:
+    """Show what a deploy request changes, checked against the branch as it is now unless said otherwise."""
+    if recheck:
+        return diff((await service.deploys.recheck(db, number, who)).diff)
+    return diff((await service.deploys.get(db, number)).diff)
 
 
 @router.get(ONE + "/deployment")
 async def get_deployment(service: Here, db: str, number: Number) -> Json:
     """Show the execution of a deploy request."""
-    request = await service.deploys.get(db, number)
-    return deployment(request, service.runner.status(request), await service.deploys.ahead(db, number))
+    return await shown_deployment(service, await service.deploys.get(db, number))
 
 
 @router.get(ONE + "/operations")
-async def list_operations(service: Here, db: str, number: Number) -> Json:
+async def list_operations(
+    service: Here, db: str, number: Number, asked: PageNumber = 1, size: PageSize = 100
+) -> Json:
     """List the operations of a deploy request."""
     request = await service.deploys.get(db, number)
     states = service.runner.status(request)
-    shown = [operation(request, record, states.get(record.id)) for record in request.operations]
-    return page(shown, 1, 100)
+    listed = [operation(request, record, states.get(record.id)) for record in request.operations]
+    return page(listed, asked, size)
 
 
 @router.get(ONE + "/history")
 async def get_history(service: Here, db: str, number: Number) -> Json:
     """Show every step a deploy request has taken, with its actor and time."""
     await service.deploys.get(db, number)
-    steps = await service.deploys.history(db, number)
-    shown = [
+    steps = [
         {
             "before": step.before,
             "after": step.after,
             "actor": step.actor.name,
+            "by": actor(step.actor),
             "reason": step.reason,
             "at": moment(step.at),
         }
-        for step in steps
+        for step in await service.deploys.history(db, number)
     ]
-    return page(shown, 1, 1000)
+    return page(steps, 1, max(len(steps), 1))
 
 
-@router.post(ONE + "/deploy")
-async def deploy(service: Here, db: str, number: Number, body: Deployment | None = None) -> Json:
-    """Put a deploy request into the queue."""
-    asked = body or Deployment()
-    strategy = Strategy.INSTANT if asked.instant_ddl else asked.ddl_strategy
-    how = How(strategy, asked.allow_lossy)
-    return await _shown(service, await service.deploys.deploy(db, number, LOCAL, how))
-
-
-@router.post(ONE + "/apply-deploy")
-async def apply(service: Here, db: str, number: Number) -> Json:
-    """Cut over a deployment that waits for it."""
-    return await _shown(service, await service.deploys.apply(db, number, LOCAL))
-
-
-@router.post(ONE + "/force-cutover")
-async def force_cutover(service: Here, db: str, number: Number) -> Json:
-    """Kill the connections that keep a cut-over, a revert or a redo from its tables."""
-    request = await service.deploys.force(db, number)
-    return await _shown(service, request)
-
-
-@router.post(ONE + "/cancel")
-async def cancel(service: Here, db: str, number: Number) -> Json:
-    """Cancel a deployment that is not complete; what is swapped already is swapped back."""
-    return await _shown(service, await service.deploys.cancel(db, number, LOCAL))
-
-
-@router.post(ONE + "/revert")
-async def revert(service: Here, db: str, number: Number, body: Reversal | None = None) -> Json:
-    """Swap the old tables back, with everything written since."""
-    asked = body or Reversal()
-    request = await service.deploys.get(db, number)
-    giving_up: dict[str, list[str]] = {}
-    if asked.force and asked.misfits is None:
-        giving_up = {operation: list(rows) for operation, rows in service.runner.misfits(request).items()}
-    elif asked.force:
-        for each in asked.misfits or []:
-            giving_up.setdefault(each.operation_id, []).append(each.key)
-    blocked = service.runner.revert_blocked(request, giving_up)
-    return await _shown(service, await service.deploys.revert(db, number, LOCAL, blocked, giving_up))
-
-
-@router.get(ONE + "/misfits")
-async def list_misfits(service: Here, db: str, number: Number) -> Json:
-    """List the rows that a revert, or taking one back, has no place for."""
-    request = await service.deploys.get(db, number)
-    tables = {record.id: record.table for record in request.operations}
-    rows = [
-        {"operation_id": operation, "table_name": tables[operation], "key": key, "row": row}
-        for operation, misfits in service.runner.misfits(request).items()
-        for key, row in misfits.items()
-    ]
-    return page(rows, 1, max(len(rows), 1))
-
-
-@router.post(ONE + "/redo")
-async def redo(service: Here, db: str, number: Number) -> Json:
-    """Take a revert back, with everything written since."""
-    request = await service.deploys.get(db, number)
-    blocked = service.runner.revert_blocked(request)
-    return await _shown(service, await service.deploys.redo(db, number, LOCAL, blocked))
-
-
-@router.post(ONE + "/skip-revert")
-async def skip_revert(service: Here, db: str, number: Number) -> Json:
-    """End the window now in which a deployment can be reverted, or a revert be taken back."""
-    return await _shown(service, await service.deploys.skip_revert(db, number, LOCAL))
+@router.get("/deploy-queue")
+async def list_queue(service: Here, db: str, number: PageNumber = 1, size: PageSize = 100) -> Json:
+    """List the deployments that are under way or queued, in the order in which they are carried."""
+    line = page(queue.line(await service.deploys.all(db)), number, size)
+    return {**line, "data": [await shown_deployment(service, request) for request in line["data"]]}

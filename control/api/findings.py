@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from control.api.present import Json
 from migrator.schema.lint.finding import Finding
 
 
-def lint_entry(finding: Finding, database: str) -> Json:
-    """Return a finding as an entry of a list of lint errors."""
+def lint_entry(finding: Finding, database: str, confirmed: Collection[str] = ()) -> Json:
+    """Return what a check says; the facts of its rule come along under the API's names.
+
+    `confirmed` are the keys of findings that somebody has said yes to.
+    """
     return {
         **finding.facts,
         "lint_error": finding.code,
         "subject_type": "table",
         "keyspace_name": database,
         "table_name": finding.subject,
-        "error_description": finding.sentence,
+        "error_description": f"{finding.sentence} {finding.advice}".strip(),
         "docs_url": finding.docs,
-        "level": str(finding.level),
-        "element": finding.element,
-        "advice": finding.advice,
         "key": finding.key,
+        "level": str(finding.level),
+        "subject": finding.subject,
+        "element": finding.element,
+        "sentence": finding.sentence,
+        "advice": finding.advice,
+        "blocks": finding.blocks,
+        "confirmed": finding.key in confirmed,
+        "suppressed": finding.suppressed or None,
     }

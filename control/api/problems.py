@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from conf.errors import ConfError
 from control.errors import ControlError, NotAllowed, NotFound, reason
 from migrator.deploy.errors import DeployError, UnknownRequest
+from migrator.deploy.errors import NotAllowed as MayNot
 from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
 from router.errors import DatabaseError, RouteError, ServerFailed, UnknownBranch
@@ -21,6 +22,7 @@ log = structlog.get_logger()
 ANSWERS: tuple[tuple[type[Exception], int, str], ...] = (
     (NotFound, 404, "not_found"),
     (NotAllowed, 403, "unauthorized"),
+    (MayNot, 403, "unauthorized"),
     (UnknownBranch, 404, "not_found"),
     (UnknownRequest, 404, "not_found"),
     (RouteError, 422, "unprocessable"),

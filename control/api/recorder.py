@@ -35,6 +35,10 @@ def _safe_migrations(answer: Json) -> str:
     return f"branch.{turn}_safe_migrations"
 
 
+def _reviewed(answer: Json) -> str:
+    return f"deploy_request.{answer['state']}"
+
+
 ACTIONS: Final[Mapping[str, str | Callable[[Json], str]]] = {
     "POST /reload": "organization.reloaded",
     "POST /service-tokens": "service_token.created",
@@ -64,6 +68,13 @@ ACTIONS: Final[Mapping[str, str | Callable[[Json], str]]] = {
     f"POST {REQUEST}/apply-deploy": "deploy_request.applied",
     f"POST {REQUEST}/force-cutover": "deploy_request.forced_cutover",
     f"POST {REQUEST}/cancel": _cancelled,
+    f"POST {REQUEST}/retry": "deploy_request.retried",
+    f"POST {REQUEST}/complete-deploy": "deploy_request.completed",
+    f"POST {REQUEST}/reviews": _reviewed,
+    f"POST {REQUEST}/confirm": "deploy_request.confirmed",
+    f"PUT {REQUEST}/auto-apply": "deploy_request.changed_auto_apply",
+    f"PUT {REQUEST}/auto-delete-branch": "deploy_request.changed_auto_delete_branch",
+    f"PUT {REQUEST}/aggressive-cutover": "deploy_request.changed_aggressive_cutover",
     f"POST {REQUEST}/revert": "deploy_request.reverted",
     f"POST {REQUEST}/redo": "deploy_request.redone",
     f"POST {REQUEST}/skip-revert": "deploy_request.skipped_revert",

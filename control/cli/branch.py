@@ -105,7 +105,7 @@ def lint(ctx: typer.Context, database: Database, name: Name) -> None:
         "error": "lint_error",
         "level": "level",
         "table": "table_name",
-        "description": "error_description",
+        "description": "sentence",
         "what to do": "advice",
     }
     if found or here.output.is_json:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from control.cli.context import Context
 from control.cli.output import errors, people
+from control.cli.which import path
 from control.client import ApiRefused, Unreachable
 
 POLL_S: Final = 0.25
@@ -30,11 +31,6 @@ WAITING: Final = frozenset(
 GOOD_ENDS: Final = frozenset(
     {"complete", "complete_pending_revert", "pending_cutover", "complete_revert", "complete_cancel"}
 )
-
-
-def path(database: str, number: int) -> str:
-    """Return the path of a deploy request."""
-    return f"databases/{database}/deploy-requests/{number}"
 
 
 def act(here: Context, database: str, number: int, verb: str, wait: bool, done: str, body: Any = None) -> Any:

@@ -110,7 +110,7 @@ def test_programs_get_json_from_every_command(headgate: Headgate) -> None:
     assert waiting["deployment_state"] == "pending_cutover"
     applied = data(headgate, "deploy-request", "apply", "shop", number, "--wait")
     assert applied["deployment_state"] == "complete_pending_revert"
-    assert data(headgate, "deploy-request", "history", "shop", number)[0]["after"] == "ready"
+    assert data(headgate, "deploy-request", "history", "shop", number)[0]["after"] == "pending"
     assert data(headgate, "deploy-request", "skip-revert", "shop", number)["number"] == created["number"]
     password = data(headgate, "password", "create", "shop", "json", "ci")
     assert password["plain_text"].startswith("hg_pw_")

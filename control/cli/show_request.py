@@ -1,0 +1,182 @@
+"""I show a deploy request to people: what was found, what it changes, how far it is, what may be done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from control.cli.next_step import next_steps
+from control.cli.progress import progress_text
+
+LEVELS: Final = {
+    "error": ("red", "blocks"),
+    "confirm": ("magenta", "to be confirmed"),
+    "warning": ("yellow", "warning"),
+    "info": ("cyan", "to know"),
+}
+GOOD: Final = frozenset({"ready", "complete", "complete_pending_revert"})
+BAD: Final = frozenset({"error", "complete_error", "complete_revert_error"})
+SIGNS: Final = {"+": "green", "-": "red"}
+
+
+def picture(request: Any, changes: Any, database: str, at: datetime | None = None) -> RenderableType:
+    """Return all of a deploy request, for a terminal; `changes` is its diff."""
+    at = at or datetime.now(UTC)
+    deployment = request["deployment"]
+    parts: list[RenderableType] = [_head(request, at)]
+    if request["notes"]:
+        parts.append(Padding(Text(request["notes"]), (0, 0, 0, 2)))
+    for title, found in (
+        ("Checks", list(findings(deployment["findings"]))),
+        ("Reviews", list(_reviews(request, deployment))),
+        ("Queue", list(_queue(deployment))),
+        ("Operations", list(_operations(deployment))),
+        ("Changes", list(difference(changes))),
+        ("Deploy order", [Text(line) for line in deployment["order_hints"]]),
+        ("Times", list(_times(request, deployment))),
+    ):
+        if found:
+            parts += [
+                Text(),
+                Text(title, style="bold underline"),
+                *(Padding(each, (0, 0, 0, 2)) for each in found),
+            ]
+    if deployment["problem"] and request["deployment_state"] not in {"error"}:
+        parts += [Text(), Text(deployment["problem"], style="red")]
+    if steps := next_steps(request, database):
+        parts += [Text(), Text("Next", style="bold underline"), Padding(_steps(steps), (0, 0, 0, 2))]
+    return Group(*parts)
+
+
+def findings(found: Any) -> Iterator[RenderableType]:
+    """Yield what checks say, the most serious first, with how many there are of each level."""
+    if not found:
+        return
+    counted = Counter(each["level"] for each in found)
+    summary = Text()
+    for level, (style, meaning) in LEVELS.items():
+        if counted[level]:
+            summary.append("  " if summary else "").append(f"{counted[level]} {meaning}", style=style)
+    yield summary
+    for level, (style, _) in LEVELS.items():
+        for each in found:
+            if each["level"] == level:
+                yield _finding(each, style)
+
+
+def difference(changes: Any) -> Iterator[RenderableType]:
+    """Yield what changes, added lines green and removed ones red."""
+    for change in changes:
+        yield Text(change["name"], style="bold")
+        for line in change["raw"].splitlines():
+            yield Text(line, style=SIGNS.get(line[:1], "dim"))
+
+
+def ago(text: str | None, at: datetime) -> str:
+    """Say how long ago a time of the API was."""
+    if text is None:
+        return ""
+    seconds = (at - datetime.fromisoformat(text)).total_seconds()
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit} ago"
+    return "just now" if seconds < 10 else f"{seconds:.0f} s ago"
+
+
+def _head(request: Any, at: datetime) -> Text:
+    state = request["deployment_state"]
+    style = "green" if state in GOOD else "red" if state in BAD else "yellow"
+    head = Text.assemble(
+        (f"Deploy request {request['number']}  ", "bold"),
+        f"{request['branch']} → {request['into_branch']}  ",
+        (state.replace("_", " "), f"bold {style}"),
+    )
+    if request["state"] == "closed":
+        head.append("  closed", style="dim")
+    head.append(f"  by {request['actor']['display_name']}, {ago(request['created_at'], at)}", style="dim")
+    return head
+
+
+def _finding(finding: Any, style: str) -> RenderableType:
+    head = Text.assemble((finding["lint_error"], f"bold {style}"))
+    about = " ".join(part for part in (finding["subject"], finding["element"]) if part)
+    if about:
+        head.append(f"  {about}")
+    if finding["suppressed"]:
+        head.append(f"  suppressed: {finding['suppressed']}", style="dim")
+    elif finding["confirmed"]:
+        head.append("  confirmed", style="green")
+    lines: list[RenderableType] = [head, Text(f"  {finding['sentence']}")]
+    if finding["advice"]:
+        lines.append(Text(f"  {finding['advice']}", style="dim"))
+    return Group(*lines)
+
+
+def _reviews(request: Any, deployment: Any) -> Iterator[RenderableType]:
+    for review in deployment["reviews"]:
+        style = "green" if review["state"] == "approved" and not review["dismissed_at"] else "dim"
+        said = Text.assemble((review["state"], style), f" by {review['actor']['display_name']}")
+        if review["dismissed_at"]:
+            said.append(", dismissed when the change changed", style="yellow")
+        if review["body"]:
+            said.append(f": {review['body']}")
+        yield said
+    if deployment["approvals_missing"]:
+        yield Text(deployment["approvals_missing"], style="yellow")
+
+
+def _queue(deployment: Any) -> Iterator[RenderableType]:
+    if deployment["queue_position"] is not None:
+        lane = ", in the parallel lane" if deployment["strategy"] == "parallel" else ""
+        yield Text(f"number {deployment['queue_position']} in the queue{lane}")
+    for other in deployment["preceding_deployments"]:
+        state = other["state"].replace("_", " ")
+        yield Text(f"after deploy request {other['deploy_request_number']} ({state})")
+    if deployment["waits_for"]:
+        style = "yellow" if deployment["queue_paused"] else ""
+        yield Text(deployment["waits_for"], style=style)
+
+
+def _operations(deployment: Any) -> Iterator[RenderableType]:
+    for operation in deployment["deploy_operations"]:
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(
+            Text(f"{operation['operation_name']} {operation['table_name']}", style="bold"),
+            ProgressBar(100, operation["progress_percentage"], width=30),
+            Text(f"{operation['progress_percentage']} %"),
+            Text(progress_text(operation), style="dim"),
+        )
+        yield bar
+        if operation["ddl_method_reason"]:
+            yield Text(f"  {operation['ddl_method_reason']}", style="dim")
+        for loss in operation["losses"]:
+            yield Text(f"  {loss} is gone when the revert window ends", style="yellow")
+        for remark in operation["revert_forecast"]:
+            yield Text(f"  {remark['sentence']}", style="yellow")
+        if operation["deploy_errors"]:
+            yield Text(f"  {operation['deploy_errors']}", style="red")
+
+
+def _times(request: Any, deployment: Any) -> Iterator[RenderableType]:
+    window = deployment["deployment_revert_request"]
+    if request["deployment_state"] == "complete_pending_revert" and window:
+        yield Text(f"can be reverted until {window['waiting_period_end_at']}")
+    if deployment["redo_until"]:
+        yield Text(f"the revert can be taken back until {deployment['redo_until']}")
+    if deployment["revert_blocked"]:
+        yield Text(f"not now: {deployment['revert_blocked']}", style="yellow")
+
+
+def _steps(steps: list[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for said, command in steps:
+        table.add_row(Text(command, style="bold"), Text(said, style="dim"))
+    return table

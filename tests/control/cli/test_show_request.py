@@ -1,0 +1,187 @@
+"""What people are shown of a deploy request, and told to do next."""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from control.cli.next_step import next_steps
+from control.cli.show_request import ago, picture
+from migrator.deploy.lifecycle import State
+
+NOW = datetime(2026, 8, 20, 12, tzinfo=UTC)
+ADA = {"type": "ServiceToken", "id": "uqdnst54gya9", "display_name": "ada", "avatar_url": ""}
+
+
+def finding(level: str, code: str, **changes: Any) -> dict[str, Any]:
+    usual = {
+        "lint_error": code,
+        "level": level,
+        "subject": "customers",
+        "element": "column phone",
+        "sentence": f"the sentence of {code} [bold]",
+        "advice": f"the advice of {code}",
+        "confirmed": False,
+        "suppressed": None,
+    }
+    return usual | changes
+
+
+def operation(**changes: Any) -> dict[str, Any]:
+    usual: dict[str, Any] = {
+        "operation_name": "ALTER",
+        "table_name": "customers",
+        "state": "in_progress",
+        "activity": "copying",
+        "progress_percentage": 37,
+        "rows_copied": 370,
+        "rows_total": 1000,
+        "rows_verified": 0,
+        "bytes_total": 0,
+        "rows_per_second": 12,
+        "eta_seconds": 52,
+        "eta_low_seconds": 40,
+        "eta_high_seconds": 90,
+        "stalled": None,
+        "throttled_reason": None,
+        "ddl_method_reason": "it must be copied",
+        "losses": ["column fax"],
+        "revert_forecast": [],
+        "deploy_errors": None,
+    }
+    return usual | changes
+
+
+def request(state: str = "ready", **deployment: Any) -> dict[str, Any]:
+    usual: dict[str, Any] = {
+        "findings": [],
+        "reviews": [],
+        "approvals_missing": None,
+        "unconfirmed": [],
+        "queue_position": None,
+        "queue_paused": False,
+        "strategy": "serial",
+        "preceding_deployments": [],
+        "waits_for": None,
+        "deploy_operations": [],
+        "order_hints": [],
+        "deployment_revert_request": None,
+        "redo_until": None,
+        "revert_blocked": None,
+        "problem": None,
+    }
+    return {
+        "number": 12,
+        "state": "open",
+        "deployment_state": state,
+        "branch": "add-phone",
+        "into_branch": "main",
+        "notes": "Phone numbers [for] delivery",
+        "actor": ADA,
+        "created_at": "2026-08-20T10:00:00.000Z",
+        "deployment": usual | deployment,
+    }
+
+
+def printed(shown: dict[str, Any], changes: Any = (), *, color: bool = False) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=120, force_terminal=color, color_system="standard" if color else None)
+    console.print(picture(shown, changes, "shop", NOW))
+    return out.getvalue()
+
+
+def test_a_request_says_what_it_is_and_what_to_do_next() -> None:
+    text = printed(request())
+    assert "Deploy request 12  add-phone → main  ready  by ada, 2 h ago" in text
+    assert "Phone numbers [for] delivery" in text
+    assert "headgate deploy-request deploy shop 12 --wait" in text
+    assert "Checks" not in text
+
+
+def test_findings_are_counted_and_the_most_serious_come_first() -> None:
+    found = [
+        finding("info", "LATER"),
+        finding("error", "NO_UNIQUE_KEY"),
+        finding("confirm", "DROPS", confirmed=True),
+    ]
+    found += [finding("warning", "CHARSET", suppressed="old debt")]
+    text = printed(request("error", findings=found))
+    assert "1 blocks  1 to be confirmed  1 warning  1 to know" in text
+    order = [text.index(code) for code in ("NO_UNIQUE_KEY", "DROPS", "CHARSET", "LATER")]
+    assert order == sorted(order)
+    assert "the sentence of DROPS [bold]" in text
+    assert "suppressed: old debt" in text
+    assert re.search(r"DROPS +customers column phone +confirmed", text)
+
+
+def test_changes_are_coloured() -> None:
+    changes = [{"name": "customers", "raw": " CREATE TABLE `customers` (\n-  `fax` int\n+  `phone` int\n )"}]
+    text = printed(request(), changes, color=True)
+    assert "\x1b[32m+  `phone` int" in text
+    assert "\x1b[31m-  `fax` int" in text
+
+
+def test_progress_reviews_queue_and_windows_are_told() -> None:
+    reviews = [
+        {"state": "approved", "body": "", "dismissed_at": "2026-08-20T11:00:00.000Z", "actor": ADA},
+        {"state": "commented", "body": "why?", "dismissed_at": None, "actor": ADA},
+    ]
+    text = printed(
+        request(
+            "queued",
+            reviews=reviews,
+            approvals_missing="it needs an approval",
+            queue_position=2,
+            queue_paused=True,
+            preceding_deployments=[{"deploy_request_number": 11, "state": "pending_cutover"}],
+            waits_for="deploy request 11 waits for its cut-over",
+            deploy_operations=[operation()],
+        )
+    )
+    assert "approved by ada, dismissed when the change changed" in text
+    assert "commented by ada: why?" in text
+    assert "number 2 in the queue" in text
+    assert "after deploy request 11 (pending cutover)" in text
+    assert "deploy request 11 waits for its cut-over" in text
+    assert "37 % copying, 370 of 1,000 rows" in text
+    assert "column fax is gone when the revert window ends" in text
+    window = {"waiting_period_end_at": "2026-08-20T12:30:00.000Z"}
+    text = printed(
+        request("complete_pending_revert", deployment_revert_request=window, revert_blocked="a row")
+    )
+    assert "can be reverted until 2026-08-20T12:30:00.000Z" in text
+    assert "not now: a row" in text
+
+
+@pytest.mark.parametrize("state", list(State), ids=str)
+def test_every_state_has_a_next_step_or_is_one_that_waits_or_has_ended(state: State) -> None:
+    steps = next_steps(request(str(state)), "shop")
+    waits = {State.PENDING, State.IN_PROGRESS_CANCEL, State.IN_PROGRESS_REVERT, State.IN_PROGRESS_REDO}
+    assert bool(steps) is (state not in {*waits, State.COMPLETE})
+    for _, command in steps:
+        assert command.startswith("headgate deploy-request ")
+        assert " shop 12" in command
+
+
+def test_what_is_missing_before_a_deploy_comes_first() -> None:
+    steps = next_steps(request(approvals_missing="an approval", unconfirmed=["DROPS:customers:"]), "shop")
+    assert [command.split()[2] for _, command in steps] == ["review", "confirm", "deploy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2026-08-20T11:59:55.000Z", "just now"),
+        ("2026-08-20T11:59:00.000Z", "1 min ago"),
+        ("2026-08-20T11:59:15.000Z", "45 s ago"),
+        ("2026-08-18T12:00:00.000Z", "2 d ago"),
+        (None, ""),
+    ],
+)
+def test_times_are_told_as_people_do(text: str | None, said: str) -> None:
+    assert ago(text, NOW) == said
