@@ -66,7 +66,7 @@ async def review(
     records, refusals, warnings = await _foreseen(found, forecast)
     findings += refusals
     changes = unified_diff(found.start, found.target)
-    return Findings(changes, records, _problem(findings), (*_warnings(findings), *warnings), tuple(findings))
+    return Findings(changes, records, None, (*_warnings(findings), *warnings), tuple(findings))
 
 
 async def _foreseen(
@@ -122,15 +122,7 @@ def _records(found: Review) -> tuple[OperationRecord, ...]:
 
 def _stopped(findings: Iterable[Finding]) -> Findings:
     found = tuple(findings)
-    return Findings({}, (), _problem(found), _warnings(found), found)
-
-
-def _problem(findings: Iterable[Finding]) -> str | None:
-    """Return all that blocks as one text for people; what to do is said once."""
-    blocking = [finding for finding in findings if finding.blocks]
-    advice = dict.fromkeys(finding.advice for finding in blocking if finding.advice)
-    said = ["; ".join(finding.sentence for finding in blocking), *advice]
-    return ". ".join(part for part in said if part) or None
+    return Findings({}, (), None, _warnings(found), found)
 
 
 def _warnings(findings: Iterable[Finding]) -> tuple[str, ...]:
