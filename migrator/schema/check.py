@@ -16,7 +16,7 @@ from migrator.schema.model import Schema, require_same_flavor
 from migrator.schema.plan import OperationKind, Plan
 from migrator.schema.programs import ProgramChange, program_changes, with_programs
 from migrator.schema.questions import possible_renames
-from migrator.schema.renamed import borne
+from migrator.schema.renamed import borne, following_triggers
 from migrator.schema.renames import NONE, Renames
 from migrator.schema.render import render_create
 from migrator.schema.table_renames import exchanged, not_alone
@@ -187,7 +187,10 @@ class _Case:
 
     async def review(self, scratch: Connection) -> Review:
         views, refused = view_changes(self.base, self.branch, self.start)
-        programs = program_changes(self.base, self.branch, self.start, self.target)
+        # Triggers go with a table that is renamed: no change of theirs.
+        base = following_triggers(self.base, self.renames.tables)
+        start = following_triggers(self.start, self.orders[-1].renames.tables)
+        programs = program_changes(base, self.branch, start, self.target)
         unsupported = (*unsupported_changes(self.base, self.branch, self.start), *refused, *programs.refused)
         if conflicts := (*self.conflicts, *map(self._with_side, programs.conflicts)):
             return self._refused(unsupported, conflicts)
@@ -270,7 +273,8 @@ class _Case:
         programs: tuple[ProgramChange, ...],
     ) -> Review:
         tables = {**self.target.tables, **proved.tables}
-        target = replace(self.start, tables=tables, code=with_views(self.start, views))
+        start = following_triggers(self.start, self.orders[-1].renames.tables)
+        target = replace(start, tables=tables, code=with_views(start, views))
         target = replace(target, code=with_programs(target, programs))
         broken = await broken_views(scratch, self.start, target, plan.touched)
         unsupported = plan.unsupported + tuple(

@@ -68,6 +68,15 @@ def trigger_before(text: bytes, other: str) -> bytes:
     return text[: found.start("action")] + place + found["action"].lstrip()
 
 
+def trigger_on(text: str, table: str) -> str:
+    """Return a trigger's CREATE text as servers have it once its table is renamed to this."""
+    found = _trigger(text.encode("utf-8", "surrogateescape"))
+    head, body = (
+        part.decode("utf-8", "surrogateescape") for part in (found.string[: found.end("when")], found["body"])
+    )
+    return f"{head} ON {quote_name(table)} {body}"
+
+
 def with_definer(text: str, definer: str) -> str:
     """Return a CREATE text without a definer with this one, which is quoted already; '' changes nothing."""
     return text.replace("CREATE ", f"CREATE DEFINER={definer} ", 1) if definer else text

@@ -12,7 +12,7 @@ from migrator.schema.errors import ProofFailed
 from migrator.schema.merge import merge
 from migrator.schema.model import Code, CodeKind, Schema, require_same_flavor
 from migrator.schema.plan import Plan
-from migrator.schema.renamed import borne
+from migrator.schema.renamed import borne, following_triggers
 from migrator.schema.renames import NONE, Renames
 from migrator.schema.verify import as_printed_by, prove
 from router.database import Connection
@@ -79,7 +79,11 @@ async def rebase(
             removed.append(_failed(failure, plan))
             branch = _without(base, branch, at_fault, kept)
             continue
-        code, torn = _merged_code(base.code, branch.code, production.code)
+        code, torn = _merged_code(
+            following_triggers(base, kept.tables).code,
+            branch.code,
+            following_triggers(production, merged.renames.tables).code,
+        )
         tables = {**merged.target.tables, **proof.tables}
         target = replace(production, tables=tables, code=code)
         left_out = (*removed, *merged.conflicts, *torn)

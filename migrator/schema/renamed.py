@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 
 from migrator.schema.model import Element, ElementKey, ForeignKey, Index, Schema, Table
+from migrator.schema.program_text import trigger_on
 from migrator.schema.renames import NONE, Renames
 from router.database import quote_name
 
@@ -112,6 +113,19 @@ def renamed_table(table: Table, renames: Renames) -> Table:
     if own:
         table = renamed_columns(table, own)
     return table if name is None else renamed_to(table, name)
+
+
+def following_triggers(schema: Schema, tables: Mapping[str, str]) -> Schema:
+    """Return the schema with the triggers of renamed tables on these under their new names."""
+    if tables.keys().isdisjoint(code.table for code in schema.code):
+        return schema
+    code = tuple(
+        replace(each, table=tables[each.table], text=trigger_on(each.text, tables[each.table]))
+        if each.table in tables
+        else each
+        for each in schema.code
+    )
+    return replace(schema, code=code)
 
 
 def renamed_to(table: Table, name: str) -> Table:

@@ -116,3 +116,17 @@ async def test_code_that_both_changed_stays_as_production_has_it(server: LocalSe
     )
     assert [conflict.element for conflict in found.left_out] == ["view v"]
     assert found.target.code == production.code
+
+
+async def test_the_triggers_of_a_renamed_table_follow_it(server: LocalServer, database: str) -> None:
+    trigger = "create trigger g before insert on u for each row set new.id = 1"
+    base = await made(server.server, database, trigger)
+    ours = await made(server.server, database, trigger, "RENAME TABLE u TO v")
+    async with await open_reader(server.server) as scratch:
+        renames = fold(["RENAME TABLE u TO v"], base, ours)
+        found = await rebase(scratch, base=base, branch=ours, production=base, renames=renames)
+        review = await check(scratch, base=base, branch=ours, production=base, renames=renames)
+    assert not found.left_out
+    assert [(code.name, code.table) for code in found.target.code] == [("g", "v")]
+    assert not review.programs
+    assert review.plan.statements == ("RENAME TABLE `u` TO `v`",)
