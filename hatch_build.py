@@ -43,6 +43,7 @@ MODULES = (
     "proxy/preparation.py",
     "proxy/stock.py",
     "proxy/pool.py",
+    "proxy/watch.py",
     "proxy/branches.py",
     "proxy/intake.py",
     "proxy/waiting.py",

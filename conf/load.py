@@ -50,6 +50,7 @@ RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("proxy", "backend_idle_timeout_s"): (1, 31_536_000),
     ("proxy", "slow_query_s"): (0, 31_536_000),
     ("production", "replica_lag_max_s"): (0, 86_400),
+    ("proxy", "watched_per_s"): (0, 10_000),
     ("proxy", "gate_hold_ms"): (10, 60_000),
     ("proxy", "gate_max_held"): (1, 1_000_000),
     ("control", "port"): (1, 65535),
@@ -73,6 +74,8 @@ RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("throttle", "commit_max_ms"): (0, 60_000),
     ("throttle", "disk_free_min"): (0, 0.9),
     ("throttle", "pool_wait_max_ms"): (0, 60_000),
+    ("usage", "days"): (1, 3650),
+    ("usage", "shapes_max"): (10, 1_000_000),
     ("lint", "big_rows"): (0, 1_000_000_000_000),
     ("lint", "data_check_s"): (0.1, 3600),
 }

@@ -66,6 +66,8 @@ class ProxySettings:
     """A connection to the server that nobody has used for this long is closed."""
     slow_query_s: float = 0.0
     """A statement that takes longer than this is logged, with where the time went; 0: none is."""
+    watched_per_s: int = 100
+    """Statements per second that one worker looks at to learn what is used (docs/usage.md); 0: none."""
     gate_hold_ms: int = 1500
     """The longest a statement is held while its table is swapped; then it goes to the server."""
     gate_max_held: int = 1000
@@ -262,6 +264,16 @@ class LintSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageSettings:
+    """What is kept of the statements that run; `proxy.watched_per_s` says how many are looked at."""
+
+    days: int = 30
+    """How long it is remembered that a kind of statement has run."""
+    shapes_max: int = 5000
+    """Kinds of statements that are remembered of one branch; beyond, those that ran longest ago go."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that may be set; each part of the program receives only its own section."""
 
@@ -276,6 +288,7 @@ class Settings:
     migrator: MigratorSettings = field(default_factory=MigratorSettings)
     throttle: ThrottleSettings = field(default_factory=ThrottleSettings)
     lint: LintSettings = field(default_factory=LintSettings)
+    usage: UsageSettings = field(default_factory=UsageSettings)
 
     @property
     def state_dir(self) -> Path:

@@ -22,6 +22,9 @@ from router.table import RoutingTable
 log = structlog.get_logger()
 
 STATS_INTERVAL_S = 0.1
+STATS_PER_S = 10
+UNSENT_MAX = 1000
+"""Changed definitions that are kept while control is away."""
 RETRY_FIRST_S = 0.05
 RETRY_LAST_S = 2.0
 READ_BYTES = 256 * 1024
@@ -46,6 +49,7 @@ class Agent:
         self._gates: dict[int, Gate] = {}
         self._wakes: dict[int, asyncio.Future[Server]] = {}
         self._requests = itertools.count(1)
+        self._unsent: list[channel.DefinitionChanged] = []
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -61,6 +65,9 @@ class Agent:
             log.info("control.connected")
             self._writer = writer
             self.send(self._hello)
+            unsent, self._unsent = self._unsent, []
+            for message in unsent:
+                self.send(message)
             try:
                 await self._listen(reader)
             except (OSError, channel.ChannelError) as error:
@@ -72,8 +79,8 @@ class Agent:
             log.warning("control.lost")
 
     async def report(self) -> None:
-        """Send the counters ten times a second, until cancelled."""
-        while True:
+        """Send the counters ten times a second, and once a second what ran, until cancelled."""
+        for number in itertools.count(1):
             due_s = time.monotonic() + STATS_INTERVAL_S
             await asyncio.sleep(STATS_INTERVAL_S)
             late_ms = max(0.0, time.monotonic() - due_s) * 1000
@@ -83,13 +90,20 @@ class Agent:
             else:
                 for served in self._branches:
                     served.counters.fold()
+            if not number % STATS_PER_S:
+                # What ran while control was away is not kept.
+                shapes = [shape for served in self._branches for shape in served.watch.take_shapes()]
+                if shapes:
+                    self.send(channel.Shapes(time.time(), shapes))
 
     def send(self, message: channel.ToControl) -> None:
-        """Tell control something, if it is there; what must not be lost is logged here otherwise."""
+        """Tell control something, if it is there; what must not be lost is logged or kept otherwise."""
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(channel.encode(message))
         elif isinstance(message, channel.Refused):
             log.info("statement.refused", **msgspec.structs.asdict(message))
+        elif isinstance(message, channel.DefinitionChanged) and len(self._unsent) < UNSENT_MAX:
+            self._unsent.append(message)
 
     async def locate(self, branch: Branch) -> Server:
         """Return where a branch runs now, woken first if it may be asleep. Raises BackendUnreachable."""

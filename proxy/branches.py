@@ -12,6 +12,7 @@ from proxy.channel import BranchStats, PinnedClient
 from proxy.errands import Errands
 from proxy.pool import Pool
 from proxy.stats import Counters, Counts
+from proxy.watch import Looks, Watch
 from proxy.wire.constants import Command
 from router.classify import Kind
 from router.model import Branch, Role, User
@@ -46,7 +47,8 @@ class ServedBranch:
     """One branch: what clients look at for every statement.
 
     `attention` is true while clients should look up between two statements: the worker ends, or somebody
-    waits for a backend. A statement that takes longer than `slow_ns` is logged.
+    waits for a backend. A statement that takes longer than `slow_ns` is logged. While it is `watched`, the
+    statements are told to `watch`, which hears of changed definitions in any case.
     """
 
     __slots__ = (
@@ -63,6 +65,8 @@ class ServedBranch:
         "pool",
         "refused_count",
         "slow_ns",
+        "watch",
+        "watched",
     )
 
     def __init__(self, branch: Branch, home: Branches) -> None:
@@ -78,10 +82,13 @@ class ServedBranch:
         self.pool = Pool(self, home)
         self._pinned_due = True
         self.slow_ns = _NEVER_NS
+        self.watch = Watch(branch.database, branch.name, home.looks)
+        self.watched = False
         self.follow_limits()
 
     def follow_limits(self) -> None:
         """Take what is looked at for every statement out of the limits."""
+        self.watched = self.home.limits.watched_per_s > 0
         slow_s = self.home.limits.slow_query_s
         self.slow_ns = int(slow_s * 1e9) if slow_s > 0 else _NEVER_NS
 
@@ -124,6 +131,7 @@ class ServedBranch:
         """Do what is due for a part of the clients, and with part 0 for the branch."""
         for client in [client for client in self.clients if client.connection_id % TICKS == part]:
             client.tick(now_ns)
+        self.watch.work()
         if not part:
             self.follow_limits()
             self.pool.tick(now_ns)
@@ -186,6 +194,7 @@ class Branches:
         self.errands = Errands()
         self.limits = limits or ProxySettings()
         self.counts = Counts()
+        self.looks = Looks(self.limits.watched_per_s)
         self.draining = False
         self._part = 0
         self._served: dict[tuple[str, str], ServedBranch] = {}
@@ -221,6 +230,7 @@ class Branches:
     def tick(self, now_ns: int) -> None:
         """Do what is due, TICKS times a second; `now_ns` is time.perf_counter_ns()."""
         self._part = (self._part + 1) % TICKS
+        self.looks.renew(self.limits.watched_per_s, TICKS)
         for served in self:
             served.tick(now_ns, self._part)
 

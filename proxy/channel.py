@@ -204,6 +204,42 @@ class Refused(Message, frozen=True):
     digest: str
 
 
+class ShapeSeen(msgspec.Struct, frozen=True):
+    """What statements of a shape a user has run on a branch since the last report.
+
+    `text` has neither values nor comments; `kind` is one of `router.classify.Kind`. With a `count` of 0 it
+    was only prepared.
+    """
+
+    database: str
+    branch: str
+    user: str
+    kind: str
+    text: str
+    count: int
+    errors: int
+
+
+class Shapes(Message, frozen=True):
+    """The shapes of the statements that ran in the second before `at_s` (time.time())."""
+
+    at_s: float
+    shapes: list[ShapeSeen]
+
+
+class DefinitionChanged(Message, frozen=True):
+    """A statement has changed definitions on a branch, or may have; `at_s` is time.time().
+
+    `text` has neither values nor comments; it is empty when it could not be read.
+    """
+
+    database: str
+    branch: str
+    user: str
+    text: str
+    at_s: float
+
+
 class KillOrder(Message, frozen=True):
     """A client of another worker wants a connection of this one, or its statement, to end.
 
@@ -226,7 +262,9 @@ class KillAnswer(Message, frozen=True):
 
 
 ToWorker = Routes | GateClose | GateOpen | WakeAnswer | Drain | KillSessions
-ToControl = Hello | RoutesTaken | GateClosed | GateOpened | Stats | WakeRequest | Refused
+ToControl = (
+    Hello | RoutesTaken | GateClosed | GateOpened | Stats | WakeRequest | Refused | Shapes | DefinitionChanged
+)
 
 M = TypeVar("M")
 

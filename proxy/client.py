@@ -27,7 +27,7 @@ import structlog
 from proxy import courtesies
 from proxy.backend import Backend
 from proxy.branches import ServedBranch
-from proxy.channel import Refused
+from proxy.channel import DefinitionChanged, Refused
 from proxy.courtesies import ASKS_FOR_ID_BYTES_MAX
 from proxy.errors import BackendLost, ProxyError
 from proxy.intake import (
@@ -65,6 +65,8 @@ _QUERY: Final = int(Command.QUERY)
 _EXECUTE: Final = int(Command.STMT_EXECUTE)
 _PREPARE: Final = int(Command.STMT_PREPARE)
 _SESSION: Final = Kind.SESSION
+_DDL: Final = Kind.DDL
+_DYNAMIC: Final = Kind.DYNAMIC
 _SEMICOLON: Final = ord(";")
 _TEXT: Final = HEADER_BYTES + 1
 _NO_BYTES: Final = b""
@@ -85,12 +87,12 @@ _PASSED_ON: Final = frozenset(
 class Doors:
     """What the worker does for a client.
 
-    `report` tells control of a refusal. `change_user` takes the transport and the packet of a COM_CHANGE_USER
-    and makes a new client of them. `kill` ends the client with a connection id, or only its statement, in
-    whatever worker it is, and calls back with None or the error.
+    `report` tells control of a refusal or a changed definition. `change_user` takes the transport and the
+    packet of a COM_CHANGE_USER and makes a new client of them. `kill` ends the client with a connection id,
+    or only its statement, in whatever worker it is, and calls back with None or the error.
     """
 
-    report: Callable[[Refused], None]
+    report: Callable[[Refused | DefinitionChanged], None]
     change_user: Callable[[Client, bytes], None] | None = None
     kill: Callable[[Client, int, bool, Callable[[ProxyError | None], None]], None] | None = None
 
@@ -114,6 +116,7 @@ class Client(Waiter):
         "peer",
         "role",
         "splits",
+        "unsplit",
         "user",
     )
 
@@ -145,6 +148,7 @@ class Client(Waiter):
         self._prepared_bytes = 0
         self._preparing: tuple[Kind, bytes] | None = None
         self.splits = bool(capabilities & Capability.MULTI_STATEMENTS)
+        self.unsplit = False
         self.may_send_files = bool(capabilities & Capability.LOCAL_FILES)
         if backend is not None:
             self._link(backend)
@@ -342,8 +346,8 @@ class Client(Waiter):
 
     def _finish(self, outcome: int) -> None:
         """The answer is over."""
-        served = self.served
-        counter = served.counters.of(self.kind)
+        served, kind = self.served, self.kind
+        counter = served.counters.of(kind)
         duration_ns = perf_counter_ns() - self.heard_ns
         counter.durations_ns.append(duration_ns)
         if outcome == FAILED:
@@ -356,6 +360,14 @@ class Client(Waiter):
         self._state = IDLE
         if state != ASKING:
             self._finish_rarely(state, outcome)
+        elif self._command == _QUERY:
+            if self.unsplit and self._sent.find(b";") >= 0:
+                courtesies.watch_several(self, self._sent, outcome == FAILED)
+                kind = Kind.EMPTY
+            elif served.watched:
+                served.watch.saw(self, self._sent, kind, outcome == FAILED)
+        if (kind is _DDL or kind is _DYNAMIC) and outcome != FAILED:
+            self._notice_definition()
         if self._inbox is not None or served.attention:
             self._go_on()
 
@@ -371,12 +383,19 @@ class Client(Waiter):
                     self._statements = {}
                 self._statements[self._response.prepared_id] = self._preparing
                 self._prepared_bytes += len(self._preparing[1])
+                if self.served.watched:
+                    self.served.watch.prepared(self, self._preparing[1][_TEXT:])
             self._preparing = None
+        elif self._command == _EXECUTE:
+            text = self._prepared_kind(self._sent)[1]
+            if text and self.served.watched:
+                self.served.watch.saw(self, text, self.kind, outcome == FAILED)
         elif self._command == Command.RESET_CONNECTION and outcome != FAILED:
             self._statements = None
             self._prepared_bytes = 0
             self._tables_locked = False
         elif self._command == SEVERAL:
+            courtesies.watch_several(self, self._sent, outcome == FAILED)
             self.ask([courtesies.SEVERAL_OFF], lambda _: self._several_over())
 
     def _uploaded(self) -> None:
@@ -400,6 +419,11 @@ class Client(Waiter):
     def _look_up(self) -> None:
         if self.served.draining:
             self.leave_when_idle()
+
+    def _notice_definition(self) -> None:
+        """Tell that definitions have changed; what was only prepared has changed nothing yet."""
+        if self._command == _QUERY or self._command == _EXECUTE:
+            self.served.watch.defined(self, self.statement_text)
 
     def _notice_status(self) -> None:
         """Keep count of open transactions."""

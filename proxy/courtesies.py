@@ -168,6 +168,18 @@ def serve_several(client: Client, data: bytes) -> bool:
     return True
 
 
+def watch_several(client: Client, data: bytes, failed: bool) -> None:
+    """Have the statements of a text watched that was served; when one has failed, it is not known which."""
+    watch = client.served.watch
+    parts = _parts(client, data[_TEXT:]) or [data[_TEXT:]]
+    for part in parts:
+        kind = classify(part)
+        if kind in (Kind.DDL, Kind.DYNAMIC) and not (failed and len(parts) == 1):
+            watch.defined(client, part)
+        elif client.served.watched and not (failed and len(parts) > 1):
+            watch.saw(client, data[:_TEXT] + part, kind, failed)
+
+
 def _parts(client: Client, text: bytes) -> list[bytes] | None:
     """Cut a text up; where it is not known what quotes mean, every meaning must give the same."""
     ansi_quotes, charset = client.quoting

@@ -113,7 +113,7 @@ async def _open(
     )
     client.act_as(visitor.role)
     if client.passes_options:
-        client.splits = False
+        client.splits, client.unsplit = False, True
     return client
 
 

@@ -114,6 +114,8 @@ class PooledClient(Statements):
         except RemoteError:
             return False
         self.kind = statement.kind
+        if self.served.watched:
+            self._note_run(statement)
         self._state = ASKING
         self._command = _EXECUTE
         self._sent = data
@@ -184,6 +186,8 @@ class PooledClient(Statements):
             self._reason = None
             if not self.pinned_ns or not session.pins:
                 self.pinned_ns = self.heard_ns if session.pins else 0
+        if outcome == FAILED and self._command == _EXECUTE:
+            self._note_failure()
         if self._last_failed and not (self._response.errno or self._response.warnings):
             self._last_failed = False
             self._ended_ns = 0
@@ -402,6 +406,8 @@ class PooledClient(Statements):
             assert at is not None
             if number == _LONG_DATA:
                 self._hold(statement_id(data), PinReason.LONG_DATA, at)
+            elif number == _EXECUTE and self.served.watched:
+                self._note_run(statement)
             try:
                 data = (
                     self._patched(data, statement, at, tail) if number == _EXECUTE else renumbered(data, at)

@@ -17,6 +17,7 @@ from proxy.wire.constants import Command
 from proxy.wire.execute import insert_types, parse_execute, types_in, with_types
 from proxy.wire.framing import HEADER_BYTES, PacketTail
 from router.classify import Kind
+from router.tokens import Quoting
 
 BYTES_MAX: Final = 2 << 20
 """How long the texts of all statements that one backend knows may be together."""
@@ -132,7 +133,8 @@ class ClientStatement:
     `types` are the parameter types the client bound last, `at` is the statement on the backend `at_backend`
     (a plain object: only its identity matters), where the client used it last. `reason` is what an execution
     leaves behind, `asks` whether it asks about the statement before; `plain` says that there is neither.
-    `failure` is why the next execution must fail: a parameter that was sent ahead got lost.
+    `failure` is why the next execution must fail: a parameter that was sent ahead got lost. `runs` and
+    `failures` are counted until `watch.py` takes them, which also keeps its `shape` here.
     """
 
     __slots__ = (
@@ -140,11 +142,15 @@ class ClientStatement:
         "at",
         "at_backend",
         "failure",
+        "failures",
         "key",
         "kind",
         "parameters",
         "plain",
+        "quoting",
         "reason",
+        "runs",
+        "shape",
         "types",
     )
 
@@ -159,6 +165,10 @@ class ClientStatement:
         self.reason = leaves_behind(kind, key[0], mariadb=mariadb)
         self.asks = asks_about_last(key[0])
         self.plain = self.reason is None and not self.asks and not soils(kind)
+        self.runs = 0
+        self.failures = 0
+        self.quoting: Quoting | None = None
+        self.shape: str | None = None
 
     @property
     def text(self) -> bytes:

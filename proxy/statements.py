@@ -140,6 +140,8 @@ class Statements(Borrower):
             self._prepared = {}
         self._prepared[self._next_statement] = statement
         self._prepared_bytes += len(statement.text)
+        if self.served.watched:
+            statement.quoting = self.served.watch.prepared(self, statement.text)
         if self._uploaded_whole:
             self._put_at(backend, statement, number)
         else:
@@ -200,6 +202,18 @@ class Statements(Borrower):
         except RemoteError:
             at.types = _UNKNOWN_TYPES
             return renumbered(data, at)
+
+    def _note_run(self, statement: ClientStatement) -> None:
+        """Count an execution."""
+        if not statement.runs:
+            self.served.watch.ran.append((statement, self.user.name))
+        statement.runs += 1
+
+    def _note_failure(self) -> None:
+        """Count that an execution has failed."""
+        statement = self._statement(self._sent)
+        if statement is not None:
+            statement.failures += 1
 
     # -- what they leave open -------------------------------------------------------------------------------
 

@@ -13,12 +13,12 @@ PARTS_MAX: Final = 10_000
 VERSION_COMMENTS_MAX: Final = 32
 """Texts of more than this are not looked through: it would keep a worker busy."""
 
-# Character sets in which no byte below 0x80 is ever a part of another character.
-_PLAIN_CHARSETS: Final = {
+PLAIN_CHARSETS: Final = {
     *("ascii", "binary", "utf8", "utf8mb3", "utf8mb4", "latin1", "latin2", "latin5", "latin7", "cp1250"),
     *("cp1251", "cp1256", "cp1257", "cp850", "cp852", "cp866", "koi8r", "koi8u", "greek", "hebrew", "macce"),
     *("macroman", "tis620", "armscii8", "dec8", "geostd8", "hp8", "keybcs2"),
 }
+"""Character sets in which no byte below 0x80 is ever a part of another character."""
 # Their statements change neither sql_mode nor the character set under those that follow.
 _LEAVES_MODES: Final = frozenset(
     {Kind.READ, Kind.WRITE, Kind.TRANSACTION, Kind.EMPTY, Kind.KILL, Kind.TEMPORARY}
@@ -35,7 +35,7 @@ def split(text: bytes, *, no_backslash: bool, ansi_quotes: bool, charset: str) -
     quote can hide in another character, with a quotation or comment that does not end, with statements that
     have statements inside of them, and when one statement changes how the next would be read.
     """
-    if charset not in _PLAIN_CHARSETS or len(text) > SPLIT_BYTES_MAX:
+    if charset not in PLAIN_CHARSETS or len(text) > SPLIT_BYTES_MAX:
         return None
     if charset.startswith("utf8") and not _is_utf8(text):
         return None
