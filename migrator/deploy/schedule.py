@@ -40,13 +40,16 @@ class Schedule:
         return not self.spans or any(start <= at < end for start, end in self._around(at))
 
     def opens_at(self, at: datetime) -> datetime:
-        """Return the first moment, from `at` on, at which they may."""
+        """Return the first moment, from `at` on, at which they may; in the schedule's zone if it is later."""
         if self.is_open(at):
             return at
-        return min(start for start, _ in self._around(at) if start > at)
+        return min(start for start, _ in self._around(at) if start > at).astimezone(self.zone)
 
     def _around(self, at: datetime) -> list[tuple[datetime, datetime]]:
-        """Return all spans from the day before a moment to a week after it."""
+        """Return all spans from the day before a moment to a week after it, in UTC.
+
+        Moments of different zones are not compared well in the hour that a clock shows twice.
+        """
         today = at.astimezone(self.zone).date()
         found = []
         for offset in range(-1, 9):
@@ -56,8 +59,8 @@ class Schedule:
                     last = day + timedelta(days=1) if span.end <= span.start else day
                     found.append(
                         (
-                            datetime.combine(day, span.start, self.zone),
-                            datetime.combine(last, span.end, self.zone),
+                            datetime.combine(day, span.start, self.zone).astimezone(UTC),
+                            datetime.combine(last, span.end, self.zone).astimezone(UTC),
                         )
                     )
         return found
@@ -73,7 +76,7 @@ def parse(text: str) -> Schedule:
     rest = text.strip()
     zone: tzinfo = UTC
     head, _, last = rest.rpartition(" ")
-    if head and ":" not in last:
+    if head and ":" not in last and last[0].isalpha():
         rest, zone = head.strip(), _zone(last, text)
     spans, at = [], 0
     while at < len(rest):

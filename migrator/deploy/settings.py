@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from migrator.deploy.errors import DeployError
+from migrator.deploy.schedule import BadSchedule, parse
 
 DAY_S: Final = 86_400.0
 TABLE_NAME: Final = re.compile(r"[^\x00/\\.`]{1,64}")
@@ -165,6 +166,10 @@ def _value(name: str, value: Any, usual: Any) -> Any:
 def _contradictions(settings: DatabaseSettings) -> list[str]:
     """Return what does not go together."""
     mistakes = []
+    try:
+        parse(settings.deploy_schedule)
+    except BadSchedule as error:
+        mistakes.append(f"deploy_schedule {error}")
     other = settings.migration_framework is Framework.OTHER
     if other and not settings.migration_table:
         mistakes.append("the migration framework 'other' needs a migration_table, its table of migrations")

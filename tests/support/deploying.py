@@ -16,7 +16,7 @@ from migrator.deploy.errors import DeployError
 from migrator.deploy.findings import Findings, Proposal
 from migrator.deploy.lifecycle import State
 from migrator.deploy.proposals import How
-from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord
+from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord, RequestState
 from migrator.deploy.runner import Runner
 from migrator.deploy.settings import DatabaseSettings
 from migrator.deploy.store import DeployStore
@@ -24,6 +24,7 @@ from migrator.engine.ground.operation import CutOver, Phase, Status
 from migrator.errors import MigratorError, WrongPhase
 from router.model import Access, Actor, ActorKind
 from router.secrets import new_id
+from router.store import now
 
 ADA = Actor("ada", "ada", ActorKind.USER, Access.ADMIN)
 BOB = Actor("bob", "bob", ActorKind.USER, Access.ADMIN)
@@ -206,3 +207,27 @@ def findings(*tables: str, problem: str | None = None) -> Findings:
         for table in tables
     )
     return Findings(dict.fromkeys(tables, "+ phone"), operations, problem, footprint=tables)
+
+
+def made_by(author: Actor, **changes: object) -> DeployRequest:
+    """A checked request of somebody."""
+    moment = now()
+    request = DeployRequest(
+        id="1",
+        number=1,
+        database="shop",
+        branch="b",
+        into_branch="main",
+        notes="",
+        state=RequestState.OPEN,
+        deployment_state=State.READY,
+        auto_cutover=True,
+        diff={},
+        operations=(),
+        problem=None,
+        warnings=(),
+        created_at=moment,
+        updated_at=moment,
+        actor=author,
+    )
+    return replace(request, **changes)  # type: ignore[arg-type]
