@@ -26,7 +26,7 @@ def recommend(evidence: Evidence) -> Iterator[Recommendation]:
             sequence.column.name,
             f"Make {sequence.table}.{sequence.column.name} a {kind}: {sequence.share:.0%} of its numbers "
             "are used",
-            retyped(evidence.schema, [(sequence.table, sequence.column.key)], kind),
+            retyped(evidence.schema, [(sequence.table, sequence.column.key)], kind)[0],
             f"{used(sequence)}. When they are used up every INSERT fails. Columns of other tables that hold "
             "these numbers must be wide enough, too, and so must the variables of programs.",
         )

@@ -39,16 +39,28 @@ def _declared(schema: Schema) -> Iterator[Recommendation]:
         done |= together
         rest = sorted(together - {(sequence.table, sequence.column.key)})
         others = ", ".join(f"{table}.{column}" for table, column in rest)
+        first, *later = retyped(schema, together, kind)
         yield Recommendation(
             Kind.SEQUENCE_OVERFLOW_FOREIGN_KEY,
             sequence.table,
             sequence.column.name,
             f"Make {sequence.table}.{sequence.column.name} and what refers to it a {kind}: "
             f"{sequence.share:.0%} of its numbers are used",
-            retyped(schema, together, kind),
+            first,
             f"{used(sequence)}. Foreign keys bind the same type to {others}, so they can only change "
-            "together.",
+            f"together.{_later(later)}",
         )
+
+
+def _later(steps: list[tuple[str, ...]]) -> str:
+    """Say what is to be done after the first step, when that is not all."""
+    if not steps:
+        return ""
+    told = ". Then, by one more: ".join("; ".join(step) for step in steps)
+    return (
+        " That takes several deploy requests, because each table is deployed by itself: this one takes the "
+        f"foreign keys away, and programs must do without their checks meanwhile. By the next one: {told}."
+    )
 
 
 def _by_name(schema: Schema) -> Iterator[Recommendation]:
@@ -73,7 +85,7 @@ def _by_name(schema: Schema) -> Iterator[Recommendation]:
                 column.name,
                 f"Make {table.name}.{column.name} a {sequence.column.type}, like "
                 f"{sequence.table}.{sequence.column.name}",
-                retyped(schema, [(table.name, column.key)], sequence.column.type),
+                retyped(schema, [(table.name, column.key)], sequence.column.type)[0],
                 f"by its name it holds numbers of {sequence.table}.{sequence.column.name}, whose last one is "
                 f"{sequence.last:,}; its own type {column.type} ends at {end:,} "
                 f"({sequence.last / end:.1%} used).",

@@ -64,11 +64,13 @@ def wider(kind: ColumnType) -> ColumnType | None:
     return None if kind.unsigned else replace(kind, unsigned=True)
 
 
-def retyped(schema: Schema, places: Iterable[tuple[str, str]], kind: ColumnType) -> tuple[str, ...]:
-    """Return the statements that give columns (table, key of the column) another type.
+def retyped(
+    schema: Schema, places: Iterable[tuple[str, str]], kind: ColumnType
+) -> tuple[tuple[str, ...], ...]:
+    """Return what gives columns (table, key of the column) another type: statements, step by step.
 
-    Foreign keys between them make way first and come back last: no server lets the types of both ends differ
-    even for a moment.
+    Foreign keys from one table to another make way in a step of their own, and come back in another one: no
+    server lets the types of both ends differ even for a moment, and each table is deployed by itself.
     """
     wanted = set(places)
     bare, done, after = dict(schema.tables), dict(schema.tables), dict(schema.tables)
@@ -79,13 +81,12 @@ def retyped(schema: Schema, places: Iterable[tuple[str, str]], kind: ColumnType)
         keys = tuple(
             key
             for key in table.foreign_keys
-            if wanted.isdisjoint((name, column.lower()) for column in key.columns)
-            and wanted.isdisjoint((key.ref_table, column.lower()) for column in key.ref_columns)
+            if key.ref_table == name
+            or wanted.isdisjoint((key.ref_table, column.lower()) for column in key.ref_columns)
         )
         bare[name] = replace(table, foreign_keys=keys)
         done[name] = replace(table, foreign_keys=keys, columns=columns)
         after[name] = replace(table, columns=columns)
-    steps = [schema, *(replace(schema, tables=tables) for tables in (bare, done, after))]
-    return tuple(
-        statement for before, then in itertools.pairwise(steps) for statement in diff(before, then).statements
-    )
+    states = [schema, *(replace(schema, tables=tables) for tables in (bare, done, after))]
+    steps = (diff(before, then).statements for before, then in itertools.pairwise(states))
+    return tuple(step for step in steps if step)

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from migrator.schema.introspect import open_reader, read_schema
-from migrator.schema.model import Schema
+from migrator.schema.model import ColumnType, Schema
 from migrator.schema.recommend import recommend
 from migrator.schema.recommend.evidence import Evidence, Use
 from migrator.schema.recommend.recommendation import Kind, Recommendation
+from migrator.schema.recommend.sequences import retyped
 from router.database import Connection
 from router.model import Flavor
 from router.servers.process import LocalServer
@@ -159,6 +160,9 @@ async def test_a_sequence_gets_room_before_its_numbers_end(shop: Shop) -> None:
     assert await shop.advice() == []
 
 
+BOUND = (("orders", "parent"), ("items", "order_id"), ("parcels", "item_order"))
+
+
 async def test_what_foreign_keys_bind_together_changes_together(shop: Shop) -> None:
     await shop.run(
         [
@@ -183,14 +187,15 @@ async def test_what_foreign_keys_bind_together_changes_together(shop: Shop) -> N
     [one] = await shop.advice()
     assert (one.kind, one.table, one.element) == (Kind.SEQUENCE_OVERFLOW_FOREIGN_KEY, "orders", "id")
     assert "items.order_id, orders.parent, parcels.item_order" in one.reason
-    await shop.run(one.statements)
+    assert all("DROP FOREIGN KEY" in statement for statement in one.statements)
+    assert len(one.statements) == 2
+    arguments = "20" if shop.server.server.flavor is Flavor.MARIADB else None
+    steps = retyped(before, [*BOUND, ("orders", "id")], ColumnType("bigint", arguments))
+    assert steps[0] == one.statements
+    assert all(statement in one.reason for step in steps[1:] for statement in step)
+    await shop.run(statement for step in steps for statement in step)
     after = await shop.schema()
-    for table, column in (
-        ("orders", "id"),
-        ("orders", "parent"),
-        ("items", "order_id"),
-        ("parcels", "item_order"),
-    ):
+    for table, column in (("orders", "id"), *BOUND):
         changed = after.tables[table].column(column)
         assert changed is not None
         assert changed.type.base == "bigint"
