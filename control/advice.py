@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from control.branches import Branches
 from control.databases import Databases
+from control.errors import ControlError
 from control.recommendation_store import RecommendationStore
 from control.recommendations import Recommendations, Source, Traffic
 from control.replicas import servers_at
@@ -18,7 +19,9 @@ from migrator.deploy.lifecycle import State
 from migrator.deploy.migration_row_store import MigrationRowStore
 from migrator.deploy.migration_rows import MigrationRows, Place
 from migrator.deploy.request import DeployRequest
+from migrator.errors import MigratorError
 from migrator.schema.model import Schema
+from router.errors import RouteError
 from router.model import Server
 from router.store import BranchRecord
 
@@ -40,7 +43,10 @@ async def make_migration_rows(
         return Place(record.id, await branches.admin(record) if record.local else migrator, schema)
 
     async def reach(branch: str) -> Place:
-        return await place(await branches.get(branch))
+        try:
+            return await place(await branches.get(branch))
+        except (ControlError, RouteError) as error:
+            raise MigratorError(str(error)) from error
 
     async def furnish(parent: BranchRecord, record: BranchRecord, server: Server) -> None:
         under_way = [

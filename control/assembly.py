@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from pathlib import Path
 
 import structlog
 
 from conf.settings import Settings
-from control.advice import make_recommendations
+from control.advice import make_migration_rows, make_recommendations
 from control.branches import Branches
 from control.checking import checking, linting
 from control.databases import Databases
@@ -27,6 +27,8 @@ from control.targets import MIGRATOR_USER, Targets, into
 from control.throttles import Throttles
 from control.workers import Workers
 from migrator.deploy.actions import Deploys
+from migrator.deploy.alongside import RowsAndSpeed
+from migrator.deploy.copy_speed import CopySpeeds
 from migrator.deploy.errors import DeployError
 from migrator.deploy.request import DeployRequest
 from migrator.deploy.runner import Runner
@@ -125,6 +127,13 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     people, journal = People(engine, token), Journal(engine)
     for kept in (databases, people, journal):
         await kept.prepare()
+    speeds = CopySpeeds(engine)
+    await speeds.prepare()
+
+    async def requests() -> Sequence[DeployRequest]:
+        return await deploy_store.all(production.database)
+
+    rows = await make_migration_rows(engine, branches, requests, databases)
 
     async def delete_branch(request: DeployRequest) -> None:
         try:
@@ -139,6 +148,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         deploy_store,
         operations_on(targets, settings.migrator, settings.production.definer_user),
         delete_branch,
+        RowsAndSpeed(rows, speeds),
     )
     deploys = Deploys(
         deploy_store,
@@ -147,13 +157,6 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         databases.settings,
         people.administrators,
     )
-
-    usual = DatabaseSettings(revert_window_s=settings.migrator.revert_window_s)
-    token = secrets.get("token", TOKEN_PREFIX)
-    databases = Databases(production.database, engine, usual)
-    people, journal = People(engine, token), Journal(engine)
-    for kept in (databases, people, journal):
-        await kept.prepare()
     lint = linting(branches, lambda: settings.lint, databases)
     standing = Standing(branches, targets, workers, deploys, lint)
 
@@ -183,6 +186,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         people=people,
         journal=journal,
         recommendations=recommendations,
+        speeds=speeds,
     )
 
 

@@ -25,10 +25,12 @@ from control.production import prove, with_settings
 from control.recommendations import Recommendations
 from control.replicas import usable_replicas
 from control.standing import Standing
+from control.storage import Costs, costs_of
 from control.targets import Targets, check_target
 from control.throttles import Throttles
 from control.workers import Workers
 from migrator.deploy.actions import Deploys
+from migrator.deploy.copy_speed import CopySpeeds
 from migrator.deploy.proposals import USUAL, How
 from migrator.deploy.request import DeployRequest, RequestState
 from migrator.deploy.runner import Runner
@@ -71,6 +73,7 @@ class Service:
         people: People,
         journal: Journal,
         recommendations: Recommendations,
+        speeds: CopySpeeds,
     ) -> None:
         self._host = host
         self.targets = targets
@@ -90,6 +93,7 @@ class Service:
         self.people = people
         self.journal = journal
         self.recommendations = recommendations
+        self._speeds = speeds
         self.organization = settings.control.organization
         self.base_url = f"http://{settings.control.host}:{settings.control.port}"
         # What listens everywhere is reached on this machine at least.
@@ -144,6 +148,12 @@ class Service:
         await self.workers.change_limits(outcome.settings.proxy)
         log.info("configuration.reloaded", taken=outcome.taken, waiting=outcome.waiting)
         return outcome
+
+    async def costs(self, request: DeployRequest) -> Costs:
+        """Say what room and time the copies of a deploy request will take, as its target is now."""
+        return await costs_of(
+            request, request.operations, await self.targets.get(request.into_branch), self._speeds
+        )
 
     async def garbage(self) -> list[Garbage]:
         """List the tables of production that wait to be dropped."""

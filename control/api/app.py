@@ -22,6 +22,7 @@ from control.api import (
     problems,
     recommendations,
     reviews,
+    storage,
     throttle,
 )
 from control.api.recorder import Recorder
@@ -57,6 +58,7 @@ def make_app(service: Service) -> FastAPI:
     api.include_router(throttle.router)
     api.include_router(garbage.router)
     api.include_router(recommendations.router)
+    api.include_router(storage.router)
     app.include_router(api)
     app.include_router(health.router)
     return app

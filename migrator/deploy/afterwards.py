@@ -51,8 +51,9 @@ class Afterwards(Carrying):
             request = await self._store.update(request, finished_at=request.finished_at or now())
         for operation in await self.held.all(request):
             await operation.finalize()
+        said = await self._means.alongside.completing(request)
         request = await self._tidy_branch(request)
-        await self._store.move(request, State.COMPLETE, SYSTEM)
+        await self._store.move(request, State.COMPLETE, SYSTEM, said)
 
     async def _tidy_branch(self, request: DeployRequest) -> DeployRequest:
         """Delete the branch if that was asked for; one that must stay is not worth failing for."""

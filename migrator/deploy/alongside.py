@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
+from migrator.deploy.carrying import Alongside
 from migrator.deploy.copy_speed import CopySpeeds
 from migrator.deploy.migration_rows import MigrationRows
 from migrator.deploy.request import DeployRequest
@@ -11,8 +12,8 @@ from migrator.engine.ground.operation import Status
 from router.store import now
 
 
-class Alongside:
-    """Is told how deployments go; everything may be told again after a crash."""
+class RowsAndSpeed(Alongside):
+    """Carries the rows of migration tables, and remembers how fast copies are."""
 
     def __init__(self, rows: MigrationRows, speeds: CopySpeeds) -> None:
         self._rows = rows
@@ -22,7 +23,7 @@ class Alongside:
         """Fix what a deployment carries, before anything is done for it."""
         await self._rows.started(request)
 
-    async def copied(self, request: DeployRequest, states: Iterable[Status]) -> None:
+    async def copied(self, request: DeployRequest, states: Collection[Status]) -> None:
         """Note how fast its tables were copied, now that all of them are."""
         if request.started_at is not None:
             since = request.started_at

@@ -57,6 +57,7 @@ class Carrier(Afterwards):
         log.info("request.carried", number=request.number, state=str(request.deployment_state))
         match request.deployment_state:
             case State.SUBMITTING:
+                await self._means.alongside.starting(request)
                 await self._deploys.start(request)
             case State.IN_PROGRESS:
                 await self._prepare(request)
@@ -90,6 +91,7 @@ class Carrier(Afterwards):
         except MigratorError as error:
             await self._fail(request, error)
             return
+        await self._means.alongside.copied(request, self.held.status(request).values())
         async with self._deploys.lock:
             request = await self._again(request)
             at_once = request.auto_cutover and parse(self._settings.deploy_schedule).is_open(now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,6 +15,7 @@ from migrator.deploy.lifecycle import State
 from migrator.deploy.queue import queued
 from migrator.deploy.request import DeployRequest
 from migrator.deploy.store import DeployStore
+from migrator.engine.ground.operation import Status
 from router.store import now
 
 log = structlog.get_logger()
@@ -40,6 +41,20 @@ class Bell:
         return self._changed
 
 
+class Alongside:
+    """What belongs to a deployment besides its tables: nothing, here. All of it may be asked for again."""
+
+    async def starting(self, request: DeployRequest) -> None:
+        """Fix what a deployment carries besides, before anything is done for it."""
+
+    async def copied(self, request: DeployRequest, states: Collection[Status]) -> None:
+        """Take note that all its tables are copied."""
+
+    async def completing(self, request: DeployRequest) -> str | None:
+        """Do what was fixed, now that it can no longer be reverted; return what is to be said of it."""
+        return None
+
+
 @dataclass
 class Means:
     """What requests are carried with."""
@@ -48,6 +63,7 @@ class Means:
     deploys: Deploys
     make_operation: MakeOperation
     delete_branch: DeleteBranch
+    alongside: Alongside = field(default_factory=Alongside)
     bell: Bell = field(default_factory=Bell)
 
 

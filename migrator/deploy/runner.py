@@ -10,7 +10,7 @@ import structlog
 from migrator.deploy import queue
 from migrator.deploy.actions import Deploys
 from migrator.deploy.carrier import Carrier
-from migrator.deploy.carrying import Bell, DeleteBranch, Means
+from migrator.deploy.carrying import Alongside, Bell, DeleteBranch, Means
 from migrator.deploy.errors import DeployError, IllegalMove
 from migrator.deploy.held import MakeOperation
 from migrator.deploy.lifecycle import State
@@ -34,7 +34,7 @@ class Runner:
     """Carries the deploy requests of one database.
 
     `make_operation` makes what carries an operation out, `delete_branch` deletes a request's branch when that
-    was asked for.
+    was asked for, `alongside` does what belongs to a deployment besides its tables.
     """
 
     def __init__(
@@ -43,11 +43,13 @@ class Runner:
         store: DeployStore,
         make_operation: MakeOperation,
         delete_branch: DeleteBranch = _keep,
+        alongside: Alongside | None = None,
     ) -> None:
         self._database = database
         self._store = store
         self._make_operation = make_operation
         self._delete_branch = delete_branch
+        self._alongside = alongside or Alongside()
         self._bell = Bell()
         self._carriers: dict[int, Carrier] = {}
 
@@ -77,7 +79,9 @@ class Runner:
 
     async def run(self, deploys: Deploys) -> None:
         """Carry requests until cancelled; what is under way then is left for the next start."""
-        means = Means(self._store, deploys, self._make_operation, self._delete_branch, self._bell)
+        means = Means(
+            self._store, deploys, self._make_operation, self._delete_branch, self._alongside, self._bell
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(deploys.take_up(self._database))
             while True:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from migrator.deploy.actions import Deploys
+from migrator.deploy.carrying import Alongside
 from migrator.deploy.errors import DeployError
 from migrator.deploy.findings import Findings, Proposal
 from migrator.deploy.lifecycle import State
@@ -122,6 +123,7 @@ class Bench:
     by_branch: dict[str, Findings] = field(default_factory=dict)
     proposals: list[Proposal] = field(default_factory=list)
     undeletable: str = ""
+    alongside: Alongside = field(default_factory=Alongside)
     runner: Runner = field(init=False)
     deploys: Deploys = field(init=False)
 
@@ -141,7 +143,7 @@ class Bench:
                 raise DeployError(self.undeletable)
             self.tables.log.append(f"delete branch {request.branch}")
 
-        self.runner = Runner("shop", self.store, make, delete_branch)
+        self.runner = Runner("shop", self.store, make, delete_branch, self.alongside)
         self.deploys = Deploys(
             self.store, check, self.runner.notify, lambda: self.settings, lambda: self.administrators
         )
