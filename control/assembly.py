@@ -13,6 +13,8 @@ from control.advice import make_migration_rows, make_recommendations
 from control.branches import Branches
 from control.checking import checking, linting
 from control.databases import Databases
+from control.drift import DriftWatch
+from control.drift_store import DriftStore
 from control.errors import ControlError, NotFound, StartRefused
 from control.expiry import Expiry
 from control.journal import Journal
@@ -167,6 +169,9 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     recommendations = await make_recommendations(
         engine, branches, targets, deploys, databases, replicas=settings.production.replicas
     )
+    drifts = DriftStore(engine, production.database)
+    await drifts.prepare()
+    drift = DriftWatch(drifts, branches, deploys)
     return Service(
         settings,
         branches,
@@ -187,6 +192,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         journal=journal,
         recommendations=recommendations,
         speeds=speeds,
+        drift=drift,
     )
 
 

@@ -16,6 +16,7 @@ from conf.settings import Settings
 from control.branches import Branches
 from control.checking import Lint
 from control.databases import Databases
+from control.drift import DriftWatch
 from control.errors import ControlError, StartRefused
 from control.expiry import Expiry
 from control.journal import Journal
@@ -74,6 +75,7 @@ class Service:
         journal: Journal,
         recommendations: Recommendations,
         speeds: CopySpeeds,
+        drift: DriftWatch,
     ) -> None:
         self._host = host
         self.targets = targets
@@ -94,6 +96,7 @@ class Service:
         self.journal = journal
         self.recommendations = recommendations
         self._speeds = speeds
+        self.drift = drift
         self.organization = settings.control.organization
         self.base_url = f"http://{settings.control.host}:{settings.control.port}"
         # What listens everywhere is reached on this machine at least.
@@ -183,6 +186,7 @@ class Service:
             group.create_task(self.targets.run())
             group.create_task(self.expiry.run())
             group.create_task(self.recommendations.run())
+            group.create_task(self.drift.run())
             if self.branches.production.embedded:
                 group.create_task(self._keep_production_running())
 

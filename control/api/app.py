@@ -11,6 +11,7 @@ from control.api import (
     branches,
     databases,
     deploys,
+    drift,
     execution,
     garbage,
     health,
@@ -59,6 +60,7 @@ def make_app(service: Service) -> FastAPI:
     api.include_router(garbage.router)
     api.include_router(recommendations.router)
     api.include_router(storage.router)
+    api.include_router(drift.router)
     app.include_router(api)
     app.include_router(health.router)
     return app

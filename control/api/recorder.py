@@ -79,6 +79,8 @@ ACTIONS: Final[Mapping[str, str | Callable[[Json], str]]] = {
     f"POST {REQUEST}/redo": "deploy_request.redone",
     f"POST {REQUEST}/skip-revert": "deploy_request.skipped_revert",
     f"POST {DATABASE}/schema-recommendations/refresh": "schema_recommendation.refreshed",
+    f"POST {DATABASE}/drift/adopt": "drift.adopted",
+    f"POST {DATABASE}/drift/undo": "drift.undo_proposed",
     f"POST {RECOMMENDATION}/apply": "schema_recommendation.applied",
     f"POST {RECOMMENDATION}/dismiss": "schema_recommendation.dismissed",
 }

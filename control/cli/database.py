@@ -5,12 +5,14 @@ from __future__ import annotations
 import typer
 
 from control.cli.context import Database, context
+from control.cli.drift import drift
 from control.cli.settings import aggressive_cutover, set_settings, settings
 from control.cli.throttle import Clear, For, Paused, Ratio
 from control.cli.throttle import throttle as show_throttle
 
 app = typer.Typer(help="Look at databases, and decide what holds for them.", no_args_is_help=True)
 app.command()(settings)
+app.command()(drift)
 app.command("set")(set_settings)
 app.command("aggressive-cutover")(aggressive_cutover)
 

@@ -125,13 +125,15 @@ async def test_programs_have_their_own_names_when_the_window_is_over(running: Ru
     assert done["deployment"]["problem"] is None
     names = {str(row[0]) for row in await programs(running)}
     assert names == {"another", "orders_log", "tidy", "total", "unused"}
-    made = await call("POST", "/deploy-requests", {"branch": "twice"}, expect=422)
-    assert "nothing to deploy" in made["message"]
+    await call("POST", "/deploy-requests", {"branch": "twice"}, expect=201)
+    await running.request_until(2, "no_changes")
 
 
 async def test_a_program_that_both_sides_changed_is_a_conflict(running: Running) -> None:
     await running.call("POST", "/branches", {"name": "mine"}, expect=201)
     await running.on_branch("mine", "DROP PROCEDURE total", "CREATE PROCEDURE total() SELECT 1")
     await running.on_production("DROP PROCEDURE total", "CREATE PROCEDURE total() SELECT 2")
-    answer = await running.call("POST", "/deploy-requests", {"branch": "mine"}, expect=422)
-    assert "the branch changed procedure 'total', and production changed it since" in answer["message"]
+    await running.call("POST", "/deploy-requests", {"branch": "mine"}, expect=201)
+    made = await running.request_until(1, "error")
+    problem = made["deployment"]["problem"]
+    assert "the branch changed procedure 'total', and production changed it since" in problem
