@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -73,10 +73,13 @@ def _clashes(
 ) -> list[tuple[str, str]]:
     """Return pairs of different columns that the two sides put behind the same one, ours first.
 
-    A column that one side put behind another clashes with that one, too, when the other side moved it away.
+    A column that one side put behind another clashes with that one, too, when the other side moved it away,
+    and one that both added at different places clashes with itself.
     """
     mine, other = _anchors(base, ours, alive), _anchors(base, theirs, alive)
-    shared = {key for key in mine.keys() & other.keys() if mine[key] == other[key]}
+    both = set(ours) & set(theirs) & set(alive)
+    here, there = _previous(ours, both), _previous(theirs, both)
+    shared = {key for key in mine.keys() & other.keys() if here[key] == there[key]}
     behind: dict[str, list[str]] = {}
     for key, anchor in other.items():
         if key not in shared:
@@ -90,7 +93,14 @@ def _clashes(
     ]
     found += [(key, anchor) for key, anchor in mine.items() if anchor in other and anchor not in mine]
     found += [(anchor, key) for key, anchor in other.items() if anchor in mine and anchor not in other]
+    found += [(key, key) for key in ours if key in both and key not in base and here[key] != there[key]]
     return list(dict.fromkeys(found))
+
+
+def _previous(side: Sequence[str], of: Set[str]) -> dict[str, str]:
+    """Return each of these columns with the one of them that comes before it ('' is none)."""
+    kept = [key for key in side if key in of]
+    return dict(zip(kept, ["", *kept], strict=False))
 
 
 def _anchors(base: Sequence[str], side: Sequence[str], alive: Collection[str]) -> dict[str, str]:

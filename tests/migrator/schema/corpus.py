@@ -36,15 +36,21 @@ class Case:
     plan: str = ""
     note: str = ""
     strict: str = ""
+    only: str = ""
 
     def expect(self, flavor: Flavor) -> str:
-        """Return 'ok', 'nothing' or 'conflict'."""
+        """Return 'ok', 'nothing' or 'conflict'; 'proved' or 'nothing' for a change."""
         return self.expected.get(flavor.value) or self.expected["any"]
 
 
 def conflict_cases() -> list[Case]:
     """Read all cases of the corpus."""
     return [_read_case(file) for file in sorted((CORPUS / "conflicts").glob("*.sql"))]
+
+
+def change_cases() -> list[Case]:
+    """Read the changes that are to be proved: a base and what a branch does to it."""
+    return [_read_case(file) for file in sorted((CORPUS / "changes").glob("*.sql"))]
 
 
 def _read_case(file: Path) -> Case:

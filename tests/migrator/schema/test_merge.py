@@ -5,9 +5,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrator.schema.column_order import ColumnOrder
 from migrator.schema.merge import merge
 from migrator.schema.model import OpaqueTable, Schema
 from migrator.schema.parse import parse_create, with_collations
+from migrator.schema.renames import Renames
 from router.model import Flavor
 
 EMPTY = Schema(Flavor.MYSQL, "9.7.4", "utf8mb4_0900_ai_ci")
@@ -127,3 +129,36 @@ def test_both_sides_columns_are_all_there_or_a_conflict_is_told(
     if not merged.conflicts:
         assert set(merged.target.tables["t"].column_order) == expected
         assert set(mirrored.target.tables["t"].column_order) == expected
+
+
+def tables(**columns: list[str]) -> Schema:
+    """Return a schema of tables with these columns."""
+    return replace(
+        EMPTY, tables={name: replace(schema(*each).tables["t"], name=name) for name, each in columns.items()}
+    )
+
+
+@given(edited("xyz"), edited("xyz"), st.booleans())
+def test_changes_of_different_tables_never_conflict(ours: list[str], theirs: list[str], gone: bool) -> None:
+    base = tables(t=BASE_ORDER, u=BASE_ORDER)
+    branch, production = tables(t=ours, u=BASE_ORDER), tables(t=BASE_ORDER, u=theirs)
+    if gone:
+        production = tables(t=BASE_ORDER)
+    for order in ColumnOrder:
+        merged = merge(base, branch, production, column_order=order)
+        mirrored = merge(base, production, branch, column_order=order)
+        assert not merged.conflicts
+        assert merged.target.same_as(mirrored.target)
+        assert merged.target.tables["t"].same_as(branch.tables["t"])
+
+
+@given(edited("xyz"), edited("xyzuv"))
+def test_the_verdict_is_the_same_from_both_sides(ours: list[str], theirs: list[str]) -> None:
+    base, branch, production = schema(*BASE_ORDER), schema(*ours), schema(*theirs)
+    moved = Renames({"t": {"a": "x"}})
+    for order in ColumnOrder:
+        one = merge(base, branch, production, renames=moved, column_order=order)
+        other = merge(base, production, branch, their_renames=moved, column_order=order)
+        assert bool(one.conflicts) == bool(other.conflicts)
+        if order is ColumnOrder.STRICT and not one.conflicts:
+            assert one.target.same_as(other.target)

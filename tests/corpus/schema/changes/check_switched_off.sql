@@ -1,0 +1,7 @@
+-- only mysql
+-- base
+CREATE TABLE t (a INT, CONSTRAINT c CHECK (a > 0), CONSTRAINT d CHECK (a < 9) NOT ENFORCED);
+-- branch
+ALTER TABLE t ALTER CHECK c NOT ENFORCED, ALTER CHECK d ENFORCED;
+-- expect proved
+-- plan ALTER CHECK

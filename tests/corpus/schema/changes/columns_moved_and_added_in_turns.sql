@@ -1,0 +1,5 @@
+-- base
+CREATE TABLE t (a INT, b INT, c INT, d INT);
+-- branch
+ALTER TABLE t ADD COLUMN x INT FIRST, MODIFY d INT AFTER x, ADD COLUMN y INT AFTER d, MODIFY b INT AFTER c, ADD z INT;
+-- expect proved

@@ -1,0 +1,6 @@
+-- base
+CREATE TABLE t (id INT PRIMARY KEY, b VARCHAR(40));
+-- branch
+ALTER TABLE t ADD COLUMN a VARCHAR(40);
+ALTER TABLE t ALTER COLUMN a SET DEFAULT (uuid()), ALTER COLUMN b SET DEFAULT (uuid());
+-- expect proved

@@ -1,0 +1,5 @@
+-- base
+CREATE TABLE t (id INT PRIMARY KEY);
+-- branch
+ALTER TABLE t ADD COLUMN at DATETIME NOT NULL, ADD COLUMN day DATE NOT NULL;
+-- expect proved

@@ -1,0 +1,8 @@
+-- base
+CREATE TABLE p (id INT PRIMARY KEY);
+CREATE TABLE t (id INT PRIMARY KEY, p INT, CHECK (id > 0), FOREIGN KEY (p) REFERENCES p (id));
+CREATE TABLE c (id INT PRIMARY KEY, t INT, FOREIGN KEY (t) REFERENCES t (id));
+-- branch
+RENAME TABLE t TO u;
+-- expect proved
+-- plan RENAME TABLE `t` TO `u`
