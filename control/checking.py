@@ -16,7 +16,6 @@ from migrator.deploy.review import review
 from migrator.deploy.settings import DatabaseSettings
 from migrator.engine.forecast import forecast
 from migrator.errors import MigratorError
-from migrator.schema.column_order import ColumnOrder
 from migrator.schema.errors import SchemaError
 from migrator.schema.fold import Change
 from migrator.schema.introspect import open_reader
@@ -56,7 +55,7 @@ def checking(branches: Branches, targets: Targets, settings: Callable[[], Databa
                     Change(each.number, from_json(each.snapshot.base), from_json(each.snapshot.branch))
                     for each in proposal.ahead
                 ],
-                column_order=ColumnOrder(settings().column_order),
+                column_order=settings().column_order,
             )
         snapshot = proposal.frozen or Snapshot(to_json(base), to_json(theirs))
         touched = footprint(found.operations, base, theirs, ours)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from control.api.html import of_sql
 from control.api.present import Json, moment
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest, OperationRecord
 from migrator.engine.ground.operation import Phase, Status
 
+FOREIGN_KEY_GONE = re.compile(r"DROP FOREIGN KEY `((?:[^`]|``)+)`")
 DONE_PHASES = frozenset({Phase.REVERTIBLE, Phase.REVERTING, Phase.FINALIZED, Phase.READY})
 
 
@@ -21,6 +24,8 @@ def operation(request: DeployRequest, record: OperationRecord, status: Status | 
         "keyspace_name": request.database,
         "table_name": record.table,
         "operation_name": str(record.kind),
+        "object_type": _object_type(record),
+        "renamed_to": record.becomes or None,
         "ddl_statement": statement,
         "syntax_highlighted_ddl": of_sql(statement),
         **_progress(request, status),
@@ -37,12 +42,23 @@ def operation(request: DeployRequest, record: OperationRecord, status: Status | 
         "table_locked": False,
         "table_recently_used": record.recently_used_at is not None,
         "table_recently_used_at": moment(record.recently_used_at),
-        "removed_foreign_key_names": [],
+        "removed_foreign_key_names": _removed_foreign_keys(record),
         "deploy_errors": status.failure if status else None,
         "deploy_error_docs_url": None,
         "created_at": moment(request.created_at),
         "updated_at": moment(request.updated_at),
     }
+
+
+def _object_type(record: OperationRecord) -> str:
+    if record.program:
+        return str(record.program).lower()
+    return "view" if record.view else "table"
+
+
+def _removed_foreign_keys(record: OperationRecord) -> list[str]:
+    found = (FOREIGN_KEY_GONE.findall(statement) for statement in record.statements)
+    return [name.replace("``", "`") for names in found for name in names]
 
 
 def _progress(request: DeployRequest, status: Status | None) -> Json:

@@ -317,7 +317,7 @@ def _refuse_overlap(request: DeployRequest, active: Sequence[DeployRequest]) -> 
         raise NotDeployable(
             f"deploy request {request.number} cannot be deployed beside the queue: it touches tables, or "
             f"what foreign keys connect with them, of deploy request {numbers} there. Queue it with: "
-            f"headgate deploy-request deploy {request.database} {request.number} --strategy serial"
+            f"headgate deploy-request deploy {request.database} {request.number} --lane serial"
         )
 
 

@@ -48,7 +48,8 @@ def refusal(request: DeployRequest, actor: Actor, administrators: int) -> str | 
         return f"{actor.name} is no administrator of database {request.database}: ask one to approve it"
     if actor.id == author.id and actor.kind is ActorKind.SERVICE_TOKEN:
         return "a service token cannot approve the deploy request it has made: ask an administrator"
-    if author.made_by and actor.id == author.made_by:
+    # Where nobody else could, the only administrator may.
+    if author.made_by and actor.id == author.made_by and administrators > 1:
         return f"it was made by {author.name}, a token of {actor.name}: ask another administrator"
     if actor.id == author.id and administrators > 1:
         return f"{actor.name} has made it: ask another administrator"

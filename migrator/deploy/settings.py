@@ -11,18 +11,10 @@ from typing import Any, Final
 
 from migrator.deploy.errors import DeployError
 from migrator.deploy.schedule import BadSchedule, parse
+from migrator.schema.column_order import ColumnOrder
 
 DAY_S: Final = 86_400.0
 TABLE_NAME: Final = re.compile(r"[^\x00/\\.`]{1,64}")
-
-
-class ColumnOrder(StrEnum):
-    """What becomes of the place of a column that a branch has added, when production has moved on."""
-
-    APPEND = "append"
-    """Two columns added to the same place follow each other; where exactly does not matter."""
-    STRICT = "strict"
-    """Two columns added to the same place are a conflict."""
 
 
 class Framework(StrEnum):

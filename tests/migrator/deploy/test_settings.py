@@ -9,13 +9,13 @@ import pytest
 
 from migrator.deploy.settings import (
     EXPLAINED,
-    ColumnOrder,
     DatabaseSettings,
     Framework,
     SettingRefused,
     changed,
     from_text,
 )
+from migrator.schema.column_order import ColumnOrder
 
 USUAL = DatabaseSettings()
 
