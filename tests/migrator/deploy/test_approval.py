@@ -38,6 +38,7 @@ def said(actor: Actor, state: ReviewState = ReviewState.APPROVED, **changes: obj
         (EVE, ADA, 1, None),
         (TOKEN, TOKEN, 1, "a service token cannot approve"),
         (TOKEN, ADA, 2, "a token of ada"),
+        (TOKEN, ADA, 1, None),
         (TOKEN, BOB, 2, None),
         (BOB, TOKEN, 2, None),
     ],
