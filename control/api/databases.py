@@ -76,4 +76,5 @@ async def disable_aggressive_cutover(service: Here, actor: Administrator) -> Jso
 
 
 async def _shown(service: Service, db: str) -> Json:
-    return database(db, service.base_url, await service.branches.all(), service.databases.decided)
+    branches, recommended = await service.branches.all(), await service.recommendations.all("open")
+    return database(db, service.base_url, branches, service.databases.decided, len(recommended))

@@ -38,7 +38,8 @@ async def list_databases(request: Request) -> Json:
     service: Service = request.app.state.service
     name = service.branches.production.database
     branches = await service.branches.all()
-    return page([database(name, service.base_url, branches, service.databases.decided)])
+    recommended = len(await service.recommendations.all("open"))
+    return page([database(name, service.base_url, branches, service.databases.decided, recommended)])
 
 
 @router.post("/organizations/{org}/reload", dependencies=[Depends(check_organization)])

@@ -89,8 +89,10 @@ def service_token(token: ServiceToken, secret: str | None = None) -> Json:
     }
 
 
-def database(name: str, base_url: str, branches: Sequence[BranchRecord], decided: Decided) -> Json:
-    """Return a database with its branches counted and its settings."""
+def database(
+    name: str, base_url: str, branches: Sequence[BranchRecord], decided: Decided, recommended: int
+) -> Json:
+    """Return a database with its branches and open recommendations counted, and its settings."""
     settings = decided.settings
     production = [record for record in branches if record.production]
     since = min(record.created_at for record in branches)
@@ -124,7 +126,7 @@ def database(name: str, base_url: str, branches: Sequence[BranchRecord], decided
         "branches_count": len(branches),
         "production_branches_count": len(production),
         "development_branches_count": len(branches) - len(production),
-        "open_schema_recommendations_count": 0,
+        "open_schema_recommendations_count": recommended,
         "created_at": moment(since),
         "updated_at": moment(max([*changed, *(record.updated_at for record in branches)])),
         "schema_last_updated_at": None,

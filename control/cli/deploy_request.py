@@ -9,6 +9,7 @@ from rich.text import Text
 
 from control.cli import deploy, review
 from control.cli.context import Context, Database, context
+from control.cli.costs import BEFORE, costs
 from control.cli.options import Aggressive, Asked, AutoApply, AutoDelete, Lossy
 from control.cli.output import people
 from control.cli.progress import WAITING
@@ -200,6 +201,8 @@ def close(ctx: typer.Context, database: Database, which: Which) -> None:
 def _show(here: Context, database: str, request: Any) -> None:
     changes = here.client.get(f"{path(database, request['number'])}/diff", recheck="false")["data"]
     people.print(picture(request, changes, database))
+    if request["deployment_state"] in BEFORE and request["deployment"]["deploy_operations"]:
+        people.print(costs(here.client.get(f"{path(database, request['number'])}/storage-check")))
 
 
 app.command()(review.review)
