@@ -23,6 +23,7 @@ from control.owner import sole_owner
 from control.passwords import Passwords
 from control.people import People
 from control.production import greeting, open_production, prove, warnings_of
+from control.seeds import Seeds
 from control.service import Service
 from control.standing import Standing
 from control.targets import MIGRATOR_USER, Targets, into
@@ -160,7 +161,8 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         people.administrators,
     )
     lint = linting(branches, lambda: settings.lint, databases)
-    standing = Standing(branches, targets, workers, deploys, lint)
+    seeds = Seeds(branches, targets, state)
+    standing = Standing(branches, targets, workers, deploys, lint, seeds)
 
     async def routes() -> tuple[list[User], list[Branch]]:
         return await passwords.users(), await branches.routes()
@@ -183,6 +185,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         targets,
         standing,
         Expiry(branches, standing, deploys),
+        seeds,
         host,
         token,
         config,

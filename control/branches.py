@@ -15,15 +15,16 @@ import structlog
 from conf.settings import ServersSettings
 from control.errors import ControlError, NotFound
 from control.idle import Idle
+from control.making import Begun, furnish_server, load_triggers
 from control.production import Production
-from migrator.schema.clone import clone_schema
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.model import Schema
+from migrator.schema.seed import Wish, plan_seed
 from migrator.schema.serial import from_json, to_json
 from migrator.schema.verify import drop_leftovers
 from router.accounts import make_branch_account, make_rows_account
 from router.database import Connection
-from router.errors import ServerFailed
+from router.errors import ServerFailed, UnknownBranch
 from router.hosts import SCRATCH, LocalHost
 from router.model import Account, Branch, PoolMode, Server, check_name
 from router.secrets import new_id
@@ -77,6 +78,7 @@ class Branches:
         self._connections = connections
         self._needed = needed
         self.furnishings: list[Furnish] = []
+        self.failures: dict[str, str] = {}
         self._idle = Idle(host)
         # What proofs of a killed process left behind is dropped once, before the first proof of this one.
         self._scratch_cleaning = asyncio.Lock()
@@ -125,7 +127,12 @@ class Branches:
 
     async def get(self, name: str) -> BranchRecord:
         """Return one branch, or raise UnknownBranch."""
-        return await self._store.branch(self.production.database, name)
+        try:
+            return await self._store.branch(self.production.database, name)
+        except UnknownBranch as error:
+            if name in self.failures:
+                raise UnknownBranch(f"{error}; it could not be made: {self.failures[name]}") from None
+            raise
 
     async def default(self) -> BranchRecord:
         """Return the branch that others are made from, and deployed into, unless said otherwise."""
@@ -148,37 +155,64 @@ class Branches:
 
         With a `ttl_s` it lives for so many seconds.
         """
+        begun = await self.begin(name, parent, protected=protected, ttl_s=ttl_s)
+        return await self.finish(begun)
+
+    async def begin(
+        self,
+        name: str,
+        parent: str = "",
+        *,
+        protected: bool = False,
+        ttl_s: int | None = None,
+        wish: Wish | None = None,
+    ) -> Begun:
+        """Make a branch that has its parent's tables and is PENDING still; `wish` says what rows it gets."""
         check_name("branch", name)
         origin = await self.get(parent) if parent else await self.default()
         record = self._new(name, origin)
-        record = replace(record, deletion_protected=protected, **lasting(record, ttl_s or 0))
+        seed = str(wish.amount) if wish is not None else ""
+        record = replace(record, deletion_protected=protected, seed=seed, **lasting(record, ttl_s or 0))
         await self._store.add_branch(record)
+        self.failures.pop(name, None)
         try:
             schema = await self.read(origin.name)
+            plan = plan_seed(schema, wish) if wish is not None else None
             server = await self._host.wake(server_name(record))
-            async with await Connection.open(server) as connection:
-                await make_branch_account(connection, self.account, self.production.schema)
-            # As the developers' own account: what they find on the branch is theirs to change.
-            async with await open_reader(replace(server, account=self.account)) as connection:
-                for left_out in await clone_schema(schema, connection, self.production.schema):
-                    log.warning("branch.incomplete", branch=name, reason=left_out)
-                # Behind all other rows: they add what is missing.
-                for furnish in self.furnishings:
-                    await furnish(origin, record, server)
-                # As this server prints it, which may be of another release than its parent's.
-                base = await read_schema(connection, self.production.schema)
+            await furnish_server(server, self.account, self.production.schema, schema)
+        except BaseException:
+            await asyncio.shield(self._remove(record))
+            raise
+        return Begun(record, origin, schema, server, plan)
+
+    async def finish(self, begun: Begun) -> BranchRecord:
+        """Let a branch that was begun, and has its rows, be READY; if that fails it is gone."""
+        record = begun.record
+        try:
+            # As this server prints it, which may be of another release than its parent's.
+            await load_triggers(begun.server, self.account, self.production.schema, begun.schema)
+            # Behind all other rows: they add what is missing.
+            for furnish in self.furnishings:
+                await furnish(begun.origin, record, begun.server)
+            async with await open_reader(replace(begun.server, account=self.account)) as connection:
+                text = to_json(await read_schema(connection, self.production.schema))
         except BaseException:
             await asyncio.shield(self._remove(record))
             raise
         self._idle.touch(server_name(record))
-        text = to_json(base)
         record = await self._store.change_branch(
             record, state=BranchState.READY, base=text, schema_digest=_digest(text), schema_at=now()
         )
         duration_s = (now() - record.created_at).total_seconds()
-        log.info("branch.created", branch=name, parent=origin.name, duration_s=duration_s)
+        log.info("branch.created", branch=record.name, parent=begun.origin.name, duration_s=duration_s)
         await self._changed()
         return record
+
+    async def give_up(self, begun: Begun, reason: str) -> None:
+        """Remove a branch that was begun, and keep the reason for who asks for it."""
+        log.warning("branch.not_made", branch=begun.record.name, reason=reason)
+        self.failures[begun.record.name] = reason
+        await self._remove(begun.record)
 
     def _new(self, name: str, origin: BranchRecord | None) -> BranchRecord:
         moment = now()
@@ -231,6 +265,10 @@ class Branches:
         if record.schema_digest != digest:
             await self._store.change_branch(record, schema_digest=digest, schema_at=now())
         return schema
+
+    def in_use(self, record: BranchRecord) -> contextlib.AbstractContextManager[None]:
+        """Keep the server of a branch from being put to sleep while the body runs."""
+        return self._idle.in_use(server_name(record))
 
     async def base(self, name: str) -> Schema:
         """Return the schema that a branch had when it was made."""

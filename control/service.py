@@ -25,6 +25,7 @@ from control.people import People
 from control.production import prove, with_settings
 from control.recommendations import Recommendations
 from control.replicas import usable_replicas
+from control.seeds import Seeds
 from control.standing import Standing
 from control.storage import Costs, costs_of
 from control.targets import Targets, check_target
@@ -65,6 +66,7 @@ class Service:
         targets: Targets,
         standing: Standing,
         expiry: Expiry,
+        seeds: Seeds,
         host: LocalHost,
         token: str,
         config: str = "",
@@ -81,6 +83,7 @@ class Service:
         self.targets = targets
         self.standing = standing
         self.expiry = expiry
+        self.seeds = seeds
         self._settings = settings
         self._config = config
         self.branches = branches
@@ -185,6 +188,7 @@ class Service:
             group.create_task(self._watch_replicas())
             group.create_task(self.targets.run())
             group.create_task(self.expiry.run())
+            group.create_task(self.seeds.run())
             group.create_task(self.recommendations.run())
             group.create_task(self.drift.run())
             if self.branches.production.embedded:

@@ -14,6 +14,7 @@ import structlog
 from control.branches import Branches, lasting
 from control.checking import Lint
 from control.errors import ControlError
+from control.seeds import Seeds
 from control.targets import Targets, under_way
 from control.workers import Workers
 from migrator.deploy.actions import Deploys
@@ -35,13 +36,20 @@ class Standing:
     """
 
     def __init__(
-        self, branches: Branches, targets: Targets, workers: Workers, deploys: Deploys, lint: Lint
+        self,
+        branches: Branches,
+        targets: Targets,
+        workers: Workers,
+        deploys: Deploys,
+        lint: Lint,
+        seeds: Seeds,
     ) -> None:
         self._branches = branches
         self._targets = targets
         self._workers = workers
         self._deploys = deploys
         self._lint = lint
+        self._seeds = seeds
 
     async def enable_safe_migrations(self, name: str) -> BranchRecord:
         """Refuse direct DDL on a branch from now on, by guard and by server, and take deploy requests.
@@ -165,6 +173,7 @@ class Standing:
         for each in reversed(doomed):
             self._workers.cut_off(each.database, each.name)
             await self._targets.forget(each)
+            await self._seeds.cancel(each)
             await self._branches.delete(each.name)
         return [each.name for each in doomed]
 

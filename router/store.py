@@ -154,7 +154,7 @@ class BranchRecord:
 
     `parent` is what the branch of `parent_id` is called now, None when it is gone. With a `ttl_s` the branch
     is deleted after `expires_at`, unless somebody still needs it. `schema_digest` tells schemas apart, and
-    `schema_at` is when it was last seen to change. `seed` says which rows it was to have, as text.
+    `schema_at` is when it was last seen to change. `seed` says which rows it began with, empty for none.
     """
 
     id: str

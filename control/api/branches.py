@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from dataclasses import asdict
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
@@ -13,9 +14,12 @@ from control.api.findings import lint_entry
 from control.api.paths import DATABASE, Administrator, Here, PageNumber, PageSize, Who, check_administrator
 from control.api.present import Json, branch, page
 from control.api.recorder import note
+from control.errors import ControlError
 from control.service import Service
 from migrator.schema.diff import unified_diff
+from migrator.schema.masks import parse_mask
 from migrator.schema.render import canonical_text
+from migrator.schema.seed import Amount, Wish
 from router.store import BranchRecord
 
 router = APIRouter(prefix=DATABASE, tags=["branches"])
@@ -24,12 +28,30 @@ ONE = "/branches/{name}"
 
 
 class NewBranch(BaseModel):
-    """The body of a request to make a branch; `ttl` is in seconds."""
+    """The body of a request to make a branch; `ttl` is in seconds.
+
+    `seed_data` is `all` or `sample`, else it gets no rows; a sample has `rows` or `percent` of each table.
+    `masks` say what takes the place of values, each as `table.column=how`.
+    """
 
     name: str
     parent_branch: str = ""
     deletion_protected: bool = False
     ttl: int | None = None
+    seed_data: Literal["", "all", "sample", "last_successful_backup"] = ""
+    rows: int | None = None
+    percent: float | None = None
+    masks: list[str] = []
+
+    @property
+    def wish(self) -> Wish | None:
+        """Which rows it is to have, None for none. Raises SchemaError."""
+        if not self.seed_data:
+            if self.rows is not None or self.percent is not None or self.masks:
+                raise ControlError("rows, percent and masks belong to a copy: say seed_data all or sample")
+            return None
+        amount = Amount.SAMPLE if self.seed_data == "sample" else Amount.ALL
+        return Wish(amount, self.rows, self.percent, tuple(parse_mask(text) for text in self.masks))
 
 
 class BranchChange(BaseModel):
@@ -53,7 +75,9 @@ class Default(BaseModel):
 
 
 def _shown(service: Service, record: BranchRecord) -> Json:
-    return branch(record, service.base_url, service.branches.asleep(record))
+    shown = branch(record, service.base_url, service.branches.asleep(record))
+    progress = service.seeds.progress(record)
+    return {**shown, "seeding": None if progress is None else asdict(progress)}
 
 
 def _texts(texts: Mapping[str, str], show: Callable[[str], str]) -> Json:
@@ -86,11 +110,14 @@ async def list_branches(
 
 
 @router.post("/branches", status_code=201)
-async def create_branch(service: Here, body: NewBranch) -> Json:
-    """Make a branch with its parent's schema, on a server of its own."""
-    record = await service.branches.create(
-        body.name, body.parent_branch, protected=body.deletion_protected, ttl_s=body.ttl
-    )
+async def create_branch(request: Request, service: Here, body: NewBranch) -> Json:
+    """Make a branch with its parent's schema, on a server of its own; with rows it is ready only later."""
+    how: dict[str, Any] = {"protected": body.deletion_protected, "ttl_s": body.ttl}
+    if body.wish is None:
+        record = await service.branches.create(body.name, body.parent_branch, **how)
+    else:
+        record = await service.seeds.create(body.name, body.parent_branch, body.wish, **how)
+        note(request, seed_data=body.seed_data, masks=body.masks)
     return _shown(service, record)
 
 

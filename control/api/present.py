@@ -159,6 +159,7 @@ def branch(record: BranchRecord, base_url: str, asleep: bool) -> Json:
         "default": record.is_default,
         "expires_at": moment(record.expires_at),
         "ttl_seconds": record.ttl_s,
+        "seed_data": record.seed or None,
         "schema_ready": record.state == "ready",
         "stale_schema": False,
         "schema_last_updated_at": moment(record.schema_at),

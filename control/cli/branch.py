@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import time
+from enum import StrEnum
+from typing import Annotated, Any, Final
 
 import typer
+from rich.status import Status
 
 from control.cli import branch_standing
 from control.cli.context import Context, Database, checked, context
+from control.cli.output import errors
 
 app = typer.Typer(help="Make, look at and delete branches.", no_args_is_help=True)
 branch_standing.install(app)
@@ -15,6 +19,16 @@ branch_standing.install(app)
 Name = Annotated[str, typer.Argument(help="The branch, for example add-phone.", callback=checked)]
 Yes = Annotated[bool, typer.Option("--force", help="Do not ask.")]
 Ttl = Annotated[str, typer.Option("--ttl", help="How long it lives: 90m, 12h, 2d; empty: for ever.")]
+
+POLL_S: Final = 0.25
+
+
+class Rows(StrEnum):
+    """Which rows a new branch gets."""
+
+    ALL = "all"
+    SAMPLE = "sample"
+
 
 COLUMNS = {
     "name": "name",
@@ -57,6 +71,14 @@ def create(
     name: Name,
     parent: Annotated[str, typer.Option("--from", help="The branch to start from.")] = "",
     ttl: Ttl = "",
+    seed_data: Annotated[
+        Rows | None, typer.Option("--seed-data", help="Copy rows from the parent, too.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(help="Of a sample: rows of each table.")] = None,
+    percent: Annotated[float | None, typer.Option(help="Of a sample: share of each table's rows.")] = None,
+    mask: Annotated[
+        list[str] | None, typer.Option(help="What takes the place of values: users.email=email.")
+    ] = None,
 ) -> None:
     """Make a branch with its parent's schema, and print how to connect to it."""
     here = context(ctx)
@@ -64,12 +86,18 @@ def create(
     wish: dict[str, Any] = {"name": name, "parent_branch": parent}
     if ttl:
         wish["ttl"] = branch_standing.seconds(ttl)
+    if seed_data or rows or percent or mask:
+        wish |= {"seed_data": seed_data or "", "rows": rows, "percent": percent, "masks": mask or []}
     branch = client.post(f"databases/{database}/branches", wish)
+    held = "no rows"
+    if not branch["ready"]:
+        branch = wait_for_rows(here, f"databases/{database}/branches/{name}")
+        held = "all its rows" if seed_data is Rows.ALL else "a sample of its rows"
     password = client.post(f"databases/{database}/branches/{name}/passwords", {"name": "created with branch"})
     command = mysql_command(password, database)
     expires = f" It is deleted after {branch['expires_at']}." if branch["expires_at"] else ""
     here.output.say(
-        f"Branch [bold]{name}[/bold] is ready: the schema of {branch['parent_branch']}, and no rows."
+        f"Branch [bold]{name}[/bold] is ready: the schema of {branch['parent_branch']}, and {held}."
         f"{expires}\n"
         f"Connect (the password is shown only now):\n\n  {command}\n\n"
         f"Change it as you like, then: headgate deploy-request create {database} {name}",
@@ -169,6 +197,22 @@ def delete(
     query = "?delete_descendants=true" if descendants else ""
     here.client.delete(f"databases/{database}/branches/{name}{query}")
     here.output.say(f"Branch {name} is deleted.", {"name": name, "deleted": True})
+
+
+def wait_for_rows(here: Context, path: str) -> Any:
+    """Show how rows are copied into a branch until it is ready, and return it."""
+    with Status("copying rows", console=errors) as status:
+        while True:
+            branch = here.client.get(path)
+            if branch["ready"]:
+                return branch
+            if copied := branch["seeding"]:
+                why = f" ({copied['held']})" if copied["held"] else ""
+                status.update(
+                    f"copying {copied['table']}: {copied['rows_copied']} of about "
+                    f"{copied['rows_total']} rows{why}"
+                )
+            time.sleep(POLL_S)
 
 
 def mysql_command(password: Any, database: str) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from conf.settings import ServersSettings
 from control import branches as module
+from control import making
 from control.branches import Branches
 from control.errors import ControlError, NotFound
 from control.production import Production
@@ -132,7 +133,7 @@ async def test_a_branch_that_cannot_be_made_leaves_nothing(
     async def fail(*_: object) -> None:
         raise DatabaseError(1114, "the disk is full")
 
-    monkeypatch.setattr(module, "clone_schema", fail)
+    monkeypatch.setattr(making, "clone_schema", fail)
     with pytest.raises(DatabaseError, match="the disk is full"):
         await bench.branches.create("add-phone")
     assert [record.name for record in await bench.branches.all()] == ["main"]
@@ -146,7 +147,7 @@ async def test_a_cancelled_creation_leaves_nothing(bench: Bench, monkeypatch: py
         cloning.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(module, "clone_schema", hang)
+    monkeypatch.setattr(making, "clone_schema", hang)
     creating = asyncio.ensure_future(bench.branches.create("add-phone"))
     await cloning.wait()
     (main, half) = await bench.branches.all()
@@ -171,7 +172,7 @@ async def test_what_a_killed_process_had_half_made_is_removed_at_the_next_start(
 
     kept = await bench.branches.create("kept")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "clone_schema", die)
+        patch.setattr(making, "clone_schema", die)
         # What a process that is killed does not get to.
         patch.setattr(Branches, "_remove", lambda *_: asyncio.sleep(0))
         with pytest.raises(DatabaseError, match="ends here"):
