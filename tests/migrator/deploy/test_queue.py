@@ -148,7 +148,7 @@ async def test_a_request_beside_the_queue_is_carried_while_another_waits(bench: 
         await bench.until(1, State.PENDING_CUTOVER)
         await bench.deploy(2, parallel=True)
         await bench.until(2, State.COMPLETE_PENDING_REVERT)
-        with pytest.raises(NotDeployable, match=r"deploy request 1 there.*--strategy serial"):
+        with pytest.raises(NotDeployable, match=r"deploy request 1 there.*--lane serial"):
             await bench.deploy(3, parallel=True)
         assert (await bench.get(3)).deployment_state is State.READY
         assert (await bench.get(1)).deployment_state is State.PENDING_CUTOVER
