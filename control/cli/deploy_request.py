@@ -201,8 +201,10 @@ def close(ctx: typer.Context, database: Database, which: Which) -> None:
 def _show(here: Context, database: str, request: Any) -> None:
     changes = here.client.get(f"{path(database, request['number'])}/diff", recheck="false")["data"]
     people.print(picture(request, changes, database))
-    if request["deployment_state"] in BEFORE and request["deployment"]["deploy_operations"]:
-        people.print(costs(here.client.get(f"{path(database, request['number'])}/storage-check")))
+    if request["deployment_state"] in BEFORE:
+        taken = here.client.get(f"{path(database, request['number'])}/storage-check")
+        if taken["storage_bytes_needed"]:
+            people.print(costs(taken))
 
 
 app.command()(review.review)

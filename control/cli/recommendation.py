@@ -54,9 +54,11 @@ def show(ctx: typer.Context, database: Database, number: Number) -> None:
 
 @app.command()
 def refresh(ctx: typer.Context, database: Database) -> None:
-    """Look at production now, and list what is newly recommended."""
+    """Look at production now, and list what is recommended."""
     here = context(ctx)
-    found = here.client.post(f"databases/{database}/schema-recommendations/refresh")
+    where = f"databases/{database}/schema-recommendations"
+    here.client.post(f"{where}/refresh")
+    found = here.client.get(where, per_page=100, state="open")
     here.output.table(found["data"], COLUMNS)
 
 
