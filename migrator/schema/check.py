@@ -312,9 +312,24 @@ def _changed(folded: Folded) -> frozenset[str]:
 async def _prove_other_order(scratch: Connection, order: _Order, plan: Plan) -> None:
     """Prove that their changes can also be made after ours, with the same outcome."""
     names = surroundings((order.mine, order.both), plan.touched)
+    # What they changed there needs its own surroundings, which they may have changed, too.
+    while more := surroundings((order.mine, order.both), _differing(order, names)) - names:
+        names |= more
     start, end = part_of(order.mine, names), part_of(order.both, names)
     end = replace(end, opaque=start.opaque)
     if start.same_as(end):
         return  # nothing of theirs is near our tables
     async with proving_ground(scratch.server, start) as ground:
         await ground.apply_and_compare(diff(start, end, order.their_renames), end.tables)
+
+
+def _differing(order: _Order, names: set[str]) -> set[str]:
+    """Return those of the tables that the other side's change touches."""
+    found = set()
+    for name in names:
+        mine, both = order.mine.tables.get(name), order.both.tables.get(name)
+        if (mine is None) != (both is None) or (
+            mine is not None and both is not None and not mine.same_as(both)
+        ):
+            found.add(name)
+    return found

@@ -146,21 +146,17 @@ def _release(version: str) -> str:
 def surroundings(schemas: Iterable[Schema], names: Iterable[str]) -> set[str]:
     """Return the tables whose presence matters to a change of `names`.
 
-    Those are the tables themselves, all that foreign keys tie to them, and all that hold a constraint of a
-    name that one of them has: such names are one per database on MySQL.
+    Those are the tables themselves, all that foreign keys tie to them in either direction, and all that hold
+    a constraint of a name that one of them has: such names are one per database on MySQL.
     """
-    schemas = list(schemas)
-    chosen = set(names)
-    constraints = {
-        name for schema in schemas for t in chosen & schema.tables.keys() for name in _named(schema.tables[t])
-    }
+    schemas, changed = list(schemas), set(names)
+    tables = [schema.tables[name] for schema in schemas for name in changed & schema.tables.keys()]
+    constraints = {name for table in tables for name in _named(table)}
+    chosen = changed.union(*(referenced(table) for table in tables))
     for schema in schemas:
         for name, table in schema.tables.items():
-            if referenced(table) & chosen or not constraints.isdisjoint(_named(table)):
+            if referenced(table) & changed or not constraints.isdisjoint(_named(table)):
                 chosen.add(name)
-    for schema in schemas:
-        for name in list(chosen & schema.tables.keys()):
-            chosen |= referenced(schema.tables[name])
     return chosen
 
 
@@ -257,6 +253,8 @@ def _key(server: Server, start: Schema, plan: Plan, end: Schema) -> str:
             table = schema.tables[name]
             collations = [table.collation, *(column.collation for column in table.columns)]
             digest.update(f"{canonical_text(table)}\0{collations}\0".encode("utf-8", "surrogateescape"))
+        for name in sorted(schema.opaque):
+            digest.update(f"{schema.opaque[name].text}\0".encode("utf-8", "surrogateescape"))
         digest.update(b"\0")
     for statement in plan.statements:
         digest.update(f"{statement}\0".encode("utf-8", "surrogateescape"))
