@@ -162,7 +162,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     )
     lint = linting(branches, lambda: settings.lint, databases)
     seeds = Seeds(branches, targets, state)
-    standing = Standing(branches, targets, workers, deploys, lint, seeds)
+    standing = Standing(branches, targets, workers, deploys, seeds, lint=lint, settings=databases.settings)
 
     async def routes() -> tuple[list[User], list[Branch]]:
         return await passwords.users(), await branches.routes()

@@ -5,7 +5,7 @@ What deploy requests still need of it is asked first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +14,13 @@ import structlog
 from control.branches import Branches, lasting
 from control.checking import Lint
 from control.errors import ControlError
+from control.rebasing import Outcome, rebase_branch
 from control.seeds import Seeds
 from control.targets import Targets, under_way
 from control.workers import Workers
 from migrator.deploy.actions import Deploys
 from migrator.deploy.request import DeployRequest, RequestState
+from migrator.deploy.settings import DatabaseSettings
 from migrator.errors import MigratorError
 from router.accounts import AccountTooPowerful, make_branch_account, make_rows_account, prove_no_ddl
 from router.database import Connection
@@ -41,15 +43,18 @@ class Standing:
         targets: Targets,
         workers: Workers,
         deploys: Deploys,
-        lint: Lint,
         seeds: Seeds,
+        *,
+        lint: Lint,
+        settings: Callable[[], DatabaseSettings],
     ) -> None:
         self._branches = branches
         self._targets = targets
         self._workers = workers
         self._deploys = deploys
-        self._lint = lint
         self._seeds = seeds
+        self._lint = lint
+        self._settings = settings
 
     async def enable_safe_migrations(self, name: str) -> BranchRecord:
         """Refuse direct DDL on a branch from now on, by guard and by server, and take deploy requests.
@@ -159,6 +164,22 @@ class Standing:
         if protected is not None:
             changes["deletion_protected"] = protected
         return await self._branches.change(record, **changes)
+
+    async def rebase(self, name: str, onto: str = "", *, drop_conflicts: bool = False) -> Outcome:
+        """Make a branch's change anew on its parent, or the branch it is to go into, as that is now."""
+        record = await self._branches.get(name)
+        onto = onto or record.parent or (await self._branches.default()).name
+        if onto == name:
+            raise ControlError(f"branch {name!r} cannot be rebased onto itself: name another one with --onto")
+        await self._check_unneeded(record, "is not rebased")
+        return await rebase_branch(
+            self._branches,
+            self._targets,
+            record,
+            (await self._branches.get(onto)).name,
+            self._settings,
+            drop_conflicts=drop_conflicts,
+        )
 
     async def delete(self, name: str, *, descendants: bool = False) -> list[str]:
         """Delete a branch that no deployment needs, and with `descendants` all that were made from it.

@@ -62,6 +62,13 @@ class BranchChange(BaseModel):
     ttl: int | None = None
 
 
+class Rebase(BaseModel):
+    """The body of a request to rebase a branch: onto which, and whether its side of conflicts is given up."""
+
+    onto: str = ""
+    drop_conflicts: bool = False
+
+
 class SafeMigrations(BaseModel):
     """The body of a request to set safe migrations."""
 
@@ -183,6 +190,21 @@ async def set_safe_migrations(service: Here, name: str, actor: Administrator, bo
 async def disable_safe_migrations(service: Here, name: str, actor: Administrator) -> Json:
     """Take direct DDL on a branch again."""
     return _shown(service, await service.standing.disable_safe_migrations(name))
+
+
+@router.post(ONE + "/rebase")
+async def rebase(request: Request, service: Here, name: str, body: Rebase | None = None) -> Json:
+    """Make a branch's own change anew on its parent, or another branch, as that is now."""
+    asked = body or Rebase()
+    done = await service.standing.rebase(name, asked.onto, drop_conflicts=asked.drop_conflicts)
+    note(request, onto=done.onto, left_out=len(done.left_out))
+    return {
+        **_shown(service, done.record),
+        "onto": done.onto,
+        "changes": _texts(done.changes, html.of_diff)["data"],
+        "left_out": [conflict.sentence for conflict in done.left_out],
+        "notes": list(done.notes),
+    }
 
 
 @router.get(ONE + "/schema")

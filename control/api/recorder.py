@@ -56,6 +56,7 @@ ACTIONS: Final[Mapping[str, str | Callable[[Json], str]]] = {
     f"POST {BRANCH}/safe-migrations": "branch.enabled_safe_migrations",
     f"PUT {BRANCH}/safe-migrations": _safe_migrations,
     f"DELETE {BRANCH}/safe-migrations": "branch.disabled_safe_migrations",
+    f"POST {BRANCH}/rebase": "branch.rebased",
     f"POST {BRANCH}/refresh-schema": "branch.refreshed_schema",
     f"POST {BRANCH}/passwords": "branch_password.created",
     f"PATCH {PASSWORD}": "branch_password.updated",

@@ -125,6 +125,30 @@ def schema(ctx: typer.Context, database: Database, name: Name) -> None:
 
 
 @app.command()
+def rebase(
+    ctx: typer.Context,
+    database: Database,
+    name: Name,
+    onto: Annotated[str, typer.Option(help="The branch to go by; otherwise the parent.")] = "",
+    drop_conflicts: Annotated[
+        bool, typer.Option("--drop-conflicts", help="Give up the branch's side of what conflicts.")
+    ] = False,
+) -> None:
+    """Make a branch's own change anew on its parent as that is now; rows stay."""
+    here = context(ctx)
+    done = here.client.post(
+        f"databases/{database}/branches/{name}/rebase", {"onto": onto, "drop_conflicts": drop_conflicts}
+    )
+    if here.output.is_json:
+        here.output.json(done)
+        return
+    here.output.diff(done["changes"])
+    for sentence in (*done["left_out"], *done["notes"]):
+        here.output.say(sentence)
+    here.output.say(f"Branch {name} goes by {done['onto']} as it is now.")
+
+
+@app.command()
 def lint(ctx: typer.Context, database: Database, name: Name) -> None:
     """Run all lint rules over the schema of a branch."""
     here = context(ctx)

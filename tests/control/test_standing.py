@@ -157,7 +157,9 @@ async def test_a_renamed_branch_keeps_its_passwords_and_children(here: Running) 
     assert "is the default branch" in await refused(here, "DELETE", "/branches/child")
     assert (await here.call("GET", "/branches/staging"))["parent_branch"] == "child"
     assert (await here.call("GET", ""))["default_branch"] == "child"
-    await here.call("PATCH", "", {"default_branch": "main"})
+    await here.call("POST", "/branches/main/default", {"adopt_children": True})
+    assert (await here.call("GET", "/branches/staging"))["parent_branch"] == "main"
+    assert (await here.call("PATCH", "", {"default_branch": "main"}))["default_branch"] == "main"
     await here.call("PATCH", "/branches/child", {"deletion_protected": True})
     assert "protected" in await refused(here, "DELETE", "/branches/new?delete_descendants=true")
     await here.call("PATCH", "/branches/child", {"deletion_protected": False})
@@ -207,3 +209,50 @@ async def test_a_schema_that_changes_is_noticed_when_it_is_read(here: Running) -
     assert change["name"] == "more"
     assert 'class="add"' in change["html"]
     await here.call("DELETE", "/branches/fresh", expect=204)
+
+
+async def test_a_branch_is_rebased_onto_its_parent_as_that_is_now(here: Running) -> None:
+    await here.call("POST", "/branches", {"name": "parent"}, expect=201)
+    await here.on_branch("parent", "CREATE TABLE notes (id INT PRIMARY KEY, text TEXT)")
+    await here.call("POST", "/branches", {"name": "late", "parent_branch": "parent"}, expect=201)
+    await here.on_branch(
+        "late",
+        "INSERT INTO notes VALUES (1, 'kept')",
+        "ALTER TABLE notes ADD COLUMN at DATETIME",
+        "CREATE VIEW texts AS SELECT text FROM notes",
+        "CREATE TRIGGER stamped BEFORE INSERT ON notes FOR EACH ROW SET NEW.at = '2026-01-01'",
+    )
+    await here.on_branch(
+        "parent", "ALTER TABLE notes ADD COLUMN author VARCHAR(9)", "CREATE TABLE tags (id INT PRIMARY KEY)"
+    )
+    done = await here.call("POST", "/branches/late/rebase")
+    assert (done["onto"], done["left_out"]) == ("parent", [])
+    assert {change["name"] for change in done["changes"]} == {"notes", "tags"}
+    await here.on_branch(
+        "late", "INSERT INTO notes (id, author) VALUES (2, 'Ada')", "INSERT INTO tags VALUES (1)"
+    )
+    assert await value(here, "late", "SELECT COUNT(*) FROM texts") == 2
+    assert str(await value(here, "late", "SELECT at FROM notes WHERE id = 2")).startswith("2026-01-01")
+    # Its own change is what is left to deploy.
+    own = (await here.call("GET", "/branches/late/diff"))["data"]
+    assert "author" not in "".join(
+        line for change in own for line in change["raw"].splitlines() if "+" in line[:1]
+    )
+    await here.on_branch("late", "ALTER TABLE notes MODIFY author VARCHAR(20)")
+    await here.on_branch("parent", "ALTER TABLE notes MODIFY author VARCHAR(30)")
+    said = await refused(here, "POST", "/branches/late/rebase")
+    assert "conflicts with 'parent'" in said
+    assert "--drop-conflicts" in said
+    assert "20" in str(
+        await value(
+            here,
+            "late",
+            "SELECT COLUMN_TYPE FROM information_schema.COLUMNS "
+            "WHERE TABLE_NAME = 'notes' AND COLUMN_NAME = 'author'",
+        )
+    )
+    done = await here.call("POST", "/branches/late/rebase", {"drop_conflicts": True})
+    assert len(done["left_out"]) == 1
+    await here.on_branch("late", "UPDATE notes SET author = REPEAT('x', 30)")
+    assert await value(here, "late", "SELECT COUNT(*) FROM notes WHERE text = 'kept'") == 1
+    await here.call("DELETE", "/branches/parent?delete_descendants=true", expect=204)

@@ -1,0 +1,105 @@
+"""I make a branch's own change anew on the branch it is to go into, as that is now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from control.branches import Branches
+from control.errors import ControlError
+from control.targets import Targets
+from migrator.deploy.settings import DatabaseSettings
+from migrator.schema.clone import load_code
+from migrator.schema.conflicts import Conflict
+from migrator.schema.diff import diff, unified_diff
+from migrator.schema.errors import SchemaError
+from migrator.schema.introspect import open_reader, read_schema
+from migrator.schema.model import Schema
+from migrator.schema.rebase import rebase
+from migrator.schema.serial import to_json
+from migrator.schema.verify import prove
+from router.database import quote_name
+from router.errors import DatabaseError
+from router.model import Server
+from router.store import BranchRecord
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a rebase did: `changes` by table, what was `left_out` because it conflicts, notes for people."""
+
+    record: BranchRecord
+    onto: str
+    changes: dict[str, str]
+    left_out: tuple[Conflict, ...]
+    notes: tuple[str, ...]
+
+
+async def rebase_branch(
+    branches: Branches,
+    targets: Targets,
+    record: BranchRecord,
+    onto: str,
+    settings: Callable[[], DatabaseSettings],
+    *,
+    drop_conflicts: bool = False,
+) -> Outcome:
+    """Give a branch the schema of `onto` with the branch's own change on top, and a new base; rows stay.
+
+    Where the two conflict, nothing is done unless `drop_conflicts` gives up the branch's side. Raises
+    ControlError, SchemaError, or what waking servers raises.
+    """
+    base, theirs = await branches.base(record.name), await branches.read(record.name)
+    ours = await branches.read(onto)
+    async with branches.scratch() as server, await open_reader(server) as scratch:
+        rebased = await rebase(
+            scratch, base=base, branch=theirs, production=ours, column_order=settings().column_order
+        )
+        if rebased.left_out and not drop_conflicts:
+            raise ControlError(_refusal(record, onto, rebased.left_out))
+        plan = diff(theirs, rebased.target)
+        await prove(scratch, theirs, plan, rebased.target)
+    # With safe migrations its clients' account has no rights for this.
+    admin = await branches.admin(record)
+    server = replace(admin, account=branches.account)
+    if record.safe_migrations:
+        server = (await targets.get(record.name)).server
+    await _become(server, branches.production.schema, theirs, rebased.target, plan.statements)
+    record = await branches.change(record, base=to_json(rebased.base))
+    changes = unified_diff(theirs, rebased.target)
+    log.info("branch.rebased", branch=record.name, onto=onto, tables=len(changes))
+    return Outcome(record, onto, changes, rebased.left_out, rebased.notes)
+
+
+def _refusal(record: BranchRecord, onto: str, conflicts: tuple[Conflict, ...]) -> str:
+    told = "; ".join(conflict.sentence for conflict in conflicts)
+    return (
+        f"branch {record.name!r} conflicts with {onto!r}: {told}. Change the branch, or give up its side of "
+        f"these with: headgate branch rebase {record.database} {record.name} --drop-conflicts"
+    )
+
+
+async def _become(
+    server: Server, database: str, found: Schema, wanted: Schema, statements: Sequence[str]
+) -> None:
+    """Make a branch's server have a schema; views, triggers, routines and events are made anew."""
+    async with await open_reader(server, database=database) as link:
+        await link.execute("SET SESSION foreign_key_checks = 0")
+        try:
+            for code in found.code:
+                await link.execute(f"DROP {code.kind} IF EXISTS {quote_name(code.name)}")
+            for statement in statements:
+                await link.execute(statement)
+            await load_code(link, wanted.code)
+        except DatabaseError as error:
+            raise SchemaError(
+                f"the branch does not take its new schema: {error}",
+                "Its rows may not fit: mend them, or make a new branch; rebase again to go on from here.",
+            ) from error
+        outcome = await read_schema(link, database)
+    if not outcome.same_as(wanted):
+        raise SchemaError("the branch is not what it should be after the rebase", "Rebase it again.")
