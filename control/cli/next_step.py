@@ -11,27 +11,22 @@ UNDER_WAY: Final = frozenset(
     {"submitting", "in_progress", "in_progress_cutover", "in_progress_cancel"}
     | {"in_progress_revert", "in_progress_redo"}
 )
+LEFT_TO_DO: Final = frozenset({"complete_pending_revert", "complete_revert", "complete_revert_error"})
+"""What may be done in these states is done with a deploy request that is closed."""
 
 
 def next_steps(request: Any, database: str) -> list[Step]:
     """Return what may be done next, the likeliest first; nothing when it is over."""
-    if request["state"] == "closed" and not request["deployment"]["redo_until"]:
-        closed = _closed(request)
-    else:
-        closed = _open(request)
+    closed = request["state"] == "closed" and request["deployment_state"] not in LEFT_TO_DO
     number = request["number"]
-    return [
-        (said, f"headgate deploy-request {verb.format(at=f'{database} {number}')}") for said, verb in closed
+    steps = [
+        (said, f"headgate deploy-request {verb.format(at=f'{database} {number}')}")
+        for said, verb in ([] if closed else _open(request))
     ]
-
-
-def _closed(request: Any) -> list[Step]:
-    if request["deployment_state"] == "complete_pending_revert":
-        return [
-            ("undo it, keeping what was written since", "revert {at}"),
-            ("or keep it for good, and let the next one start", "skip-revert {at}"),
-        ]
-    return []
+    if not closed and any(each["lint_error"] == "CONFLICT" for each in request["deployment"]["lint_errors"]):
+        rebase = f"headgate branch rebase {database} {request['branch']}"
+        return [("make its change anew on what is there now", rebase), *steps]
+    return steps
 
 
 def _open(request: Any) -> list[Step]:
@@ -61,8 +56,11 @@ def _open(request: Any) -> list[Step]:
         case "complete_revert_error":
             return [("try to revert it again", "revert {at}"), ("or let the change stand", "unblock {at}")]
         case "complete_pending_revert":
-            return _closed(request)
-        case "complete_revert":
+            return [
+                ("undo it, keeping what was written since", "revert {at}"),
+                ("or keep it for good, and let the next one start", "skip-revert {at}"),
+            ]
+        case "complete_revert" if deployment["redo_until"]:
             return [("take the revert back", "redo {at}"), ("or end that", "skip-revert {at}")]
         case "cancelled" | "complete_cancel":
             return [("deploy it after all", "deploy {at} --wait"), ("or give it up", "close {at}")]

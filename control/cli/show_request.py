@@ -33,7 +33,7 @@ def picture(request: Any, changes: Any, database: str, at: datetime | None = Non
     deployment = request["deployment"]
     parts: list[RenderableType] = [_head(request, at)]
     if request["notes"]:
-        parts.append(Padding(Text(request["notes"]), (0, 0, 0, 2)))
+        parts.append(Padding(Text(request["notes"]), (0, 0, 0, 2), expand=False))
     for title, found in (
         ("Checks", list(findings(deployment["findings"]))),
         ("Reviews", list(_reviews(request, deployment))),
@@ -47,12 +47,16 @@ def picture(request: Any, changes: Any, database: str, at: datetime | None = Non
             parts += [
                 Text(),
                 Text(title, style="bold underline"),
-                *(Padding(each, (0, 0, 0, 2)) for each in found),
+                *(Padding(each, (0, 0, 0, 2), expand=False) for each in found),
             ]
     if deployment["problem"] and request["deployment_state"] not in {"error"}:
         parts += [Text(), Text(deployment["problem"], style="red")]
     if steps := next_steps(request, database):
-        parts += [Text(), Text("Next", style="bold underline"), Padding(_steps(steps), (0, 0, 0, 2))]
+        parts += [
+            Text(),
+            Text("Next", style="bold underline"),
+            Padding(_steps(steps), (0, 0, 0, 2), expand=False),
+        ]
     return Group(*parts)
 
 

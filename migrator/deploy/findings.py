@@ -61,7 +61,9 @@ class Findings:
     @property
     def blocked_by(self) -> str | None:
         """Why it cannot be deployed, None when it can."""
-        blocking = [f"{each.sentence} {each.advice}".strip() for each in self.findings if each.blocks]
+        blocking = [
+            f"{each.sentence}: {each.advice}".removesuffix(": ") for each in self.findings if each.blocks
+        ]
         return self.problem or " ".join(blocking) or None
 
     @property

@@ -60,6 +60,7 @@ def operation(**changes: Any) -> dict[str, Any]:
 def request(state: str = "ready", **deployment: Any) -> dict[str, Any]:
     usual: dict[str, Any] = {
         "findings": [],
+        "lint_errors": [],
         "reviews": [],
         "approvals_missing": None,
         "unconfirmed": [],
@@ -160,7 +161,7 @@ def test_progress_reviews_queue_and_windows_are_told() -> None:
 
 @pytest.mark.parametrize("state", list(State), ids=str)
 def test_every_state_has_a_next_step_or_is_one_that_waits_or_has_ended(state: State) -> None:
-    steps = next_steps(request(str(state)), "shop")
+    steps = next_steps(request(str(state), redo_until="2026-08-20T12:30:00.000Z"), "shop")
     waits = {State.PENDING, State.IN_PROGRESS_CANCEL, State.IN_PROGRESS_REVERT, State.IN_PROGRESS_REDO}
     assert bool(steps) is (state not in {*waits, State.COMPLETE})
     for _, command in steps:
@@ -171,6 +172,17 @@ def test_every_state_has_a_next_step_or_is_one_that_waits_or_has_ended(state: St
 def test_what_is_missing_before_a_deploy_comes_first() -> None:
     steps = next_steps(request(approvals_missing="an approval", unconfirmed=["DROPS:customers:"]), "shop")
     assert [command.split()[2] for _, command in steps] == ["review", "confirm", "deploy"]
+
+
+def test_a_conflict_is_mended_by_a_rebase() -> None:
+    steps = next_steps(request("error", lint_errors=[finding("error", "CONFLICT")]), "shop")
+    assert steps[0][1] == "headgate branch rebase shop add-phone"
+
+
+def test_what_is_closed_and_over_has_no_next_step() -> None:
+    for state in ("complete", "ready", "error", "complete_revert"):
+        assert next_steps({**request(state), "state": "closed"}, "shop") == []
+    assert next_steps({**request("complete_pending_revert"), "state": "closed"}, "shop")
 
 
 @pytest.mark.parametrize(
