@@ -11,13 +11,14 @@ import structlog
 from conf.settings import Settings
 from control.advice import make_migration_rows, make_recommendations
 from control.branches import Branches
-from control.checking import checking, linting
+from control.checking import checking
 from control.databases import Databases
 from control.drift import DriftWatch
 from control.drift_store import DriftStore
 from control.errors import ControlError, NotFound, StartRefused
 from control.expiry import Expiry
 from control.journal import Journal
+from control.lints import Lints
 from control.operations import operations_on
 from control.owner import sole_owner
 from control.passwords import Passwords
@@ -33,10 +34,11 @@ from migrator.deploy.actions import Deploys
 from migrator.deploy.alongside import RowsAndSpeed
 from migrator.deploy.copy_speed import CopySpeeds
 from migrator.deploy.errors import DeployError
-from migrator.deploy.request import DeployRequest
+from migrator.deploy.request import DeployRequest, RequestState
 from migrator.deploy.runner import Runner
 from migrator.deploy.settings import DatabaseSettings
 from migrator.deploy.store import DeployStore
+from migrator.deploy.suppressions import SuppressionStore
 from migrator.errors import MigratorError
 from migrator.throttle.store import RatioStore
 from router.accounts import AccountTooPowerful
@@ -124,11 +126,11 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     throttles = Throttles(production.database, RatioStore(engine), configured.throttle)
     await throttles.prepare()
     workers.metrics.others.append(throttles.metrics)
-    token = secrets.get("token", TOKEN_PREFIX)
     usual = DatabaseSettings(revert_window_s=settings.migrator.revert_window_s)
-    databases = Databases(production.database, engine, usual)
+    token = secrets.get("token", TOKEN_PREFIX)
+    databases, suppressions = Databases(production.database, engine, usual), SuppressionStore(engine)
     people, journal = People(engine, token), Journal(engine)
-    for kept in (databases, people, journal):
+    for kept in (databases, suppressions, people, journal):
         await kept.prepare()
     speeds = CopySpeeds(engine)
     await speeds.prepare()
@@ -137,6 +139,12 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         return await deploy_store.all(production.database)
 
     rows = await make_migration_rows(engine, branches, requests, databases)
+
+    async def number_of(branch: str) -> int | None:
+        mine = [request for request in await requests() if request.branch == branch]
+        return next((request.number for request in mine if request.state is RequestState.OPEN), None)
+
+    lints = Lints(production.database, suppressions, branches, settings.lint, databases.settings, number_of)
 
     async def delete_branch(request: DeployRequest) -> None:
         try:
@@ -155,14 +163,13 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     )
     deploys = Deploys(
         deploy_store,
-        checking(branches, targets, databases.settings),
+        checking(branches, targets, databases.settings, lints),
         runner.notify,
         databases.settings,
         people.administrators,
     )
-    lint = linting(branches, lambda: settings.lint, databases)
     seeds = Seeds(branches, targets, state)
-    standing = Standing(branches, targets, workers, deploys, seeds, lint=lint, settings=databases.settings)
+    standing = Standing(branches, targets, workers, deploys, seeds, lint=lints.errors, settings=databases.settings)
 
     async def routes() -> tuple[list[User], list[Branch]]:
         return await passwords.users(), await branches.routes()
@@ -189,13 +196,13 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         host,
         token,
         config,
-        lint=lint,
         databases=databases,
         people=people,
         journal=journal,
         recommendations=recommendations,
         speeds=speeds,
         drift=drift,
+        lints=lints,
     )
 
 

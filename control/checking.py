@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from conf.settings import LintSettings
 from control.branches import Branches
-from control.databases import Databases
 from control.errors import ControlError
+from control.lints import Lints
 from control.targets import Targets
 from migrator.deploy.findings import Check, Findings, Proposal, Snapshot, footprint
 from migrator.deploy.review import review
@@ -19,17 +18,13 @@ from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
 from migrator.schema.fold import Change
 from migrator.schema.introspect import open_reader
-from migrator.schema.lint.finding import Finding
-from migrator.schema.lint.lint import lint
-from migrator.schema.lint.subject import Subject
 from migrator.schema.serial import from_json, to_json
 from router.errors import RouteError
 
-Lint = Callable[[str], Awaitable[tuple[Finding, ...]]]
-"""Says what all rules find in the schema of a branch."""
 
-
-def checking(branches: Branches, targets: Targets, settings: Callable[[], DatabaseSettings]) -> Check:
+def checking(
+    branches: Branches, targets: Targets, settings: Callable[[], DatabaseSettings], lints: Lints
+) -> Check:
     """Return what checks a change from a branch into another."""
 
     async def check(proposal: Proposal) -> Findings:
@@ -56,27 +51,10 @@ def checking(branches: Branches, targets: Targets, settings: Callable[[], Databa
                     for each in proposal.ahead
                 ],
                 column_order=settings().column_order,
+                examine=partial(lints.examine, proposal.branch, target),
             )
         snapshot = proposal.frozen or Snapshot(to_json(base), to_json(theirs))
         touched = footprint(found.operations, base, theirs, ours)
         return replace(found, snapshot=snapshot, footprint=touched)
 
     return check
-
-
-def linting(branches: Branches, settings: Callable[[], LintSettings], databases: Databases) -> Lint:
-    """Return what runs all lint rules over the schema of a branch, with no change to it."""
-
-    async def look(branch: str) -> tuple[Finding, ...]:
-        schema, chosen = await branches.read(branch), databases.settings()
-        return lint(
-            Subject(
-                schema,
-                schema,
-                settings=settings(),
-                allow_foreign_keys=chosen.allow_foreign_keys,
-                recently_used_s=chosen.recently_used_s,
-            )
-        )
-
-    return look

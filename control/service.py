@@ -14,12 +14,12 @@ from conf.load import load
 from conf.reload import Reload, reload
 from conf.settings import Settings
 from control.branches import Branches
-from control.checking import Lint
 from control.databases import Databases
 from control.drift import DriftWatch
 from control.errors import ControlError, StartRefused
 from control.expiry import Expiry
 from control.journal import Journal
+from control.lints import Lints
 from control.passwords import Passwords
 from control.people import People
 from control.production import prove, with_settings
@@ -71,13 +71,13 @@ class Service:
         token: str,
         config: str = "",
         *,
-        lint: Lint,
         databases: Databases,
         people: People,
         journal: Journal,
         recommendations: Recommendations,
         speeds: CopySpeeds,
         drift: DriftWatch,
+        lints: Lints,
     ) -> None:
         self._host = host
         self.targets = targets
@@ -93,13 +93,13 @@ class Service:
         self.workers = workers
         self.throttles = throttles
         self.token = token
-        self.lint = lint
         self.databases = databases
         self.people = people
         self.journal = journal
         self.recommendations = recommendations
         self._speeds = speeds
         self.drift = drift
+        self.lints = lints
         self.organization = settings.control.organization
         self.base_url = f"http://{settings.control.host}:{settings.control.port}"
         # What listens everywhere is reached on this machine at least.

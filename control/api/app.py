@@ -16,6 +16,7 @@ from control.api import (
     garbage,
     health,
     journal,
+    lint,
     passwords,
     people,
     places,
@@ -61,6 +62,7 @@ def make_app(service: Service) -> FastAPI:
     api.include_router(recommendations.router)
     api.include_router(storage.router)
     api.include_router(drift.router)
+    api.include_router(lint.router)
     app.include_router(api)
     app.include_router(health.router)
     return app

@@ -217,7 +217,7 @@ async def get_schema(service: Here, name: str) -> Json:
 @router.get(ONE + "/schema/lint")
 async def lint_schema(service: Here, db: str, name: str) -> Json:
     """List what all lint rules find in the schema of a branch."""
-    return {"data": [lint_entry(finding, db) for finding in await service.lint(name)]}
+    return {"data": [lint_entry(finding, db) for finding in await service.lints.of_branch(name)]}
 
 
 @router.post(ONE + "/refresh-schema")

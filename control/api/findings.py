@@ -29,5 +29,6 @@ def lint_entry(finding: Finding, database: str, confirmed: Collection[str] = ())
         "advice": finding.advice,
         "blocks": finding.blocks,
         "confirmed": finding.key in confirmed,
+        "hard": finding.hard,
         "suppressed": finding.suppressed or None,
     }

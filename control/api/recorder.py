@@ -79,6 +79,8 @@ ACTIONS: Final[Mapping[str, str | Callable[[Json], str]]] = {
     f"POST {REQUEST}/revert": "deploy_request.reverted",
     f"POST {REQUEST}/redo": "deploy_request.redone",
     f"POST {REQUEST}/skip-revert": "deploy_request.skipped_revert",
+    f"POST {DATABASE}/lint-suppressions": "lint_suppression.created",
+    f"DELETE {DATABASE}/lint-suppressions/{{suppression_id}}": "lint_suppression.deleted",
     f"POST {DATABASE}/schema-recommendations/refresh": "schema_recommendation.refreshed",
     f"POST {DATABASE}/drift/adopt": "drift.adopted",
     f"POST {DATABASE}/drift/undo": "drift.undo_proposed",
@@ -153,6 +155,9 @@ def subject(path: Mapping[str, Any], answer: Json, route: str) -> Subject:
         return Subject("Branch", name, f"{path['db']}/{name}")
     if "/schema-recommendations/{number}" in route:
         return Subject("SchemaRecommendation", str(path["number"]), f"{path['db']}/{path['number']}")
+    if "/lint-suppressions" in route:
+        word = str(path.get("suppression_id") or answer.get("id", ""))
+        return Subject("LintSuppression", word, str(answer.get("lint_error") or word))
     if "/service-tokens" in route:
         token = str(path.get("token_id") or answer.get("id", ""))
         return Subject("ServiceToken", token, str(answer.get("name") or token))

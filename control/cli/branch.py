@@ -11,6 +11,7 @@ from rich.status import Status
 
 from control.cli import branch_standing
 from control.cli.context import Context, Database, checked, context
+from control.cli.lint import lint_branch
 from control.cli.output import errors
 
 app = typer.Typer(help="Make, look at and delete branches.", no_args_is_help=True)
@@ -113,6 +114,12 @@ def show(ctx: typer.Context, database: Database, name: Name) -> None:
 
 
 @app.command()
+def lint(ctx: typer.Context, database: Database, name: Name) -> None:
+    """List what the lint rules find in a branch's schema; the exit status is 1 when something blocks."""
+    lint_branch(context(ctx), database, name)
+
+
+@app.command()
 def diff(ctx: typer.Context, database: Database, name: Name) -> None:
     """Show what has changed on a branch since it was made."""
     _changes(context(ctx), f"databases/{database}/branches/{name}/diff", "The branch is as it was made.")
@@ -146,24 +153,6 @@ def rebase(
     for sentence in (*done["left_out"], *done["notes"]):
         here.output.say(sentence)
     here.output.say(f"Branch {name} goes by {done['onto']} as it is now.")
-
-
-@app.command()
-def lint(ctx: typer.Context, database: Database, name: Name) -> None:
-    """Run all lint rules over the schema of a branch."""
-    here = context(ctx)
-    found = here.client.get(f"databases/{database}/branches/{name}/schema/lint")["data"]
-    columns = {
-        "error": "lint_error",
-        "level": "level",
-        "table": "table_name",
-        "description": "sentence",
-        "what to do": "advice",
-    }
-    if found or here.output.is_json:
-        here.output.table(found, columns)
-    else:
-        here.output.say(f"The schema of {name} is fine.")
 
 
 @app.command("refresh-schema")

@@ -16,6 +16,7 @@ from control.cli import (
     branch,
     database,
     deploy_request,
+    lint,
     password,
     recommendation,
     run,
@@ -38,6 +39,7 @@ app.add_typer(database.app, name="database")
 app.add_typer(branch.app, name="branch")
 app.add_typer(deploy_request.app, name="deploy-request")
 app.add_typer(password.app, name="password")
+app.add_typer(lint.app, name="lint")
 app.add_typer(recommendation.app, name="recommendation")
 app.add_typer(service_token.app, name="service-token")
 app.add_typer(audit_log.app, name="audit-log")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 
@@ -20,6 +20,7 @@ from migrator.errors import Refused
 from migrator.schema.lint.facts import DataAnswer
 from migrator.schema.lint.subject import TableChange
 from migrator.schema.lossy import DataCheck, data_checks
+from migrator.schema.renames import NONE, Renames
 from migrator.throttle.throttler import Throttle
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
@@ -38,7 +39,7 @@ async def look_at_rows(
     throttle: Throttle,
     *,
     seconds: float,
-    renames: Mapping[str, Mapping[str, str]] | None = None,
+    renames: Renames = NONE,
 ) -> tuple[DataAnswer, ...]:
     """Return an answer to every data check of these changes; what there is no time for is not complete.
 
@@ -47,10 +48,11 @@ async def look_at_rows(
     until = time.monotonic() + seconds
     answers: list[DataAnswer] = []
     for change in changes:
-        table = f"{quote_name(schema)}.{quote_name(change.name)}"
-        checks = data_checks(change.before, change.after, schema, table, (renames or {}).get(change.name))
+        table = f"{quote_name(schema)}.{quote_name(change.place)}"
+        moved = renames.columns.get(change.place)
+        checks = data_checks(change.before, change.after, schema, table, moved)
         if checks:
-            answers += await _answers(server, schema, change.name, checks, throttle, until)
+            answers += await _answers(server, schema, change.place, checks, throttle, until)
     return tuple(answers)
 
 

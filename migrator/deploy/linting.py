@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 import structlog
 
 from migrator.deploy.data_checks import look_at_rows
 from migrator.deploy.facts import read_facts
-from migrator.engine.direct.choose import Method, Strategy
-from migrator.engine.forecast import Forecast
+from migrator.engine.direct.choose import Choice, Method, Strategy
 from migrator.errors import DataConflict, MigratorError
 from migrator.schema.lint.facts import Facts, Refusal, Way
 from migrator.schema.lint.finding import Finding
@@ -20,6 +20,15 @@ from router.errors import DatabaseError
 from router.model import Server
 
 log = structlog.get_logger()
+
+
+Examine = Callable[[Subject], Awaitable[tuple[Finding, ...]]]
+"""Has a change looked at by all rules, and returns what they say that concerns it."""
+
+
+async def by_rules(subject: Subject) -> tuple[Finding, ...]:
+    """Return what the rules say of a change by itself, without asking production."""
+    return concerning(lint(subject), subject)
 
 
 async def examine(subject: Subject, server: Server, schema: str, throttle: Throttle) -> tuple[Finding, ...]:
@@ -36,7 +45,7 @@ async def examine(subject: Subject, server: Server, schema: str, throttle: Throt
             subject.changes,
             throttle,
             seconds=subject.settings.data_check_s,
-            renames=subject.renamed_columns,
+            renames=subject.renames,
         )
     except DatabaseError as error:
         log.warning("lint.facts_missing", schema=schema, reason=str(error))
@@ -57,9 +66,9 @@ def refusal_of(table: str, error: MigratorError) -> Refusal:
     return Refusal(table, error.message, error.hint, error.code, of_rows=isinstance(error, DataConflict))
 
 
-def way_of(forecast: Forecast, strategy: Strategy) -> Way | None:
-    """Return how the engine would change a table, None when it did not say."""
-    choice = forecast.choices.get(strategy)
+def way_of(choices: Mapping[str, Choice]) -> Way | None:
+    """Return how a table can be changed at best, None when the engine did not say."""
+    choice = choices.get(Strategy.INSTANT)
     if choice is None:
         return None
     return Way(str(choice.method), choice.method is not Method.SHADOW, choice.reason)

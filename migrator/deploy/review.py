@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from migrator.deploy.findings import Findings
+from migrator.deploy.linting import Examine, by_rules, refusal_of, way_of
 from migrator.deploy.programs import copied, in_order
 from migrator.deploy.request import OperationKind, OperationRecord
 from migrator.engine.direct.choose import Strategy
@@ -17,7 +18,9 @@ from migrator.schema.column_order import ColumnOrder
 from migrator.schema.diff import unified_diff
 from migrator.schema.errors import ProofFailed, SchemaError
 from migrator.schema.fold import Change
+from migrator.schema.lint.facts import Facts, Refusal
 from migrator.schema.lint.finding import Finding, Level
+from migrator.schema.lint.subject import Subject
 from migrator.schema.model import Schema
 from migrator.schema.renames import NONE, Renames
 from migrator.schema.views import ViewChange
@@ -42,11 +45,12 @@ async def review(
     renames: Renames = NONE,
     column_order: ColumnOrder = ColumnOrder.APPEND,
     way_out: str = REBASE,
+    examine: Examine = by_rules,
 ) -> Findings:
     """Find the change from `base` to `branch`, carry it over to `production`, and prove it on `scratch`.
 
     `ahead` are the changes of the deploy requests ahead in the queue; `way_out` says what to do about
-    conflicts.
+    conflicts; `examine` has the change looked at by the lint rules.
     """
     try:
         found = await check(
@@ -64,16 +68,26 @@ async def review(
     if any(finding.blocks for finding in findings):
         return _stopped(findings)
     records, refusals, warnings = await _foreseen(found, forecast)
-    findings += refusals
+    told = {finding.key: finding for finding in findings}
+    if records:
+        told |= {finding.key: finding for finding in await examine(_subject(found, records, refusals))}
+    findings = list(told.values())
     changes = unified_diff(found.start, found.target)
     return Findings(changes, records, None, (*_warnings(findings), *warnings), tuple(findings))
 
 
+def _subject(found: Review, records: Iterable[OperationRecord], refusals: Iterable[Refusal]) -> Subject:
+    """Return what the lint rules are to look at."""
+    ways = {record.table: way for record in records if (way := way_of(record.choices)) is not None}
+    facts = Facts(refusals=tuple(refusals), ways=ways, views=found.broken_views)
+    return Subject(found.start, found.target, found.plan.operations, facts, renames=found.plan.renames)
+
+
 async def _foreseen(
     found: Review, forecast: AskEngine
-) -> tuple[tuple[OperationRecord, ...], list[Finding], list[str]]:
+) -> tuple[tuple[OperationRecord, ...], list[Refusal], list[str]]:
     """Return the operations with what the engine says of them, its refusals, and its warnings."""
-    refusals: list[Finding] = []
+    refusals: list[Refusal] = []
     warnings: list[str] = []
     foreseen: list[OperationRecord] = []
     views = [_view(change) for change in found.views]
@@ -91,7 +105,7 @@ async def _foreseen(
                 try:
                     outcome = await forecast(record.table, record.target, record.renames)
                 except MigratorError as error:
-                    refusals.append(_refusal(record.table, error))
+                    refusals.append(refusal_of(record.table, error))
                 else:
                     record = copied(replace(record, choices=outcome.choices, outlook=outcome.outlook))
                     warnings += outcome.warnings
@@ -127,10 +141,6 @@ def _stopped(findings: Iterable[Finding]) -> Findings:
 
 def _warnings(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(finding.sentence for finding in findings if not finding.blocks)
-
-
-def _refusal(table: str, error: MigratorError) -> Finding:
-    return Finding("ENGINE_REFUSES", Level.ERROR, table, str(error), error.hint or "", hard=True)
 
 
 def _failure(error: SchemaError) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from migrator.schema.column_order import ColumnOrder
 from migrator.schema.conflicts import WHOLE, Conflict, as_finding, other_side
@@ -42,8 +42,8 @@ class Review:
 
     `plan` leads from `start`, which is production with everything ahead in the queue deployed, to `target`;
     it is empty when there is nothing to deploy, and when there are conflicts. `ahead` are the names of tables
-    that something ahead changes. `notes` are sentences for the author, `remarks`
-    what else there is to say, such as questions.
+    that something ahead changes. `notes` are sentences for the author, `remarks` what else there is to say,
+    such as questions. `broken_views` would not work after the change, each with the server's words.
     """
 
     plan: Plan
@@ -56,6 +56,7 @@ class Review:
     no_way_back: str | None = None
     ahead: frozenset[str] = frozenset()
     programs: tuple[ProgramChange, ...] = ()
+    broken_views: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def targets(self) -> Mapping[str, str]:
@@ -278,10 +279,8 @@ class _Case:
         target = replace(target, code=with_programs(target, programs))
         broken = await broken_views(scratch, self.start, target, plan.touched)
         unsupported = plan.unsupported + tuple(
-            f"view {name!r} would not work ({reason}): change it on the branch, too"
-            for name, reason in sorted(broken.items())
+            await refused_programs(scratch, target, programs, plan.touched)
         )
-        unsupported += tuple(await refused_programs(scratch, target, programs, plan.touched))
         operations = tuple(
             operation if operation.after is None else replace(operation, after=tables[operation.table])
             for operation in plan.operations
@@ -296,6 +295,7 @@ class _Case:
             no_way_back=proved.no_way_back,
             ahead=_changed(self.folded),
             programs=programs,
+            broken_views=broken,
         )
 
 

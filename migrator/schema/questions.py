@@ -8,7 +8,7 @@ from dataclasses import replace
 from migrator.schema.lint.finding import Finding, Level
 from migrator.schema.plan import Operation, Plan
 
-CODE = "POSSIBLE_RENAME"
+CODE = "RENAME"
 
 
 def possible_renames(plan: Plan) -> tuple[Finding, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -12,6 +12,7 @@ from migrator.schema.lint import rules as package
 from migrator.schema.lint.finding import RANK, Finding, Level
 from migrator.schema.lint.rule import Rule
 from migrator.schema.lint.subject import Subject
+from migrator.schema.renames import NONE
 
 _SERIOUS = frozenset({Level.ERROR, Level.CONFIRM})
 
@@ -42,7 +43,18 @@ def lint(subject: Subject) -> tuple[Finding, ...]:
             former = found.get(finding.key)
             if former is None or _order(finding) < _order(former):
                 found[finding.key] = finding
+    for finding in _refused(subject, tuple(found.values())):
+        found[finding.key] = finding
     return tuple(sorted(found.values(), key=_order))
+
+
+def _refused(subject: Subject, found: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield what the engine refuses by a rule that saw no error: the engine has the last word."""
+    told = {(finding.code, finding.subject) for finding in found if finding.level is Level.ERROR}
+    for refusal in subject.facts.refusals:
+        if refusal.code and (refusal.code, refusal.table) not in told:
+            sentence = f"table {refusal.table!r}: {refusal.sentence}"
+            yield Finding(refusal.code, Level.ERROR, refusal.table, sentence, refusal.hint, hard=True)
 
 
 def concerning(findings: Iterable[Finding], subject: Subject) -> tuple[Finding, ...]:
@@ -63,8 +75,7 @@ def _without_debt(rule: Rule, subject: Subject, said: list[Finding]) -> list[Fin
         after=subject.before,
         operations=(),
         facts=subject.facts.without_change(),
-        renamed_columns={},
-        renamed_tables={},
+        renames=NONE,
     )
     debt = {finding.key for finding in rule.check(former)}
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from migrator.schema.conversions import NO_NULL
 from migrator.schema.lint.facts import DataAnswer
@@ -37,24 +38,27 @@ def doubts_about_rows(
         answers = {
             (answer.subject, answer.having): answer
             for answer in subject.facts.answers
-            if answer.table == change.name
+            if answer.table == change.place
         }
         for check in checks_of(subject, change):
             if code_of(change, check) != rule.code:
                 continue
             answer = answers.get((check.subject, check.having))
-            yield rule.finding(
+            caught = answer is not None and answer.found
+            finding = rule.finding(
                 change.name,
                 f"table {change.name!r}, {check.subject}: {_outcome(check, answer)}",
                 check.subject.replace("'", ""),
-                level=found if answer is not None and answer.found else usual,
+                level=found if caught else usual,
                 rows=_recorded(answer),
             )
+            # A row that the server refuses is there whoever is content with it.
+            yield replace(finding, hard=caught and not check.silent)
 
 
 def checks_of(subject: Subject, change: TableChange) -> tuple[DataCheck, ...]:
     """List what is to be looked for in a table's rows; their SQL is made for no table in particular."""
-    return data_checks(change.before, change.after, "", "t", subject.renamed_columns.get(change.name))
+    return data_checks(change.before, change.after, "", "t", subject.renames.columns.get(change.place))
 
 
 def code_of(change: TableChange, check: DataCheck) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,6 +11,7 @@ from migrator.schema.delta import Delta, delta
 from migrator.schema.lint.facts import Facts
 from migrator.schema.model import Code, CodeKind, Schema, Table
 from migrator.schema.plan import Operation
+from migrator.schema.renames import NONE, Renames
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,13 @@ class TableChange:
 
     @property
     def name(self) -> str:
-        """The table's name."""
+        """The table's name after the change."""
         return self.after.name
+
+    @property
+    def place(self) -> str:
+        """The table's name on production now."""
+        return self.before.name
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,8 @@ class Subject:
     """What is to be looked at.
 
     Both schemas are whole: production as it is and as it would be, or twice the same when only a schema is
-    looked at. Renamed columns (by table) and tables map the old name to the new one. Whether foreign keys are
-    allowed, and for how long a query counts as recent, are settings of the database.
+    looked at. Whether foreign keys are allowed, and for how long a query counts as recent, are settings of
+    the database.
     """
 
     before: Schema
@@ -43,8 +49,7 @@ class Subject:
     settings: LintSettings = field(default_factory=LintSettings)
     allow_foreign_keys: bool = True
     recently_used_s: float = 7 * 86_400.0
-    renamed_columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    renamed_tables: Mapping[str, str] = field(default_factory=dict)
+    renames: Renames = NONE
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:
@@ -57,22 +62,23 @@ class Subject:
         return tuple(self._changes())
 
     def _changes(self) -> Iterator[TableChange]:
+        former = {new: old for old, new in self.renames.tables.items()}
         for table in self.tables:
-            old = self.before.tables.get(table.name)
+            old = self.before.tables.get(former.get(table.name, table.name))
             if old is not None and old is not table and not old.same_as(table):
-                renames = self.renamed_columns.get(table.name)
-                yield TableChange(old, table, delta(old, table, renames))
+                yield TableChange(old, table, delta(old, table, self.renames.columns.get(old.name)))
 
     @cached_property
     def created(self) -> tuple[Table, ...]:
         """The tables that are new."""
-        return tuple(table for table in self.tables if table.name not in self.before.tables)
+        known = {*self.before.tables, *self.renames.tables.values()}
+        return tuple(table for table in self.tables if table.name not in known)
 
     @cached_property
     def dropped(self) -> tuple[Table, ...]:
         """The tables that go, those with a new name aside."""
         gone = self.before.tables.keys() - self.after.tables.keys() - self.after.opaque.keys()
-        return tuple(self.before.tables[name] for name in sorted(gone - self.renamed_tables.keys()))
+        return tuple(self.before.tables[name] for name in sorted(gone - self.renames.tables.keys()))
 
     @cached_property
     def touched(self) -> frozenset[str]:
@@ -80,7 +86,7 @@ class Subject:
         names = {change.name for change in self.changes}
         names |= {table.name for table in (*self.created, *self.dropped)}
         names |= {operation.table for operation in self.operations}
-        names |= {*self.renamed_tables, *self.renamed_tables.values()}
+        names |= {*self.renames.tables, *self.renames.tables.values()}
         different = {*self.before.code} ^ {*self.after.code}
         names |= {code.name for code in different}
         for name in {*self.before.opaque, *self.after.opaque}:

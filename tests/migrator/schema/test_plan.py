@@ -39,7 +39,7 @@ def test_what_looks_like_a_renamed_column_is_asked() -> None:
 def test_what_looks_like_a_renamed_table_is_asked() -> None:
     (question,) = possible_renames(Plan((operation(None, table("new", A)), operation(table("old", A), None))))
     assert "'old' was renamed to 'new'" in question.sentence
-    assert question.key == "POSSIBLE_RENAME:old:table"
+    assert question.key == "RENAME:old:table"
 
 
 def test_a_column_that_is_renamed_is_not_asked_about() -> None:

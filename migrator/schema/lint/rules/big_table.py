@@ -11,7 +11,7 @@ from migrator.schema.lint.subject import Subject
 
 def check(subject: Subject) -> Iterator[Finding]:
     for change in subject.changes:
-        facts = subject.facts.table(change.name)
+        facts = subject.facts.table(change.place)
         way = subject.facts.ways.get(change.name)
         rows, size = facts.rows or 0, facts.bytes or 0
         if (way is not None and way.instant) or rows < subject.settings.big_rows:

@@ -22,7 +22,7 @@ def check(subject: Subject) -> Iterator[Finding]:
                 yield _finding(
                     code, f"column {listed(named)} of table {change.name!r}", f"table {change.name}"
                 )
-        tables = [table.name for table in subject.dropped] + sorted(subject.renamed_tables)
+        tables = [table.name for table in subject.dropped] + sorted(subject.renames.tables)
         for name in tables:
             if name.lower() in names_in(code.text) and code.table != name:
                 yield _finding(code, f"table {name!r}", f"table {name}")

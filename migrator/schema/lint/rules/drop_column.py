@@ -12,7 +12,7 @@ from migrator.schema.lint.usage import recently, used_by
 
 def check(subject: Subject) -> Iterator[Finding]:
     for change in subject.changes:
-        usage = subject.facts.use(change.name)
+        usage = subject.facts.use(change.place)
         for column in change.delta.columns_dropped:
             if column.generated is not None and not column.generated.stored:
                 continue

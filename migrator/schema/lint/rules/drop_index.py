@@ -13,8 +13,8 @@ from migrator.schema.model import Index, IndexKind
 
 def check(subject: Subject) -> Iterator[Finding]:
     for change in subject.changes:
-        reads = subject.facts.table(change.name).index_reads
-        usage = subject.facts.use(change.name)
+        reads = subject.facts.table(change.place).index_reads
+        usage = subject.facts.use(change.place)
         renamed = [(old, new.name) for old, new in change.delta.indexes_renamed]
         for index, name in [*((index, "") for index in change.delta.indexes_dropped), *renamed]:
             if index.kind is IndexKind.PRIMARY or (not name and _covered(change, index)):

@@ -13,7 +13,7 @@ from migrator.schema.model import IndexKind
 
 def check(subject: Subject) -> Iterator[Finding]:
     for change in subject.changes:
-        usage = subject.facts.use(change.name)
+        usage = subject.facts.use(change.place)
         left = [set(index.columns) for index in unique_indexes(change.after)]
         for index in change.delta.indexes_dropped:
             if index.kind is not IndexKind.UNIQUE or any(keys <= set(index.columns) for keys in left):

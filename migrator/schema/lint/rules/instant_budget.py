@@ -19,7 +19,7 @@ def check(subject: Subject) -> Iterator[Finding]:
     version = [int(part) for part in re.findall(r"\d+", subject.after.version)[:2]]
     limit = _LIMIT if version >= [9, 1] else _LIMIT_BEFORE_9_1
     for change in subject.changes:
-        versions = subject.facts.table(change.name).row_versions
+        versions = subject.facts.table(change.place).row_versions
         if versions is not None and versions >= limit - 2:
             yield RULE.finding(
                 change.name,

@@ -12,7 +12,7 @@ from migrator.schema.model import Column
 
 def check(subject: Subject) -> Iterator[Finding]:
     for change in subject.changes:
-        usage = subject.facts.use(change.name)
+        usage = subject.facts.use(change.place)
         new = list(change.delta.columns_added)
         new += [after for before, after in change.delta.columns_changed if not _demanded(before)]
         for column in new:

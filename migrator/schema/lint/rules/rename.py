@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from migrator.schema.lint.finding import Finding, Level
 from migrator.schema.lint.rule import Rule
-from migrator.schema.lint.subject import Subject, TableChange
+from migrator.schema.lint.subject import Subject
+from migrator.schema.plan import Plan
+from migrator.schema.questions import possible_renames
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    for old, new in sorted(subject.renamed_tables.items()):
+    for old, new in sorted(subject.renames.tables.items()):
         yield RULE.finding(
             new,
             f"table {old!r} becomes {new!r}: what uses the old name fails from the cut-over on",
             f"table {old}",
         )
-    for table in subject.dropped:
-        alike = [other.name for other in subject.created if other.same_as(table)]
-        if alike:
-            yield RULE.finding(
-                table.name,
-                f"if table {table.name!r} was renamed to {alike[0]!r}, know that it is deployed as a removal "
-                "and a creation, and its rows are lost",
-                "table",
-            )
     for change in subject.changes:
         for before, after in change.delta.columns_changed:
             if before.key != after.key:
@@ -36,20 +28,7 @@ def check(subject: Subject) -> Iterator[Finding]:
                     f"column {before.name}",
                     column_name=before.name,
                 )
-        yield from _alike(change)
-
-
-def _alike(change: TableChange) -> Iterator[Finding]:
-    for column in change.delta.columns_dropped:
-        added = [new for new in change.delta.columns_added if replace(new, name=column.name) == column]
-        if added and column.generated is None:
-            yield RULE.finding(
-                change.name,
-                f"table {change.name!r}: if column {column.name!r} was renamed to {added[0].name!r}, know "
-                "that it is deployed as a removal and an addition, and its values are lost",
-                f"column {column.name}",
-                column_name=column.name,
-            )
+    yield from possible_renames(Plan(subject.operations))
 
 
 RULE = Rule(

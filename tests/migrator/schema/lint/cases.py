@@ -19,6 +19,7 @@ from migrator.schema.lint.facts import (
     Usage,
     Way,
 )
+from migrator.schema.renames import NONE, Renames
 from router.model import Flavor
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -41,8 +42,7 @@ class Case:
     facts: Facts = field(default_factory=Facts)
     settings: LintSettings = field(default_factory=LintSettings)
     allow_foreign_keys: bool = True
-    renamed_columns: dict[str, dict[str, str]] = field(default_factory=dict)
-    renamed_tables: dict[str, str] = field(default_factory=dict)
+    renames: Renames = NONE
     only: Flavor | None = None
 
     @property
@@ -217,7 +217,7 @@ CASES = [
         [PARENT, CHILD],
         ["ALTER TABLE p RENAME COLUMN id TO nr"],
         ["warning p column id"],
-        renamed_columns={"p": {"id": "nr"}},
+        renames=Renames(columns={"p": {"id": "nr"}}),
     ),
     Case(
         "FK_CASCADE",
@@ -620,7 +620,7 @@ CASES = [
         [T],
         ["ALTER TABLE t RENAME COLUMN a TO n"],
         ["confirm t column a"],
-        renamed_columns={"t": {"a": "n"}},
+        renames=Renames(columns={"t": {"a": "n"}}),
     ),
     Case("RENAME", "a table that looks like a new one", [T], ["RENAME TABLE t TO u"], ["confirm t table"]),
     Case(
@@ -629,7 +629,7 @@ CASES = [
         [T],
         ["RENAME TABLE t TO u"],
         ["confirm u table t"],
-        renamed_tables={"t": "u"},
+        renames=Renames(tables={"t": "u"}),
     ),
     Case("NARROWING", "nobody looked", [T], ["ALTER TABLE t MODIFY a TINYINT"], ["confirm t column a"]),
     Case(

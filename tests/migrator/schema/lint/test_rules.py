@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from migrator.schema.diff import diff
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.lint.finding import Finding
 from migrator.schema.lint.lint import lint, rules
@@ -33,11 +34,11 @@ def subject_of(case: Case, before: Schema, after: Schema) -> Subject:
     return Subject(
         before,
         after,
+        diff(before, after, case.renames).operations,
         facts=case.facts,
         settings=case.settings,
         allow_foreign_keys=case.allow_foreign_keys,
-        renamed_columns=case.renamed_columns,
-        renamed_tables=case.renamed_tables,
+        renames=case.renames,
     )
 
 
