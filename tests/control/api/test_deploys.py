@@ -308,7 +308,7 @@ async def test_what_cannot_be_deployed_is_refused_with_a_sentence(running: Runni
     assert "varchar(60)" in conflict.lower()
     assert "rebase the branch" in conflict.lower()
     keyless = await call("POST", "/deploy-requests", {"branch": "keyless"}, expect=201)
-    assert "table 'notes' has no key" in keyless["deployment"]["problem"]
+    assert "table 'notes' has no unique key" in keyless["deployment"]["problem"]
     assert [one["deployment_state"] for one in (await call("GET", "/deploy-requests"))["data"]] == [
         "error"
     ] * 2
@@ -367,6 +367,8 @@ async def test_a_column_that_goes_at_once_is_gone_for_good(running: Running) -> 
     await call("POST", "/branches", {"name": "shorter"}, expect=201)
     await running.on_branch("shorter", "ALTER TABLE customers DROP COLUMN name")
     await call("POST", "/deploy-requests", {"branch": "shorter"}, expect=201)
+    assert "needs to be confirmed" in await refused(running, "POST", "/deploy-requests/1/deploy")
+    await call("POST", "/deploy-requests/1/confirm")
     await call("POST", "/deploy-requests/1/deploy", {"ddl_strategy": "instant"})
     deployed = await running.request_until(1, "complete", "complete_error")
     [operation] = deployed["deployment"]["deploy_operations"]
@@ -385,6 +387,7 @@ async def test_values_are_altered_only_when_that_is_allowed(running: Running) ->
     await running.on_branch("cents", "ALTER TABLE prices MODIFY COLUMN price DECIMAL(9,2)")
     made = await call("POST", "/deploy-requests", {"branch": "cents"}, expect=201)
     assert any("more than 2 digits behind the point" in text for text in made["deployment"]["warnings"])
+    await call("POST", "/deploy-requests/1/confirm")
     await call("POST", "/deploy-requests/1/deploy")
     failed = await running.request_until(1, "complete_pending_revert", "complete_error")
     assert "id=1" in failed["deployment"]["problem"]
