@@ -236,6 +236,7 @@ async def drop_and_give_back(story: Story) -> None:
         await developer.run("DROP TABLE coupons")
     created = await story.headgate("deploy-request", "create", "shop", "no-coupons")
     number = str(created["number"])
+    await story.headgate("deploy-request", "confirm", "shop", number, "--force")
     await story.headgate("deploy-request", "deploy", "shop", number, "--wait")
     async with await _open(story, APPLICATION) as application:
         dropped = await application.error_of("SELECT * FROM coupons")

@@ -114,7 +114,7 @@ def test_deployments_wait_for_each_other_and_what_no_longer_fits_is_refused(head
         headgate,
         "seed",
         "CREATE TABLE customers (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(50) NOT NULL)",
-        "CREATE TABLE notes (body TEXT)",
+        "CREATE TABLE notes (id INT PRIMARY KEY, body TEXT)",
     )
     seed = request(headgate, "seed")
     deployed = done(headgate, "deploy-request", "deploy", "shop", seed, "--wait")
@@ -123,10 +123,10 @@ def test_deployments_wait_for_each_other_and_what_no_longer_fits_is_refused(head
 
     branch(headgate, "first", "ALTER TABLE customers MODIFY name VARCHAR(60) NOT NULL")
     branch(headgate, "second", "ALTER TABLE customers MODIFY name VARCHAR(70) NOT NULL")
-    branch(headgate, "keyless", "ALTER TABLE notes ADD COLUMN at DATETIME")
-    refused = headgate.run_here("deploy-request", "create", "shop", "keyless")
+    branch(headgate, "keyless", "CREATE TABLE loose (body TEXT)")
+    refused = headgate.run_here("deploy-request", "deploy", "shop", request(headgate, "keyless"))
     assert refused.returncode == 1
-    assert "table 'notes' has no key" in refused.stderr
+    assert "table 'loose' has no unique key" in refused.stderr
 
     first, second = request(headgate, "first", "--disable-auto-apply"), request(headgate, "second")
     waiting = done(headgate, "deploy-request", "deploy", "shop", first, "--wait")
