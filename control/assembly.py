@@ -169,7 +169,9 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         people.administrators,
     )
     seeds = Seeds(branches, targets, state)
-    standing = Standing(branches, targets, workers, deploys, seeds, lint=lints.errors, settings=databases.settings)
+    standing = Standing(
+        branches, targets, workers, deploys, seeds, lint=lints.errors, settings=databases.settings
+    )
 
     async def routes() -> tuple[list[User], list[Branch]]:
         return await passwords.users(), await branches.routes()

@@ -13,8 +13,8 @@ import structlog
 
 from control.branches import Branches, lasting
 from control.errors import ControlError
-from control.rebasing import Outcome, rebase_branch
 from control.lints import Lint
+from control.rebasing import Outcome, rebase_branch
 from control.seeds import Seeds
 from control.targets import Targets, under_way
 from control.workers import Workers
