@@ -69,6 +69,9 @@ async def rebase_branch(
     if record.safe_migrations:
         server = (await targets.get(record.name)).server
     await _become(server, branches.production.schema, theirs, rebased.target, plan.statements)
+    onto_record = await branches.get(onto)
+    for furnish in branches.furnishings:
+        await furnish(onto_record, record, admin)
     record = await branches.change(record, base=to_json(rebased.base))
     changes = unified_diff(theirs, rebased.target)
     log.info("branch.rebased", branch=record.name, onto=onto, tables=len(changes))

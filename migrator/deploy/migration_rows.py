@@ -84,28 +84,32 @@ class MigrationRows:
         self._settings = settings
 
     async def seed(self, source: Place, target: Place, under_way: Sequence[DeployRequest] = ()) -> None:
-        """Give a new branch (`target`) its parent's rows, so that its framework runs only what is new.
+        """Give a branch (`target`) those of its parent's rows that it never had.
 
-        It also gets what deployments `under_way` carry to the parent, which has their tables already.
+        So its framework runs only what is new there: on a new branch, and on one that was rebased. It also
+        gets what deployments `under_way` carry to the parent, which has their tables already.
         """
         tables = tables_of(self._settings())
         if not tables:
             return
         carried = [batch for request in under_way for batch in (await self._store.carried(request))[1]]
-        keys: dict[str, list[Key]] = {}
+        origin = await self._store.origin(target.branch_id)
+        fresh = not origin
         async with await _open(source) as reader, await _open(target) as writer:
             for table in tables:
                 batch = await _read(reader, source, table)
                 if batch is None:
                     continue
-                await _write(writer, target, batch, same_numbers=True)
-                coming = [
-                    row for other in carried if other.table.name == batch.table.name for row in other.rows
-                ]
-                await _write(writer, target, replace(batch, rows=tuple(coming)))
-                there = await _read(writer, target, table)
-                keys[batch.table.name] = _keys(there) if there else []
-        await self._store.put_origin(target.branch_id, keys)
+                known = origin.setdefault(batch.table.name, [])
+                missed = new_rows(batch, known)
+                await _write(writer, target, missed, same_numbers=fresh)
+                others = [other for other in carried if other.table.name == batch.table.name]
+                coming = new_rows(
+                    replace(batch, rows=tuple(row for each in others for row in each.rows)), known
+                )
+                await _write(writer, target, coming)
+                known += [key for key in (*_keys(missed), *_keys(coming)) if key not in known]
+        await self._store.put_origin(target.branch_id, origin)
 
     async def started(self, request: DeployRequest) -> None:
         """Remember the rows that a deployment carries, as they are now."""

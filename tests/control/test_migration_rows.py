@@ -64,6 +64,10 @@ async def test_migrations_are_done_on_production_once_they_cannot_be_reverted(ru
     steps = (await call("GET", "/deploy-requests/1/history"))["data"]
     assert steps[-1]["reason"] == "1 row copied to schema_migrations"
 
+    # A branch that is rebased gets production's tables as they are, and so the migrations that made them.
+    await call("POST", "/branches/two/rebase")
+    assert await versions(running, "two") == ["1", "2", "3", "4"]
+
     # What is reverted was never run.
     await call("POST", "/deploy-requests", {"branch": "two"}, expect=201)
     await call("POST", "/deploy-requests/2/deploy")

@@ -194,6 +194,25 @@ async def test_a_branch_gets_what_is_still_on_its_way_to_its_parent(bench: Bench
     assert await bench.rows.completed(second) is None
 
 
+async def test_a_rebased_branch_gets_what_its_parent_has_got_since(bench: Bench) -> None:
+    use(bench, Framework.LARAVEL)
+    for branch in ("main", "one"):
+        await bench.run(branch, *TABLES[Framework.LARAVEL])
+    await bench.run("main", *(ROW[Framework.LARAVEL].format(n) for n in (1, 2)))
+    await bench.seed("one")
+    await bench.run("one", ROW[Framework.LARAVEL].format(9), "DELETE FROM migrations WHERE id = 1")
+    await bench.run("main", ROW[Framework.LARAVEL].format(3))
+    await bench.seed("one")
+    rows = await bench.fetch("one", "SELECT migration FROM migrations ORDER BY id")
+    assert [row[0] for row in rows] == ["2_make", "9_make", "3_make"]
+    request = bench.request(1, "one")
+    await bench.rows.started(request)
+    said = str(await bench.rows.completed(request))
+    assert said.startswith("1 row copied to migrations; migrations 1_make: the branch no longer has it")
+    rows = await bench.fetch("main", "SELECT migration FROM migrations ORDER BY id")
+    assert [row[0] for row in rows] == ["1_make", "2_make", "3_make", "9_make"]
+
+
 async def test_a_table_that_the_first_migration_makes_gets_its_rows(bench: Bench) -> None:
     use(bench, Framework.RAILS)
     await bench.seed("one")
