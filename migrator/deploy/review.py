@@ -13,7 +13,7 @@ from migrator.engine.direct.choose import Strategy
 from migrator.engine.forecast import Forecast
 from migrator.engine.outlook import revert_outlook
 from migrator.errors import MigratorError
-from migrator.schema.check import REBASE, Review, check
+from migrator.schema.check import check
 from migrator.schema.column_order import ColumnOrder
 from migrator.schema.diff import unified_diff
 from migrator.schema.errors import ProofFailed, SchemaError
@@ -23,6 +23,7 @@ from migrator.schema.lint.finding import Finding, Level
 from migrator.schema.lint.subject import Subject
 from migrator.schema.model import Schema
 from migrator.schema.renames import NONE, Renames
+from migrator.schema.verdict import REBASE, Review
 from migrator.schema.views import ViewChange
 from router.database import Connection
 from router.secrets import new_id

@@ -1,6 +1,6 @@
 """What a database's definitions are, how two of them differ, and whether a difference can be deployed."""
 
-from migrator.schema.check import Review, check
+from migrator.schema.check import check
 from migrator.schema.clone import clone_schema
 from migrator.schema.conflicts import Conflict
 from migrator.schema.diff import diff, unified_diff
@@ -12,6 +12,7 @@ from migrator.schema.parse import parse_create
 from migrator.schema.plan import Operation, OperationKind, Plan
 from migrator.schema.render import render_create
 from migrator.schema.serial import from_json, to_json
+from migrator.schema.verdict import Review
 from migrator.schema.verify import drop_leftovers, prove
 
 __all__ = [

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from migrator.schema.column_order import ColumnOrder
-from migrator.schema.conflicts import WHOLE, Conflict, as_finding, other_side
+from migrator.schema.conflicts import WHOLE, Conflict, other_side
 from migrator.schema.diff import diff, unsupported_changes
 from migrator.schema.errors import ProofFailed
 from migrator.schema.fold import Change, Folded, Step, fold
-from migrator.schema.lint.finding import Finding, Level
 from migrator.schema.merge import Merged, merge
 from migrator.schema.model import Schema, require_same_flavor
-from migrator.schema.plan import OperationKind, Plan
+from migrator.schema.plan import Plan
 from migrator.schema.programs import ProgramChange, program_changes, with_programs
 from migrator.schema.questions import possible_renames
 from migrator.schema.renamed import borne, following_triggers
 from migrator.schema.renames import NONE, Renames
-from migrator.schema.render import render_create
 from migrator.schema.table_renames import exchanged, not_alone
 from migrator.schema.trial import refused_programs
+from migrator.schema.verdict import Review
 from migrator.schema.verify import (
     Proof,
     as_printed_by,
@@ -32,58 +31,6 @@ from migrator.schema.verify import (
 )
 from migrator.schema.views import ViewChange, view_changes, with_views
 from router.database import Connection
-
-REBASE = "rebase the branch: its own change is made anew on production as it is now"
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """What a branch means for production.
-
-    `plan` leads from `start`, which is production with everything ahead in the queue deployed, to `target`;
-    it is empty when there is nothing to deploy, and when there are conflicts. `ahead` are the names of tables
-    that something ahead changes. `notes` are sentences for the author, `remarks` what else there is to say,
-    such as questions. `broken_views` would not work after the change, each with the server's words.
-    """
-
-    plan: Plan
-    start: Schema
-    target: Schema
-    conflicts: tuple[Conflict, ...] = ()
-    notes: tuple[str, ...] = ()
-    views: tuple[ViewChange, ...] = ()
-    remarks: tuple[Finding, ...] = ()
-    no_way_back: str | None = None
-    ahead: frozenset[str] = frozenset()
-    programs: tuple[ProgramChange, ...] = ()
-    broken_views: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def targets(self) -> Mapping[str, str]:
-        """The CREATE TABLE of each table that is created or altered, as the scratch server prints it.
-
-        Only a new table brings the AUTO_INCREMENT counter it has on the branch.
-        """
-        return {
-            operation.table: render_create(
-                self.target.tables[operation.table], counter=operation.kind is OperationKind.CREATE
-            )
-            for operation in self.plan.operations
-            if operation.after is not None
-        }
-
-    def findings(self, way_out: str = REBASE) -> tuple[Finding, ...]:
-        """Return all of it as findings; `way_out` says what to do about conflicts."""
-        found = [as_finding(conflict, way_out) for conflict in self.conflicts]
-        for sentence in self.plan.unsupported:
-            said, _, advice = sentence.partition(": ")
-            found.append(Finding("UNSUPPORTED_CHANGE", Level.ERROR, "", said, advice, said, hard=True))
-        found += self.remarks
-        if self.no_way_back is not None:
-            advice = "it can still be reverted by swapping tables, as long as the revert window is open"
-            found.append(Finding("INVERSE_NOT_PROVED", Level.WARNING, "", self.no_way_back, advice))
-        found += [Finding("NOTE", Level.INFO, "", sentence, element=sentence) for sentence in self.notes]
-        return tuple(found)
 
 
 async def check(

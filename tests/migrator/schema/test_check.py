@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from migrator.schema.check import Review, check
+from migrator.schema.check import check
 from migrator.schema.column_order import ColumnOrder
 from migrator.schema.errors import ProofFailed, SchemaError
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.lint.finding import Level
 from migrator.schema.model import Schema
 from migrator.schema.renames import fold
+from migrator.schema.verdict import Review
 from router.model import Flavor, Server
 from router.servers.process import LocalServer
 from tests.migrator.schema.corpus import Case, conflict_cases, drop_databases, make_database

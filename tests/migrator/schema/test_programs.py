@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from migrator.schema.check import Review, check
+from migrator.schema.check import check
 from migrator.schema.errors import NotCanonical
 from migrator.schema.introspect import open_reader
 from migrator.schema.model import Code, CodeKind, Schema
@@ -18,6 +18,7 @@ from migrator.schema.program_text import (
     with_status,
 )
 from migrator.schema.programs import program_changes
+from migrator.schema.verdict import Review
 from router.model import Flavor
 from router.servers.process import LocalServer
 from tests.migrator.schema.corpus import Case

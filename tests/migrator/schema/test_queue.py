@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from migrator.schema.check import Review, check
+from migrator.schema.check import check
 from migrator.schema.column_order import ColumnOrder
 from migrator.schema.fold import Change
 from migrator.schema.introspect import open_reader
 from migrator.schema.model import Schema
 from migrator.schema.renames import NONE, Renames
 from migrator.schema.renames import fold as renames_of
+from migrator.schema.verdict import Review
 from router.model import Server
 from router.servers.process import LocalServer
 from tests.migrator.schema.corpus import make_database
