@@ -12,6 +12,7 @@ from migrator.schema.clone import create_code, create_database, drop_database, l
 from migrator.schema.diff import diff, unified_diff
 from migrator.schema.errors import CloneFailed, NotCanonical, ProofFailed
 from migrator.schema.introspect import open_reader, read_code, read_tables
+from migrator.schema.known import Known
 from migrator.schema.model import Code, CodeKind, Schema, Table
 from migrator.schema.plan import Plan, referenced
 from migrator.schema.reconcile import reconciled
@@ -20,6 +21,10 @@ from migrator.schema.render import canonical_text
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Server
+
+# Proofs by `_key`; tables as a release prints them, by that release and the table's digest.
+_PROVED: Known[str, Proof] = Known(256)
+_PRINTED: Known[tuple[str, str], Table] = Known(20_000)
 
 PREFIX = "_headgate_proof_"
 _LEFTOVERS = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE %s"
@@ -134,9 +139,15 @@ async def as_printed_by(server: Server, schema: Schema) -> Schema:
     """
     if _release(schema.version) == _release(server.version):
         return schema
-    async with proving_ground(server, part_of(schema, schema.tables)) as ground:
-        printed = await ground.read()
-    return replace(schema, version=server.version, tables=printed.tables)
+    keys = {name: (_release(server.version), _digest(table)) for name, table in schema.tables.items()}
+    missing = [name for name, key in keys.items() if _PRINTED.get(key) is None]
+    if missing:
+        async with proving_ground(server, part_of(schema, missing)) as ground:
+            for name, table in (await ground.read()).tables.items():
+                _PRINTED.put(keys[name], table)
+    found = {name: _PRINTED.get(key) for name, key in keys.items()}
+    tables = {name: table for name, table in found.items() if table is not None}
+    return replace(schema, version=server.version, tables=tables)
 
 
 def _release(version: str) -> str:
@@ -247,34 +258,18 @@ async def prove(scratch: Connection, production: Schema, plan: Plan, target: Sch
 
 def _key(server: Server, start: Schema, plan: Plan, end: Schema) -> str:
     """Return a digest of all that a proof depends on."""
-    digest = hashlib.sha256(f"{server.flavor} {server.version} {start.collation}".encode())
+    parts = [server.flavor, server.version, start.collation]
     for schema in (start, end):
-        for name in sorted(schema.tables):
-            table = schema.tables[name]
-            collations = [table.collation, *(column.collation for column in table.columns)]
-            digest.update(f"{canonical_text(table)}\0{collations}\0".encode("utf-8", "surrogateescape"))
-        for name in sorted(schema.opaque):
-            digest.update(f"{schema.opaque[name].text}\0".encode("utf-8", "surrogateescape"))
-        digest.update(b"\0")
-    for statement in plan.statements:
-        digest.update(f"{statement}\0".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+        parts += [_digest(schema.tables[name]) for name in sorted(schema.tables)]
+        parts += [schema.opaque[name].text for name in sorted(schema.opaque)]
+        parts.append("")
+    return _hash(*parts, *plan.statements)
 
 
-class _Proofs:
-    """The latest proofs by what they depend on: asking again costs nothing."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._known: dict[str, Proof] = {}
-
-    def get(self, key: str) -> Proof | None:
-        return self._known.get(key)
-
-    def put(self, key: str, proof: Proof) -> None:
-        self._known[key] = proof
-        while len(self._known) > self._most:
-            del self._known[next(iter(self._known))]
+def _digest(table: Table) -> str:
+    collations = [table.collation, *(column.collation for column in table.columns)]
+    return _hash(canonical_text(table), *map(str, collations))
 
 
-_PROVED = _Proofs(256)
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
