@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from control.api.paths import DATABASE, Here, PageNumber, PageSize, Who
 from control.api.present import Json, moment, page
+from control.service import Service
 from migrator.schema.lint.suppression import Suppression
 
 router = APIRouter(prefix=DATABASE, tags=["lint"])
@@ -33,8 +34,10 @@ async def list_suppressions(service: Here, number: PageNumber = 1, size: PageSiz
 
 
 @router.post("/lint-suppressions", status_code=201)
-async def suppress(service: Here, actor: Who, body: NewSuppression) -> Json:
-    """Let findings of a rule be lived with from now on, for a reason."""
+async def suppress(service: Here, db: str, actor: Who, body: NewSuppression) -> Json:
+    """Let findings of a rule be lived with from now on, for a reason; open requests are checked again."""
+    if body.deploy_request is not None:
+        await service.deploys.get(db, body.deploy_request)
     made = await service.lints.suppress(
         body.lint_error,
         body.reason,
@@ -43,14 +46,22 @@ async def suppress(service: Here, actor: Who, body: NewSuppression) -> Json:
         element=body.element,
         number=body.deploy_request,
     )
+    await _recheck(service, db, made)
     return _suppression(made)
 
 
 @router.delete(ONE, status_code=204, response_class=Response)
-async def unsuppress(service: Here, suppression_id: str) -> Response:
-    """Let findings count again."""
-    await service.lints.unsuppress(suppression_id)
+async def unsuppress(service: Here, db: str, suppression_id: str) -> Response:
+    """Let findings count again; open requests are checked again."""
+    await _recheck(service, db, await service.lints.unsuppress(suppression_id))
     return Response(status_code=204)
+
+
+async def _recheck(service: Service, database: str, word: Suppression) -> None:
+    if word.number is None:
+        await service.deploys.follow(database)
+    else:
+        await service.deploys.recheck(database, word.number)
 
 
 def _suppression(word: Suppression) -> Json:
