@@ -77,6 +77,26 @@ async def test_approvals_are_required_counted_refused_and_dismissed(running: Run
     await running.call("PATCH", "", {"require_approval_for_deploy": False})
 
 
+async def test_what_loses_data_is_confirmed_first(running: Running) -> None:
+    one = await proposed(running, "no-fax", "ALTER TABLE customers DROP COLUMN fax")
+    deployment = (await running.call("GET", one))["deployment"]
+    asked = deployment["unconfirmed"]
+    assert asked
+    entry = next(each for each in deployment["findings"] if each["key"] in asked)
+    assert (entry["level"], entry["table_name"], entry["confirmed"]) == ("confirm", "customers", False)
+    assert deployment["lint_errors"] == []
+    refused = await running.call("POST", f"{one}/deploy", expect=422)
+    assert "headgate deploy-request confirm shop" in refused["message"]
+    await running.call("POST", f"{one}/confirm", {"keys": ["NONSENSE::"]}, expect=422)
+    confirmed = await running.call("POST", f"{one}/confirm", {"keys": asked})
+    assert confirmed["deployment"]["unconfirmed"] == []
+    await running.call("POST", f"{one}/deploy")
+    number = confirmed["number"]
+    await running.request_until(number, "complete_pending_revert")
+    await running.call("POST", f"{one}/skip-revert")
+    await running.request_until(number, "complete")
+
+
 async def test_a_gated_deployment_holds_the_queue_which_says_so(running: Running) -> None:
     first = await proposed(
         running, "gated", "ALTER TABLE customers ADD COLUMN a INT", auto_cutover=False, notes="*first*"
@@ -132,10 +152,10 @@ async def test_lists_are_filtered_and_all_has_the_types_that_clients_expect(runn
         return [each["branch"] for each in (await running.call("GET", f"/deploy-requests?{query}"))["data"]]
 
     assert await found("state=open") == ["switched"]
-    assert set(await found("state=deployed")) == {"gated", "behind"}
+    assert set(await found("state=deployed")) == {"no-fax", "gated", "behind"}
     assert await found("branch=gated&into_branch=main") == ["gated"]
     assert await found("deployed_at=2001-01-01") == []
-    assert set(await found("running_at=2001-01-01..")) == {"gated", "behind"}
+    assert set(await found("running_at=2001-01-01..")) == {"no-fax", "gated", "behind"}
     refused = await running.call("GET", "/deploy-requests?deployed_at=then", expect=422)
     assert "is no time" in refused["message"]
     for each in listed:
