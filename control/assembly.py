@@ -29,6 +29,7 @@ from control.service import Service
 from control.standing import Standing
 from control.targets import MIGRATOR_USER, Targets, into
 from control.throttles import Throttles
+from control.watched import Watched
 from control.workers import Workers
 from migrator.deploy.actions import Deploys
 from migrator.deploy.alongside import RowsAndSpeed
@@ -103,6 +104,8 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     workers = Workers(
         settings.run_dir / "control.sock", greeting=greeting(production.traffic), limits=settings.proxy
     )
+    watched = Watched(engine, lambda: settings.usage)
+    await watched.prepare(workers)
     branches = Branches(
         settings.servers,
         branch_store,
@@ -163,14 +166,21 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     )
     deploys = Deploys(
         deploy_store,
-        checking(branches, targets, databases.settings, lints),
+        checking(branches, targets, databases.settings, lints, watched),
         runner.notify,
         databases.settings,
         people.administrators,
     )
     seeds = Seeds(branches, targets, state)
     standing = Standing(
-        branches, targets, workers, deploys, seeds, lint=lints.errors, settings=databases.settings
+        branches,
+        targets,
+        workers,
+        deploys,
+        seeds,
+        lint=lints.errors,
+        settings=databases.settings,
+        forget=watched.forget,
     )
 
     async def routes() -> tuple[list[User], list[Branch]]:
@@ -202,6 +212,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         people=people,
         journal=journal,
         recommendations=recommendations,
+        watched=watched,
         speeds=speeds,
         drift=drift,
         lints=lints,

@@ -8,9 +8,11 @@ from functools import partial
 
 from control.branches import Branches
 from control.errors import ControlError
+from control.evidence import Witness
 from control.lints import Lints
 from control.targets import Targets
-from migrator.deploy.findings import Check, Findings, Proposal, Snapshot, footprint
+from control.watched import Watched
+from migrator.deploy.findings import Ahead, Check, Findings, Proposal, Snapshot, footprint
 from migrator.deploy.review import review
 from migrator.deploy.settings import DatabaseSettings
 from migrator.engine.forecast import forecast
@@ -23,7 +25,11 @@ from router.errors import RouteError
 
 
 def checking(
-    branches: Branches, targets: Targets, settings: Callable[[], DatabaseSettings], lints: Lints
+    branches: Branches,
+    targets: Targets,
+    settings: Callable[[], DatabaseSettings],
+    lints: Lints,
+    watched: Watched,
 ) -> Check:
     """Return what checks a change from a branch into another."""
 
@@ -35,26 +41,33 @@ def checking(
             else:
                 base, theirs = await branches.base(proposal.branch), await branches.read(proposal.branch)
             ours = await branches.read(proposal.into_branch)
+            renames = await watched.renames(proposal.database, proposal.branch, base, theirs)
         except SchemaError as error:
             return Findings({}, (), f"{error} {error.hint}".strip())
         except (RouteError, ControlError, MigratorError) as error:
             return Findings({}, (), str(error))
         async with branches.scratch() as server, await open_reader(server) as scratch:
+            names = frozenset({proposal.database, target.schema})
+            witness = Witness(watched.usage, proposal, server, names, settings().recently_used_s)
             found = await review(
                 scratch,
                 base=base,
                 branch=theirs,
                 production=ours,
                 forecast=partial(forecast, target.server, server, target.schema),
-                ahead=[
-                    Change(each.number, from_json(each.snapshot.base), from_json(each.snapshot.branch))
-                    for each in proposal.ahead
-                ],
+                ahead=[await _ahead(each, proposal.database, watched) for each in proposal.ahead],
+                renames=renames,
                 column_order=settings().column_order,
-                examine=partial(lints.examine, proposal.branch, target),
+                examine=partial(witness.examine, partial(lints.examine, proposal.branch, target)),
             )
+            found = witness.complete(found)
         snapshot = proposal.frozen or Snapshot(to_json(base), to_json(theirs))
         touched = footprint(found.operations, base, theirs, ours)
         return replace(found, snapshot=snapshot, footprint=touched)
 
     return check
+
+
+async def _ahead(ahead: Ahead, database: str, watched: Watched) -> Change:
+    base, branch = from_json(ahead.snapshot.base), from_json(ahead.snapshot.branch)
+    return Change(ahead.number, base, branch, await watched.renames(database, ahead.branch, base, branch))

@@ -30,6 +30,7 @@ from control.standing import Standing
 from control.storage import Costs, costs_of
 from control.targets import Targets, check_target
 from control.throttles import Throttles
+from control.watched import Watched
 from control.workers import Workers
 from migrator.deploy.actions import Deploys
 from migrator.deploy.copy_speed import CopySpeeds
@@ -78,6 +79,7 @@ class Service:
         speeds: CopySpeeds,
         drift: DriftWatch,
         lints: Lints,
+        watched: Watched,
     ) -> None:
         self._host = host
         self.targets = targets
@@ -100,6 +102,7 @@ class Service:
         self._speeds = speeds
         self.drift = drift
         self.lints = lints
+        self.watched = watched
         self.organization = settings.control.organization
         self.base_url = f"http://{settings.control.host}:{settings.control.port}"
         # What listens everywhere is reached on this machine at least.
@@ -191,6 +194,7 @@ class Service:
             group.create_task(self.seeds.run())
             group.create_task(self.recommendations.run())
             group.create_task(self.drift.run())
+            group.create_task(self.watched.run(self.deploys.follow))
             if self.branches.production.embedded:
                 group.create_task(self._keep_production_running())
 

@@ -5,7 +5,7 @@ What deploy requests still need of it is asked first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +34,8 @@ log = structlog.get_logger()
 class Standing:
     """The branches of one database, as administrators see them.
 
-    Every method raises ControlError or RouteError with a sentence when something cannot be done.
+    Every method raises ControlError or RouteError with a sentence when something cannot be done. `forget`
+    takes the database and the name of a branch that is gone.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Standing:
         *,
         lint: Lint,
         settings: Callable[[], DatabaseSettings],
+        forget: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._branches = branches
         self._targets = targets
@@ -55,6 +57,7 @@ class Standing:
         self._seeds = seeds
         self._lint = lint
         self._settings = settings
+        self._forget = forget
 
     async def enable_safe_migrations(self, name: str) -> BranchRecord:
         """Refuse direct DDL on a branch from now on, by guard and by server, and take deploy requests.
@@ -196,6 +199,7 @@ class Standing:
             await self._targets.forget(each)
             await self._seeds.cancel(each)
             await self._branches.delete(each.name)
+            await self._forget(each.database, each.name)
         return [each.name for each in doomed]
 
     async def _check_schema(self, record: BranchRecord) -> None:

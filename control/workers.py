@@ -19,6 +19,7 @@ from migrator.throttle.signals import TrafficSample
 from proxy.channel import (
     ChannelError,
     ControlSide,
+    DefinitionChanged,
     Drain,
     GateClose,
     GateClosed,
@@ -29,6 +30,7 @@ from proxy.channel import (
     Refused,
     Routes,
     RoutesTaken,
+    Shapes,
     Stats,
     Table,
     ToControl,
@@ -85,6 +87,9 @@ class Workers:
         self.traffic = Traffic()
         self.metrics = Metrics()
         self._audit = Audit()
+        # Set by who keeps what was seen, before the first worker may come.
+        self.on_shapes: Callable[[Shapes], None] = _nobody
+        self.on_definition: Callable[[DefinitionChanged], None] = _nobody
         self._limits = limits
 
     @property
@@ -244,6 +249,10 @@ class Workers:
                 group.create_task(self._wake(worker, message, wake))
             case Refused():
                 self._audit.note(message)
+            case Shapes():
+                self.on_shapes(message)
+            case DefinitionChanged():
+                self.on_definition(message)
 
     async def _wake(self, worker: _Worker, request: WakeRequest, wake: Wake) -> None:
         try:
@@ -257,6 +266,10 @@ class Workers:
     def _broadcast(self, message: ToWorker) -> None:
         for worker in self._workers:
             worker.send(message)
+
+
+def _nobody(_: object) -> None:
+    """Stand for who does not care."""
 
 
 class BranchGate:

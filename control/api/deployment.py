@@ -9,6 +9,7 @@ from datetime import datetime
 from control.api.findings import lint_entry
 from control.api.html import of_diff, of_notes
 from control.api.operations import operation
+from control.api.order import hints, order
 from control.api.present import Json, actor, moment
 from migrator.deploy.approval import Review, ReviewState, approvers, missing, unconfirmed
 from migrator.deploy.deadlines import cutover_expiring
@@ -109,7 +110,8 @@ def _checks(request: DeployRequest, scene: Scene) -> Json:
         "approvals_missing": missing(request, scene.reviews, scene.settings),
         "unconfirmed": [finding.key for finding in unconfirmed(request, scene.reviews, scene.settings)],
         "reviews": [review(each) for each in scene.reviews],
-        "order_hints": [],
+        "order_hints": [] if request.order is None else [*hints(request.order)],
+        "deploy_order": None if request.order is None else order(request.order),
     }
 
 

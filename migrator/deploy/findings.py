@@ -11,6 +11,7 @@ from migrator.deploy.request import EVERYTHING, OperationRecord
 from migrator.schema.diff import unified_diff
 from migrator.schema.lint.finding import Finding
 from migrator.schema.model import Schema
+from migrator.schema.order import DeployOrder
 from migrator.schema.serial import from_json
 
 
@@ -47,7 +48,7 @@ class Findings:
     """What the checks found: the change as text, one operation a table, and what there is to say of it.
 
     `problem` is why it cannot be deployed, in one text for people. `warnings` are sentences for
-    the author. `footprint` has the tables that the operations touch.
+    the author. `footprint` has the tables that the operations touch, `order` what to deploy first.
     """
 
     diff: dict[str, str]
@@ -57,6 +58,7 @@ class Findings:
     findings: tuple[Finding, ...] = ()
     snapshot: Snapshot | None = None
     footprint: tuple[str, ...] = (EVERYTHING,)
+    order: DeployOrder | None = None
 
     @property
     def blocked_by(self) -> str | None:
@@ -82,6 +84,7 @@ class Findings:
             "warnings": self.warnings,
             "findings": self.findings,
             "footprint": self.footprint,
+            "order": self.order,
         }
 
 
@@ -109,6 +112,7 @@ class Ahead:
     """A deploy request whose change will be in production before the one that is checked."""
 
     number: int
+    branch: str
     snapshot: Snapshot
 
 

@@ -312,7 +312,7 @@ class Proposals:
         ahead = []
         for other in queue.coming(await self._store.active(request.database), request):
             if snapshot := await self._store.snapshot(other):
-                ahead.append(Ahead(other.number, snapshot))
+                ahead.append(Ahead(other.number, other.branch, snapshot))
         return await self._check(
             Proposal(request.database, request.branch, request.into_branch, tuple(ahead), frozen)
         )

@@ -13,6 +13,7 @@ from migrator.engine.direct.choose import Choice, Method, Strategy
 from migrator.engine.outlook import Remark
 from migrator.schema.lint.finding import Finding
 from migrator.schema.model import Code, CodeKind
+from migrator.schema.order import DeployOrder
 from router.model import LOCAL, Actor
 
 EVERYTHING = "*"
@@ -104,7 +105,7 @@ class DeployRequest:
     try. `entered` has who brought it into each state last. In the `parallel` lane it does not wait for
     requests that touch other tables. `redo_until` is when a revert can no longer be taken back; it is kept
     until everything is cleared away. The revert under way may lose rows with the keys in `giving_up`, by
-    operation.
+    operation. `order` says whether the schema or the code is to be deployed first.
     """
 
     id: str
@@ -149,6 +150,7 @@ class DeployRequest:
     acknowledged_at: datetime | None = None
     branch_deleted_by: Actor | None = None
     branch_deleted_at: datetime | None = None
+    order: DeployOrder | None = None
 
     @property
     def under_way(self) -> bool:

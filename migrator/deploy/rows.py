@@ -12,6 +12,7 @@ from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest, Mark, OperationRecord, RequestState, Transition
 from migrator.engine.direct.choose import Strategy
 from migrator.schema.lint.finding import Finding
+from migrator.schema.order import DeployOrder
 from router.model import LOCAL, SYSTEM, Access, Actor, ActorKind
 from router.store import Moment
 
@@ -62,6 +63,7 @@ deploy_requests = sa.Table(
     sa.Column("acknowledged_at", Moment),
     sa.Column("branch_deleted_by", sa.Text),
     sa.Column("branch_deleted_at", Moment),
+    sa.Column("order", sa.Text),
     sa.UniqueConstraint("database", "number"),
 )
 
@@ -116,6 +118,7 @@ ENCODED: dict[str, Any] = {
     "closed_by": Actor | None,
     "acknowledged_by": Actor | None,
     "branch_deleted_by": Actor | None,
+    "order": DeployOrder | None,
 }
 """Fields of a request that are stored as JSON, and what they are."""
 PLAIN = {"state": RequestState, "deployment_state": State, "strategy": Strategy}

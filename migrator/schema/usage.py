@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
+from migrator.schema.shapes import Join, TableUse, Use
 from router.tokens import NAME, OTHER, UNSURE, WORD, Quoting, pieces
 
 # It would log each statement that it only half understands.
@@ -24,42 +24,6 @@ logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 _REPLACE: Final = re.compile(r"\s*REPLACE\b", re.IGNORECASE)
 _BEFORE_TABLES: Final = frozenset({"FROM", "JOIN", "INTO", "UPDATE", "TABLE", "INSERT", "REPLACE", "DELETE"})
 _BETWEEN: Final = frozenset({"LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "QUICK", "IGNORE", "INTO", "FROM"})
-
-
-@dataclass(frozen=True, slots=True)
-class TableUse:
-    """What one shape does with one table; names of columns and indexes are in lower case.
-
-    `reads` are columns that are read, `writes` those that are set; with `whole` all are read (`SELECT *`).
-    `inserts` are the columns that an INSERT or REPLACE gives: None when it inserts nothing, empty when it
-    names none and so gives all in their order. A `lenient` one depends on unique keys: ON DUPLICATE KEY
-    UPDATE, INSERT IGNORE, REPLACE. `indexes` are those that hints name.
-    """
-
-    reads: frozenset[str] = frozenset()
-    writes: frozenset[str] = frozenset()
-    whole: bool = False
-    inserts: tuple[str, ...] | None = None
-    lenient: bool = False
-    indexes: frozenset[str] = frozenset()
-
-    @property
-    def columns(self) -> frozenset[str]:
-        """All columns that it names."""
-        return self.reads | self.writes
-
-
-Join = tuple[str, str, str, str]
-"""Table and column that are compared with another table's column."""
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What one shape uses, by table as it is written there; `understood` says that it could be parsed."""
-
-    tables: dict[str, TableUse] = field(default_factory=dict)
-    joins: tuple[Join, ...] = ()
-    understood: bool = True
 
 
 def use_of(shape: str) -> Use:

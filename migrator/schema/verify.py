@@ -89,6 +89,16 @@ class ProvingGround:
                     ) from error
         return await self.read()
 
+    async def refusal(self, statement: str) -> DatabaseError | None:
+        """Say why the server does not prepare a statement, which is not run; None when it does."""
+        try:
+            await self._connection.execute("PREPARE headgate_tried FROM %s", statement)
+        except ConnectionLost:
+            raise
+        except DatabaseError as error:
+            return error
+        return None
+
     async def load_code(self, code: Sequence[Code]) -> dict[str, str]:
         """Create views and functions, and return the views that do not work here, with the server's words."""
         return await load_code(self._connection, code)
