@@ -20,7 +20,7 @@ TAKEN: Final[dict[str, frozenset[str]]] = {
             "replica_lag_max_s", "replica_fallback",
         }
     ),
-    "servers": frozenset({"pool_mode", "sleep_after_s"}),
+    "servers": frozenset({"pool_mode", "sleep_after_s", "spare"}),
 }  # fmt: skip
 """Sections of which only these settings are taken at once."""
 

@@ -166,6 +166,8 @@ class ServersSettings:
     """How long a client of a development branch keeps a connection to its server; as for production."""
     sleep_after_s: float = 600.0
     """A development branch without connections for this long is put to sleep."""
+    spare: bool = True
+    """Whether, once a branch was made, a server is kept ready for the next one; it sleeps like a branch."""
 
 
 @dataclass(frozen=True, slots=True)

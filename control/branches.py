@@ -17,6 +17,7 @@ from control.errors import ControlError, NotFound
 from control.idle import Idle
 from control.making import Begun, furnish_server, load_triggers
 from control.production import Production
+from control.spare import Spare
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.model import Schema
 from migrator.schema.seed import Wish, plan_seed
@@ -80,6 +81,7 @@ class Branches:
         self.furnishings: list[Furnish] = []
         self.failures: dict[str, str] = {}
         self._idle = Idle(host)
+        self.spare = Spare(host, SERVER_PREFIX, self._furnish)
         # What proofs of a killed process left behind is dropped once, before the first proof of this one.
         self._scratch_cleaning = asyncio.Lock()
         self._scratch_clean = False
@@ -173,13 +175,20 @@ class Branches:
         record = self._new(name, origin)
         seed = str(wish.amount) if wish is not None else ""
         record = replace(record, deletion_protected=protected, seed=seed, **lasting(record, ttl_s or 0))
-        await self._store.add_branch(record)
+        ready = self.spare.take()
+        record = replace(record, id=ready.branch_id)
+        try:
+            await self._store.add_branch(record)
+        except BaseException:
+            self.spare.give_back(ready)
+            raise
         self.failures.pop(name, None)
         try:
             schema = await self.read(origin.name)
             plan = plan_seed(schema, wish) if wish is not None else None
             server = await self._host.wake(server_name(record))
-            await furnish_server(server, self.account, self.production.schema, schema)
+            if ready.schema is None or to_json(ready.schema) != to_json(schema):
+                await self._furnish(server, schema)
         except BaseException:
             await asyncio.shield(self._remove(record))
             raise
@@ -206,7 +215,12 @@ class Branches:
         duration_s = (now() - record.created_at).total_seconds()
         log.info("branch.created", branch=record.name, parent=begun.origin.name, duration_s=duration_s)
         await self._changed()
+        if self._settings.spare:
+            self.spare.want(begun.schema)
         return record
+
+    async def _furnish(self, server: Server, schema: Schema) -> None:
+        await furnish_server(server, self.account, self.production.schema, schema)
 
     async def give_up(self, begun: Begun, reason: str) -> None:
         """Remove a branch that was begun, and keep the reason for who asks for it."""
@@ -366,7 +380,9 @@ class Branches:
                 if record.name in needed or self._connections(record.database, record.name):
                     self._idle.touch(server_name(record))
                 await self._idle.sleep_if_idle(server_name(record), self._settings.sleep_after_s)
-            await self._idle.sleep_if_idle(SCRATCH, self._settings.sleep_after_s)
+            for server in (SCRATCH, self.spare.server):
+                if server is not None:
+                    await self._idle.sleep_if_idle(server, self._settings.sleep_after_s)
 
     async def _keep_running(self, record: BranchRecord) -> None:
         if not self.asleep(record):

@@ -30,8 +30,12 @@ class Begun:
 
 
 async def furnish_server(server: Server, account: Account, database: str, schema: Schema) -> None:
-    """Make the account of a branch's clients on its server, and all of a schema but the triggers."""
+    """Make the account of a branch's clients on its server, and all of a schema but the triggers.
+
+    What the server has so far is dropped.
+    """
     async with await Connection.open(server) as connection:
+        await connection.execute(f"DROP DATABASE IF EXISTS {quote_name(database)}")
         await make_branch_account(connection, account, database)
     quiet = replace(schema, code=tuple(code for code in schema.code if code.kind is not CodeKind.TRIGGER))
     # As the developers' own account: what they find on the branch is theirs to change.

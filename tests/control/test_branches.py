@@ -255,3 +255,35 @@ async def test_at_the_end_nothing_is_made_any_more(bench: Bench) -> None:
     with pytest.raises(ServerFailed, match="Headgate is stopping"):
         await bench.branches.create("add-phone")
     assert [record.name for record in await bench.branches.all()] == ["main"]
+
+
+@pytest.mark.parametrize("bench", list(Flavor), ids=str, indirect=True)
+async def test_the_next_branch_gets_the_server_that_was_kept_ready(bench: Bench) -> None:
+    branches = bench.branches
+    keeping = asyncio.ensure_future(branches.spare.run())
+    try:
+        assert branches.spare.server is None
+        await branches.create("first")
+        await until(lambda: branches.spare.server is not None)
+        spare = branches.spare.server
+        assert spare is not None
+        assert not bench.host.asleep(spare)
+        with pytest.raises(RouteError, match="already has a branch"):
+            await branches.create("first")
+        assert branches.spare.server == spare
+        second = await branches.create("second")
+        assert f"branch-{second.id}" == spare
+        assert (await branches.read("second")).tables == (await branches.read("main")).tables
+        # Made ready with what production was, it does not pass that on.
+        await until(lambda: branches.spare.server is not None)
+        async with await Connection.open(bench.production.migrator, database=bench.schema) as connection:
+            await connection.execute("ALTER TABLE t ADD COLUMN later INT")
+        await branches.create("third")
+        assert (await branches.read("third")).tables == (await branches.read("main")).tables
+        # One that no branch has is gone at the next start.
+        await until(lambda: branches.spare.server is not None)
+        await bench.again().prepare()
+        assert len(bench.host.names()) == 3
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)

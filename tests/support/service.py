@@ -93,7 +93,7 @@ def settings_in(folder: Path, flavor: Flavor, **changes: Any) -> Settings:
             proxy=ProxySettings(port=free_port()),
             control=ControlSettings(port=free_port()),
             production=ProductionSettings(),
-            servers=ServersSettings(flavor=str(flavor)),
+            servers=ServersSettings(flavor=str(flavor), spare=False),
             migrator=MigratorSettings(revert_window_s=600.0, garbage_hold_s=0),
             throttle=ThrottleSettings(enabled=False),
         ),

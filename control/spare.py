@@ -1,0 +1,82 @@
+"""I keep one local server ready for the next branch, with the schema that the last one got."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from migrator.schema.errors import SchemaError
+from migrator.schema.model import Schema
+from router.errors import DatabaseError, ServerFailed
+from router.hosts import LocalHost
+from router.model import Server
+from router.secrets import new_id
+
+log = structlog.get_logger()
+
+Furnish = Callable[[Server, Schema], Awaitable[None]]
+"""Gives an empty server a schema, as a branch has it that is being made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The id that a branch is to have, and the schema that the server of that id has, if there is one."""
+
+    branch_id: str
+    schema: Schema | None = None
+
+
+class Spare:
+    """A server that belongs to no branch yet: the next branch takes its id.
+
+    There is none before somebody has made a branch, and a killed process's is removed at the next start like
+    every server that no branch has.
+    """
+
+    def __init__(self, host: LocalHost, prefix: str, furnish: Furnish) -> None:
+        self._host = host
+        self._prefix = prefix
+        self._furnish = furnish
+        self._changed = asyncio.Event()
+        self._wanted: Schema | None = None
+        self._ready: Ready | None = None
+
+    @property
+    def server(self) -> str | None:
+        """What the server is called, None while there is none."""
+        return None if self._ready is None else self._prefix + self._ready.branch_id
+
+    def take(self) -> Ready:
+        """Return the id that the next branch is to have, with the server of that id if there is one."""
+        found, self._ready = self._ready, None
+        return found or Ready(new_id())
+
+    def give_back(self, ready: Ready) -> None:
+        """Take that no branch was made of what was taken."""
+        if self._ready is None and ready.schema is not None:
+            self._ready = ready
+
+    def want(self, schema: Schema) -> None:
+        """Ask for a server with a schema to be made ready."""
+        self._wanted = schema
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Make servers ready when they are wanted, until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            schema = self._wanted
+            if schema is None or self._ready is not None:
+                continue
+            made = new_id()
+            try:
+                await self._furnish(await self._host.wake(self._prefix + made), schema)
+            except (ServerFailed, SchemaError, DatabaseError, OSError) as error:
+                log.warning("spare.not_made", reason=str(error))
+                await self._host.delete(self._prefix + made)
+            else:
+                self._ready = Ready(made, schema)
