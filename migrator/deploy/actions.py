@@ -12,7 +12,7 @@ from migrator.deploy.errors import DeployError, IllegalMove, NotApproved, NotDep
 from migrator.deploy.lifecycle import CHECKABLE, RUNNING, State
 from migrator.deploy.proposals import USUAL, How, Proposals, given_up
 from migrator.deploy.request import DeployRequest, OperationRecord, RequestState
-from migrator.deploy.retry import once_more
+from migrator.deploy.retry import once_more, same_work
 from migrator.engine.direct.choose import Strategy
 from router.model import SYSTEM, Actor
 from router.store import now
@@ -66,6 +66,19 @@ class Deploys(Proposals):
         """
         findings = await self._look(request)
         return await self._take(request, findings, SYSTEM, State.IN_PROGRESS, started_at=now())
+
+    async def outdated(self, request: DeployRequest) -> str | None:
+        """Say why the operations of a request whose deployment has begun are no longer what is to be done.
+
+        They are made for production as it was; what somebody has changed by hand since would be lost.
+        """
+        snapshot = await self._store.snapshot(request)
+        if snapshot is None:
+            return None
+        findings = await self._look(request, frozen=snapshot)
+        if same_work(request.operations, findings.operations):
+            return None
+        return findings.blocked_by or "production was changed by hand while nothing was carried"
 
     async def apply(self, database: str, number: int, actor: Actor) -> DeployRequest:
         """Let a request that waits before its cut-over go on."""

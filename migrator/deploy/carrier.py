@@ -19,7 +19,7 @@ from migrator.deploy.request import DeployRequest, RequestState
 from migrator.deploy.schedule import parse
 from migrator.deploy.settings import DatabaseSettings
 from migrator.engine.swap.group import Group
-from migrator.errors import MigratorError, OwnershipUnknown
+from migrator.errors import MigratorError, OwnershipUnknown, SourceChanged
 from migrator.schema.errors import SchemaError
 from router.errors import DatabaseError, ServerFailed
 from router.model import SYSTEM
@@ -32,6 +32,9 @@ RETRY_S = 2.0
 
 class Carrier(Afterwards):
     """Carries one request."""
+
+    # Whether this process has seen production as the operations take it to be.
+    _checked = False
 
     async def carry(self, database: str, number: int) -> None:
         """Go on until there is nothing more to do; what is under way when cancelled is left as it is."""
@@ -59,6 +62,7 @@ class Carrier(Afterwards):
             case State.SUBMITTING:
                 await self._means.alongside.starting(request)
                 await self._deploys.start(request)
+                self._checked = True
             case State.IN_PROGRESS:
                 await self._prepare(request)
             case State.PENDING_CUTOVER:
@@ -82,7 +86,12 @@ class Carrier(Afterwards):
         self._means.bell.ring()
 
     async def _prepare(self, request: DeployRequest) -> None:
+        """Copy. What an earlier process has checked is checked again: it may have been gone for long."""
+
         async def prepare_all() -> None:
+            if not self._checked and (reason := await self._deploys.outdated(request)):
+                raise SourceChanged(reason)
+            self._checked = True
             await Group(await self.held.all(request)).prepare()
 
         try:

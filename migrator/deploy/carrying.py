@@ -89,13 +89,13 @@ class Carrying:
 
         With `or_queued`, also when another request waits.
         """
-        moved = False
+        moved, steered = False, self._steered(request)
 
         async def watch() -> None:
             nonlocal moved
             while not moved:
                 changed = self._means.bell.next
-                moved = _steered(await self._again(request)) != _steered(request) or (
+                moved = self._steered(await self._again(request)) != steered or (
                     or_queued and await self._somebody_waits(request)
                 )
                 if not moved:
@@ -121,6 +121,20 @@ class Carrying:
             worker.cancel()
             await asyncio.gather(watcher, worker, return_exceptions=True)
 
+    def _steered(self, request: DeployRequest) -> tuple[object, ...]:
+        """Return what people steer a request by while it is carried."""
+        steered: tuple[object, ...] = (
+            request.deployment_state,
+            request.revert_until,
+            request.redo_until,
+            request.acknowledged_at,
+        )
+        if request.deployment_state is State.PENDING_CUTOVER:
+            # While tables are copied, it is enough to know in the end whether to wait, and for what.
+            settings = self._deploys.settings()
+            return *steered, request.auto_cutover, settings.deploy_schedule, settings.gated_expiry_s
+        return steered
+
     async def _swapping(self, request: DeployRequest, work: Callable[[], Awaitable[None]]) -> None:
         """Do what swaps tables; who holds them is killed as soon as somebody asks for it, or it is time."""
 
@@ -145,11 +159,3 @@ class Carrying:
         finally:
             forcing.cancel()
             await asyncio.gather(forcing, return_exceptions=True)
-
-
-def _steered(request: DeployRequest) -> tuple[object, ...]:
-    """Return what people steer a request by while it is carried."""
-    waits = request.deployment_state is State.PENDING_CUTOVER
-    times = (request.revert_until, request.redo_until, request.acknowledged_at)
-    # While tables are copied, it is enough to know in the end whether to wait.
-    return request.deployment_state, times, waits and request.auto_cutover

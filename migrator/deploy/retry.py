@@ -1,6 +1,9 @@
-"""I say which operations a failed deployment is tried again with."""
+"""I say which operations a failed deployment is tried again with, and whether some still fit."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
 
 from migrator.deploy.errors import NotDeployable
 from migrator.deploy.findings import Findings
@@ -25,6 +28,11 @@ def once_more(request: DeployRequest, findings: Findings) -> tuple[OperationReco
             f"kept with: {here}, then deploy again"
         )
     return operations
+
+
+def same_work(before: Iterable[OperationRecord], now: Iterable[OperationRecord]) -> bool:
+    """Whether two lists of operations, in whatever order, do the same."""
+    return Counter(map(_what, before)) == Counter(map(_what, now))
 
 
 def _what(record: OperationRecord) -> tuple[object, ...]:

@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import replace
 
 import pytest
 
 from migrator.deploy.carrying import Alongside
+from migrator.deploy.findings import Snapshot
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest
 from migrator.engine.ground.operation import Status
-from tests.support.deploying import ADA, Bench
+from tests.support.deploying import ADA, Bench, findings
+
+
+async def test_killed_while_copying_it_goes_on_only_if_production_is_still_what_it_was(bench: Bench) -> None:
+    bench.findings = replace(findings("orders"), snapshot=Snapshot("{}", "{}"))
+    bench.tables.holding["prepare orders"] = asyncio.Event()
+    await bench.create()
+    async with bench.running():
+        await bench.deploy(1)
+        await bench.until(1, State.IN_PROGRESS)
+    bench.tables.holding.clear()
+    [record] = bench.findings.operations
+    changed = replace(record, target="CREATE TABLE with what was added by hand")
+    bench.findings = replace(bench.findings, operations=(changed,))
+    bench.start()
+    async with bench.running():
+        failed = await bench.until(1, State.COMPLETE_ERROR)
+    assert "changed by hand while nothing was carried" in str(failed.problem)
+    assert "prepare orders" not in bench.tables.log
 
 
 @pytest.mark.parametrize("step", ["prepare orders", "cut over orders", "finalize orders", "revert orders"])

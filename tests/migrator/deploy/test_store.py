@@ -13,10 +13,11 @@ import sqlalchemy as sa
 
 from migrator.deploy.errors import IllegalMove, UnknownRequest
 from migrator.deploy.lifecycle import State
-from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord, RequestState
+from migrator.deploy.request import EVERYTHING, DeployRequest, OperationKind, OperationRecord, RequestState
+from migrator.deploy.rows import deploy_requests
 from migrator.deploy.store import DeployStore
 from migrator.engine.direct.choose import Strategy
-from router.model import SYSTEM, Actor
+from router.model import LOCAL, SYSTEM, Actor
 from router.secrets import new_id
 from router.store import now, open_state
 from tests.support.deploying import ADA
@@ -121,9 +122,14 @@ async def test_columns_that_an_older_headgate_did_not_have_are_added(tmp_path: P
     await store.prepare()
     await store.add(request(), ADA)
     async with engine.begin() as connection:
-        for column in ("strategy", "allow_lossy"):
-            await connection.execute(sa.text(f"ALTER TABLE deploy_requests DROP COLUMN {column}"))
+        columns = [column.name for column in deploy_requests.c]
+        for column in columns[columns.index("strategy") :]:
+            await connection.execute(sa.text(f'ALTER TABLE deploy_requests DROP COLUMN "{column}"'))
+        await connection.execute(sa.text("ALTER TABLE deploy_transitions DROP COLUMN who"))
     await store.prepare()
     found = await store.get("shop", 1)
-    assert (found.strategy, found.allow_lossy) == (Strategy.REVERTIBLE, False)
+    assert (found.strategy, found.allow_lossy, found.actor) == (Strategy.REVERTIBLE, False, LOCAL)
+    assert (found.findings, found.footprint, found.entered) == ((), (EVERYTHING,), {})
+    [step] = await store.history("shop", 1)
+    assert step.actor.name == "ada"
     await engine.dispose()
