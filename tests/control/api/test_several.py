@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conf.settings import Settings, ThrottleSettings
+from migrator.throttle.ratio import WHOLE_DATABASE
 from router.database import Connection
 from router.model import Flavor
+from tests.support import service as support
 from tests.support.servers import until
 from tests.support.service import Running, running_service
 
@@ -144,3 +148,36 @@ async def test_who_holds_a_table_too_long_is_killed_without_anybody_asking(runni
         await call("POST", "/deploy-requests/1/deploy")
         assert (await running.request_until(1, *ENDS))["deployment_state"] == "complete_pending_revert"
     assert await columns(running, "customers") == ["id", "name", "a"]
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_a_copy_goes_on_after_a_restart_unless_somebody_changed_the_table_meanwhile(
+    server_folder: Path, by_hand: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(settings: Settings) -> Settings:
+        return replace(settings, throttle=ThrottleSettings())
+
+    folder = server_folder / f"restarted-{by_hand}"
+    with monkeypatch.context() as patch:
+        patch.setattr(support, "remove_servers", lambda folder: None)
+        await _be_stopped_while_copying(folder, throttled)
+    async with running_service(folder, Flavor.MYSQL, throttled) as running:
+        if by_hand:
+            await running.on_production("ALTER TABLE customers ADD COLUMN by_hand INT")
+        await running.service.throttles.change(WHOLE_DATABASE, paused=False)
+        done = await running.request_until(1, *ENDS)
+        assert done["deployment_state"] == ("complete_error" if by_hand else "complete_pending_revert")
+        assert await columns(running, "customers") == ["id", "name", "by_hand" if by_hand else "a"]
+        assert await names(running, "customers") == ["a", "b"]
+
+
+async def _be_stopped_while_copying(folder: Path, throttled: Callable[[Settings], Settings]) -> None:
+    async with running_service(folder, Flavor.MYSQL, throttled) as running:
+        await running.on_production(
+            "CREATE TABLE customers (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(50))",
+            "INSERT INTO customers (name) VALUES ('a'), ('b')",
+        )
+        await propose(running, "a", "ALTER TABLE customers ADD COLUMN a INT")
+        await running.service.throttles.change(WHOLE_DATABASE, paused=True)
+        await running.call("POST", "/deploy-requests/1/deploy")
+        await running.request_until(1, "in_progress")

@@ -321,7 +321,7 @@ class Lives(RuleBasedStateMachine):
 
 
 Lives.TestCase.settings = settings(
-    max_examples=int(os.environ.get("HEADGATE_FUZZ_EXAMPLES", "25")),
+    max_examples=int(os.environ.get("HEADGATE_FUZZ_EXAMPLES", "20")),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
