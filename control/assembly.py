@@ -166,7 +166,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     )
     deploys = Deploys(
         deploy_store,
-        checking(branches, targets, databases.settings, lints, watched),
+        checking(branches, targets, databases.settings, lints, watched, speeds),
         runner.notify,
         databases.settings,
         people.administrators,

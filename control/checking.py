@@ -10,8 +10,10 @@ from control.branches import Branches
 from control.errors import ControlError
 from control.evidence import Witness
 from control.lints import Lints
+from control.storage import with_costs
 from control.targets import Targets
 from control.watched import Watched
+from migrator.deploy.copy_speed import CopySpeeds
 from migrator.deploy.findings import Ahead, Check, Findings, Proposal, Snapshot, footprint
 from migrator.deploy.review import review
 from migrator.deploy.settings import DatabaseSettings
@@ -30,6 +32,7 @@ def checking(
     settings: Callable[[], DatabaseSettings],
     lints: Lints,
     watched: Watched,
+    speeds: CopySpeeds,
 ) -> Check:
     """Return what checks a change from a branch into another."""
 
@@ -58,7 +61,11 @@ def checking(
                 ahead=[await _ahead(each, proposal.database, watched) for each in proposal.ahead],
                 renames=renames,
                 column_order=settings().column_order,
-                examine=partial(witness.examine, partial(lints.examine, proposal.branch, target)),
+                examine=with_costs(
+                    partial(witness.examine, partial(lints.examine, proposal.branch, target)),
+                    target,
+                    await speeds.last(proposal.database, proposal.into_branch),
+                ),
             )
             found = witness.complete(found)
         snapshot = proposal.frozen or Snapshot(to_json(base), to_json(theirs))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from control.targets import Target
 from migrator.deploy.copy_speed import CopySpeeds
+from migrator.deploy.linting import Examine
 from migrator.deploy.request import DeployRequest, OperationRecord
-from migrator.deploy.storage import Disk, StorageNeed, TableSize, storage_need
-from migrator.engine.estimate import Duration, estimate
+from migrator.deploy.storage import Disk, StorageNeed, TableSize, findings, need_of, storage_need
+from migrator.engine.estimate import CopySpeed, Duration, estimate
+from migrator.schema.lint.finding import Finding
+from migrator.schema.lint.subject import Subject
 from router.database import Connection
 from router.model import Flavor, Server
 
@@ -19,14 +22,22 @@ SIZES = (
     "SELECT TABLE_NAME, TABLE_ROWS, DATA_LENGTH, INDEX_LENGTH FROM information_schema.TABLES "
     "WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'BASE TABLE'"
 )
+OF_THESE = " AND TABLE_NAME IN ({})"
 FRESH = {Flavor.MYSQL: ("SET SESSION information_schema_stats_expiry = 0",), Flavor.MARIADB: ()}
 HERE = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-async def read_sizes(server: Server, schema: str) -> dict[str, TableSize]:
-    """Return the sizes of all tables of a schema, as the server estimates them now."""
+async def read_sizes(
+    server: Server, schema: str, names: Collection[str] | None = None
+) -> dict[str, TableSize]:
+    """Return the sizes of these tables, of all when None, as the server estimates them now."""
+    query = SIZES
+    if names is not None:
+        if not names:
+            return {}
+        query += OF_THESE.format(", ".join(["%s"] * len(names)))
     async with await Connection.open(server, setup=FRESH[server.flavor]) as link:
-        rows = await link.fetch_all(SIZES, schema)
+        rows = await link.fetch_all(query, schema, *(names or ()))
     return {
         str(name): TableSize(int(count or 0), int(data or 0), int(index or 0))
         for name, count, data, index in rows
@@ -69,7 +80,8 @@ async def costs_of(
     request: DeployRequest, operations: Sequence[OperationRecord], target: Target, speeds: CopySpeeds
 ) -> Costs:
     """Return what operations of a request will take on its target, as it is now."""
-    sizes = await read_sizes(target.server, target.schema)
+    names = [operation.table for operation in operations]
+    sizes = await read_sizes(target.server, target.schema, names)
     need = storage_need(request, operations, sizes, await read_disk(target.server))
     speed = await speeds.last(request.database, request.into_branch)
     durations = {
@@ -78,3 +90,23 @@ async def costs_of(
         if (duration := estimate(sizes[name].rows, sizes[name].data_bytes, speed)) is not None
     }
     return Costs(need, {name: sizes[name].rows for name in need.tables}, durations)
+
+
+def with_costs(examine: Examine, target: Target, speed: CopySpeed | None) -> Examine:
+    """Return what examines a change, and also looks at how long its copies take and whether there is room."""
+
+    async def look(subject: Subject) -> tuple[Finding, ...]:
+        facts = replace(subject.facts, copy_rows_per_s=speed.rows_per_s if speed else None)
+        found = await examine(replace(subject, facts=facts))
+        ways = subject.facts.ways
+        copied = [
+            change.place
+            for change in subject.changes
+            if (way := ways.get(change.name)) is None or not way.instant
+        ]
+        if not copied:
+            return found
+        sizes = await read_sizes(target.server, target.schema, copied)
+        return (*found, *findings(need_of(copied, sizes, await read_disk(target.server))))
+
+    return look

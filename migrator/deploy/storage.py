@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord
 from migrator.engine.direct.choose import Method
+from migrator.schema.lint.finding import Finding, Level
 
 LEFT_OVER = 0.1
 """The share of what is free that should stay free: others write, too."""
@@ -58,7 +59,7 @@ class StorageNeed:
         free = f"{size_text(self.disk.free_bytes)} are free there"
         if self.enough:
             return f"{need}, and {free}"
-        return f"{need}, but only {free}: make room first, or production can no longer write"
+        return f"{need}, but only {free}: a full disk would stop production"
 
 
 def storage_need(
@@ -72,12 +73,33 @@ def storage_need(
     A copy is as large as its table with all indexes, and the binary log takes its rows once more.
     """
     copied = [operation.table for operation in operations if _copies(request, operation)]
+    return need_of(copied, sizes, disk)
+
+
+def need_of(copied: Iterable[str], sizes: Mapping[str, TableSize], disk: Disk) -> StorageNeed:
+    """Return what copies of these tables need."""
     tables = {
         name: size.data_bytes + size.index_bytes + size.data_bytes
         for name in copied
         if (size := sizes.get(name)) is not None
     }
     return StorageNeed(tables, disk)
+
+
+def findings(need: StorageNeed) -> tuple[Finding, ...]:
+    """Return a warning when there is too little room."""
+    if need.enough:
+        return ()
+    return (
+        Finding(
+            "STORAGE_SHORT",
+            Level.WARNING,
+            "",
+            need.sentence,
+            "Free or add room on production's disk before it is deployed.",
+            facts={"storage_bytes_needed": need.bytes_needed, "free_bytes": need.disk.free_bytes},
+        ),
+    )
 
 
 def _copies(request: DeployRequest | None, operation: OperationRecord) -> bool:

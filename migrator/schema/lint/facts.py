@@ -129,6 +129,7 @@ class Facts:
 
     `variables` are production's, in lower case; `accounts` are `user@host` of those there. `views` says of
     each view that would not work after the change why. `versions` are production's and the branch's.
+    `copy_rows_per_s` is how fast the last large copy was.
     """
 
     now: datetime | None = None
@@ -146,6 +147,7 @@ class Facts:
     views: Mapping[str, str] = field(default_factory=dict)
     versions: tuple[str, str] | None = None
     proof_failed: str = ""
+    copy_rows_per_s: float | None = None
 
     def without_change(self) -> Facts:
         """Return what is known of production as it is, without what is known of the change."""

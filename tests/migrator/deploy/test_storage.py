@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from migrator.deploy.request import OperationKind, OperationRecord
-from migrator.deploy.storage import Disk, TableSize, size_text, storage_need
+from migrator.deploy.storage import Disk, TableSize, findings, size_text, storage_need
 from migrator.engine.direct.choose import Choice, Method, Strategy
+from migrator.schema.lint.finding import Level
 from tests.migrator.deploy.test_store import request
 
 GIB = 2**30
@@ -36,7 +37,10 @@ def test_what_is_not_copied_needs_nothing() -> None:
 def test_a_tenth_of_what_is_free_stays_free() -> None:
     short = storage_need(request(), [ALTER], SIZES, Disk(7 * GIB))
     assert not short.enough
-    assert "make room first" in short.sentence
+    [finding] = findings(short)
+    assert (finding.code, finding.level) == ("STORAGE_SHORT", Level.WARNING)
+    assert "a full disk would stop production" in finding.sentence
+    assert findings(storage_need(request(), [ALTER], SIZES, Disk(8 * GIB))) == ()
 
 
 def test_what_cannot_be_seen_is_said_to_be_unknown() -> None:

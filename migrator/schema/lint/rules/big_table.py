@@ -16,11 +16,14 @@ def check(subject: Subject) -> Iterator[Finding]:
         rows, size = facts.rows or 0, facts.bytes or 0
         if (way is not None and way.instant) or rows < subject.settings.big_rows:
             continue
-        hours = rows / _ROWS_PER_S / 3600
+        measured = subject.facts.copy_rows_per_s
+        per_s = measured or _ROWS_PER_S
+        fast = f"{per_s:,.0f} rows a second{', as the last large copy went,' if measured else ''}"
+        hours = rows / per_s / 3600
         yield RULE.finding(
             change.name,
-            f"table {change.name!r} has about {rows:,} rows and {size / 2**30:.1f} GiB: at {_ROWS_PER_S:,} "
-            f"rows a second its copy takes {hours:.1f} h, and as much space again until the revert window "
+            f"table {change.name!r} has about {rows:,} rows and {size / 2**30:.1f} GiB: at {fast} "
+            f"its copy takes {hours:.1f} h, and as much space again until the revert window "
             "ends",
             rows=rows,
             bytes=size,
