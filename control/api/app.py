@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control.api import (
+    account,
     branches,
     databases,
     deploys,
@@ -49,6 +50,7 @@ def make_app(service: Service) -> FastAPI:
     api = APIRouter(prefix="/v1", dependencies=[Depends(authorize)])
     api.include_router(places.router)
     api.include_router(people.router)
+    api.include_router(account.router)
     api.include_router(journal.router)
     api.include_router(databases.router)
     api.include_router(branches.router)

@@ -12,7 +12,7 @@ from control.api.filters import Filter, Wanted, span
 from control.api.operations import operation
 from control.api.paths import DATABASE, Here, Number, PageNumber, PageSize, Who
 from control.api.present import Json, actor, moment, page
-from control.api.scene import shown, shown_deployment
+from control.api.scene import shown, shown_all, shown_deployments
 from migrator.deploy import queue
 from migrator.deploy.proposals import How
 from migrator.engine.direct.choose import Strategy
@@ -65,7 +65,7 @@ async def list_deploy_requests(service: Here, db: str, chosen: Annotated[Chosen,
     )
     found = [request for request in await service.deploys.all(db) if wanted.fits(request)]
     listed = page(found, chosen.page, chosen.per_page)
-    return {**listed, "data": [await shown(service, request) for request in listed["data"]]}
+    return {**listed, "data": await shown_all(service, listed["data"])}
 
 
 @router.post("/deploy-requests", status_code=201)
@@ -107,7 +107,7 @@ async def get_diff(service: Here, db: str, number: Number, who: Who, recheck: bo
 @router.get(ONE + "/deployment")
 async def get_deployment(service: Here, db: str, number: Number) -> Json:
     """Show the execution of a deploy request."""
-    return await shown_deployment(service, await service.deploys.get(db, number))
+    return (await shown_deployments(service, [await service.deploys.get(db, number)]))[0]
 
 
 @router.get(ONE + "/operations")
@@ -143,4 +143,4 @@ async def get_history(service: Here, db: str, number: Number) -> Json:
 async def list_queue(service: Here, db: str, number: PageNumber = 1, size: PageSize = 100) -> Json:
     """List the deployments that are under way or queued, in the order in which they are carried."""
     line = page(queue.line(await service.deploys.all(db)), number, size)
-    return {**line, "data": [await shown_deployment(service, request) for request in line["data"]]}
+    return {**line, "data": await shown_deployments(service, line["data"])}

@@ -42,6 +42,15 @@ class PasswordChange(BaseModel):
     cidrs: list[str] | None = None
 
 
+@router.get("/passwords")
+async def list_all_passwords(service: Here, number: PageNumber = 1, size: PageSize = 25) -> Json:
+    """List the passwords of all branches."""
+    records = await service.passwords.all()
+    return page(
+        [password(record, service.proxy_host, service.proxy_port) for record in records], number, size
+    )
+
+
 @router.get(PASSWORDS)
 async def list_passwords(service: Here, name: str, number: PageNumber = 1, size: PageSize = 25) -> Json:
     """List the passwords that reach a branch."""

@@ -43,6 +43,8 @@ ACTIONS: Final[Mapping[str, str | Callable[[Json], str]]] = {
     "POST /reload": "organization.reloaded",
     "POST /service-tokens": "service_token.created",
     "DELETE /service-tokens/{token_id}": "service_token.deleted",
+    "POST /databases": "database.created",
+    f"DELETE {DATABASE}": "database.deleted",
     f"PATCH {DATABASE}": "database.updated_settings",
     f"POST {DATABASE}/aggressive-cutover": "database.enabled_aggressive_cutover",
     f"DELETE {DATABASE}/aggressive-cutover": "database.disabled_aggressive_cutover",

@@ -14,6 +14,7 @@ from conf.settings import Settings
 from control.api.app import make_app
 from control.cli.main import app
 from control.service import Service
+from migrator.deploy.settings import DatabaseSettings
 from router.accounts import (
     MIGRATOR_GLOBAL_RIGHTS,
     MIGRATOR_READS,
@@ -188,6 +189,18 @@ def test_every_setting_event_module_and_variable_that_is_named_exists(page: Path
     variables = {"HEADGATE_" + name.upper().replace(".", "_") for name in known} | OTHER_VARIABLES
     for name in re.findall(r"HEADGATE_[A-Z_]*[A-Z]", text):
         assert name in variables, name
+
+
+def test_every_setting_of_a_database_is_explained_with_what_it_usually_is() -> None:
+    text = (ROOT / "docs" / "people.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (\S*) ?\|", text, re.MULTILINE))
+    assert set(rows) == {field.name for field in dataclasses.fields(DatabaseSettings)}
+    for name, usual in rows.items():
+        value = getattr(DatabaseSettings(), name)
+        written = f"{value:.0f}" if isinstance(value, float) else str(value)
+        if name == "revert_window_s":
+            written = "migrator.revert_window_s"
+        assert usual.strip("`") == (written.lower() if isinstance(value, bool) else written), name
 
 
 def test_the_accounts_to_create_have_the_rights_that_headgate_gives_its_own() -> None:

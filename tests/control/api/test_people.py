@@ -136,3 +136,25 @@ async def test_every_way_of_changing_something_has_a_name_in_the_audit_log(runni
     paths = make_app(running.service).openapi()["paths"]
     changing = {key(method.upper(), path) for path, methods in paths.items() for method in methods}
     assert {each for each in changing if each.split()[0] not in LOOKING} == set(ACTIONS)
+
+
+async def test_who_asks_and_who_else_there_is_can_be_asked(running: Running) -> None:
+    assert (await running.http.get("/v1/user")).json()["display_name"] == "local"
+    async with calling(running, "member") as member:
+        asked = (await member.get("/v1/user")).json()
+        assert (asked["name"], asked["default_organization"]) == ("member", "local")
+        found = (await member.get(f"{O}/members", params={"q": "memb"})).json()["data"]
+        assert [(one["role"], one["user"]["id"]) for one in found] == [("member", asked["id"])]
+        everybody = (await member.get(f"{O}/members")).json()["data"]
+        assert everybody[0]["user"]["name"] == "local"
+        assert everybody[0]["role"] == "admin"
+
+
+async def test_what_only_a_host_could_offer_is_answered_as_its_clients_expect(running: Running) -> None:
+    assert (await running.http.get(f"{O}/cluster-size-skus?rates=true")).json() == []
+    assert (await running.http.get(f"{O}/databases/shop/read-only-regions")).json()["data"] == []
+    assert (await running.http.get(f"{O}/databases/shop/passwords")).json()["type"] == "list"
+    for method, path in (("POST", "/databases"), ("DELETE", "/databases/shop")):
+        refused = await running.http.request(method, O + path, json={"name": "blog"})
+        assert (refused.status_code, refused.json()["code"]) == (422, "unprocessable")
+        assert "production.database" in refused.json()["message"]
