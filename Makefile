@@ -64,5 +64,8 @@ soak: $(VENV)/installed ## ten minutes of every kind of client, with backends an
 bench-migrator: $(VENV)/installed ## copy speed beside native ALTER and pt-online-schema-change
 	@$(BIN)/python -m bench.migrator
 
+bench-schema: $(VENV)/installed ## reading, comparing and checking schemas of many tables
+	@$(BIN)/python -m bench.schema
+
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
