@@ -11,7 +11,7 @@ ifeq ($(SERVER),mariadb)
 demo: export HEADGATE_STATE ?= $(HOME)/.local/share/headgate-mariadb
 endif
 
-.PHONY: help compiled demo demo-check test conformance drivers check format bench-proxy bench-migrator soak clean
+.PHONY: help compiled demo demo-check test conformance drivers check format bench-proxy bench-migrator bench-schema soak clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'

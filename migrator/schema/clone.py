@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from migrator.schema.changes import character_set_of
 from migrator.schema.errors import CloneFailed
-from migrator.schema.introspect import SQL_MODE
+from migrator.schema.introspect import SQL_MODE, open_reader
 from migrator.schema.model import Code, CodeKind, Schema
 from migrator.schema.render import render_create
 from router.database import Connection, quote_name
@@ -24,6 +24,9 @@ _MISSING = frozenset({1054, 1146, 1305, 1356, 1449})
 _UNSAFE_FUNCTION = 1418
 _UNKNOWN_VARIABLE = 1193
 _UNKNOWN_TIME_ZONE = 1298
+_DEADLOCK = 1213
+# So many tables are worth several connections.
+SHARED_FROM, LOADERS, TRIES = 16, 4, 5
 
 LOADING = (
     f"SET SESSION sql_mode = '{SQL_MODE}'",
@@ -87,23 +90,59 @@ async def drop_database(connection: Connection, database: str) -> None:
 
 async def load_tables(connection: Connection, schema: Schema) -> None:
     """Create a schema's tables (and sequences) in the connection's default database; raises CloneFailed."""
+    await _prepare_loading(connection)
+    sequences = [(table.name, table.text) for table in schema.opaque.values() if table.sequence]
+    tables = [(table.name, render_create(table)) for table in schema.tables.values()]
+    tables += [(table.name, table.text) for table in schema.opaque.values() if not table.sequence]
+    await _create(connection, sequences)
+    if len(tables) < SHARED_FROM:
+        await _create(connection, tables)
+    else:
+        await _create_together(connection, tables)
+    await _set_known(connection, LENIENT, "DEFAULT")
+    await connection.execute("SET SESSION foreign_key_checks = 1")
+
+
+async def _prepare_loading(connection: Connection) -> None:
     for statement in LOADING:
         await connection.execute(statement)
     await _set_known(connection, LENIENT, "OFF")
-    sequences = [table for table in schema.opaque.values() if table.sequence]
-    statements = {table.name: table.text for table in sequences}
-    statements |= {table.name: render_create(table) for table in schema.tables.values()}
-    statements |= {table.name: table.text for table in schema.opaque.values() if not table.sequence}
-    for name, statement in statements.items():
+
+
+async def _create_together(connection: Connection, tables: Sequence[tuple[str, str]]) -> None:
+    """Create tables on several connections: the server waits for its disk much of the time."""
+    database = await connection.fetch_value("SELECT DATABASE()")
+    name = database.decode() if isinstance(database, bytes) else str(database)
+    async with contextlib.AsyncExitStack() as stack:
+        links = [connection]
+        for _ in range(LOADERS - 1):
+            other = await stack.enter_async_context(await open_reader(connection.server, database=name))
+            await _prepare_loading(other)
+            links.append(other)
+        work = [
+            asyncio.ensure_future(_create(link, tables[number::LOADERS])) for number, link in enumerate(links)
+        ]
         try:
-            await connection.execute(statement)
-        except DatabaseError as error:
-            raise CloneFailed(
-                f"the server does not take table {name!r}: {error}",
-                "It needs what production's server has: storage engines, key files, folders.",
-            ) from error
-    await _set_known(connection, LENIENT, "DEFAULT")
-    await connection.execute("SET SESSION foreign_key_checks = 1")
+            await asyncio.gather(*work)
+        finally:
+            for each in work:
+                each.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+
+
+async def _create(connection: Connection, tables: Sequence[tuple[str, str]]) -> None:
+    for name, statement in tables:
+        for left in reversed(range(TRIES)):
+            try:
+                await connection.execute(statement)
+                break
+            except DatabaseError as error:
+                # Tables that refer to each other may be made at the same moment.
+                if error.errno != _DEADLOCK or not left:
+                    raise CloneFailed(
+                        f"the server does not take table {name!r}: {error}",
+                        "It needs what production's server has: storage engines, key files, folders.",
+                    ) from error
 
 
 async def _set_known(connection: Connection, variables: Sequence[str], value: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -51,6 +54,8 @@ EVENTS = "SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 
 _ENGINES_OWN = re.compile(r"__hg[0-9]+_(?:new|old|guard)$")
 _SUFFIX = re.compile(r"__hg[0-9]+$")
 _READS = 3
+# Opening a second connection takes as long as reading some tables.
+SHARED_FROM = 60
 _NO_SUCH_TABLE = 1146
 
 # In double quotes where a program was written under ANSI_QUOTES.
@@ -100,10 +105,7 @@ async def _read_schema(connection: Connection, schema: str) -> Schema:
         raise ReadFailed(f"there is no database {schema!r}, or {server.account.user!r} may not see it")
     await connection.execute(f"USE {quote_name(schema)}")
     tables, opaque, views = await _read_tables(connection, schema)
-    code = [
-        *[await read_code(connection, schema, CodeKind.VIEW, name) for name in views],
-        *await _read_all_code(connection, schema),
-    ]
+    code = await _read_all_code(connection, schema, views)
     return Schema(server.flavor, server.version, _text(collation), tables, opaque, tuple(code))
 
 
@@ -136,6 +138,8 @@ async def _read_tables(
     connection: Connection, schema: str
 ) -> tuple[dict[str, Table], dict[str, OpaqueTable], list[str]]:
     listed, collations = await _list_tables(connection, schema)
+    names = [name for name, kind, _ in listed if kind not in ("VIEW", "SEQUENCE")]
+    texts = await _table_texts(connection, schema, names)
     tables: dict[str, Table] = {}
     opaque: dict[str, OpaqueTable] = {}
     views: list[str] = []
@@ -146,7 +150,7 @@ async def _read_tables(
             row = await _show(connection, "SEQUENCE", name)
             opaque[name] = OpaqueTable(name, _text(row[1]), "it is a sequence", sequence=True)
         else:
-            text = _text((await _show(connection, "TABLE", name))[1])
+            text = texts[name]
             try:
                 table = parse_create(text, connection.server.flavor)
                 table, sure_of = await _with_true_defaults(connection, table)
@@ -157,6 +161,23 @@ async def _read_tables(
     if await _list_tables(connection, schema) != (listed, collations):
         raise SchemaMoved(f"database {schema!r} changes while it is read", "Try again in a moment.")
     return tables, opaque, views
+
+
+async def _table_texts(connection: Connection, schema: str, names: Sequence[str]) -> dict[str, str]:
+    """Return the CREATE TABLE of each table; many are asked for on two connections at once."""
+
+    async def show(link: Connection, some: Sequence[str]) -> dict[str, str]:
+        return {name: _text((await _show(link, "TABLE", name))[1]) for name in some}
+
+    if len(names) < SHARED_FROM:
+        return await show(connection, names)
+    async with await open_reader(connection.server, database=schema) as other:
+        beside = asyncio.ensure_future(show(other, names[1::2]))
+        try:
+            return await show(connection, names[::2]) | await beside
+        finally:
+            beside.cancel()
+            await asyncio.gather(beside, return_exceptions=True)
 
 
 async def _with_true_defaults(connection: Connection, table: Table) -> tuple[Table, list[str]]:
@@ -206,8 +227,9 @@ async def _list_tables(
     return listed, collations
 
 
-async def _read_all_code(connection: Connection, schema: str) -> list[Code]:
+async def _read_all_code(connection: Connection, schema: str, views: Sequence[str]) -> list[Code]:
     listed = [
+        *[(CodeKind.VIEW, name, "") for name in views],
         *[
             (CodeKind(_text(kind)), _text(name), "")
             for kind, name in await connection.fetch_all(ROUTINES, schema)
@@ -219,10 +241,11 @@ async def _read_all_code(connection: Connection, schema: str) -> list[Code]:
         *[(CodeKind.EVENT, _text(name), "") for (name,) in await connection.fetch_all(EVENTS, schema)],
     ]
     code = []
-    for kind, name, table in listed:
-        if not _ENGINES_OWN.search(name) and not _ENGINES_OWN.search(table):
-            read = await read_code(connection, schema, kind, name, table)
-            code.append(_under_its_own_name(read) if table else read)
+    async with _as_utf8(connection):
+        for kind, name, table in listed:
+            if not _ENGINES_OWN.search(name) and not _ENGINES_OWN.search(table):
+                read = _code(connection, schema, kind, name, table, await _show(connection, kind, name))
+                code.append(_under_its_own_name(read) if table else read)
     return code
 
 
@@ -230,13 +253,23 @@ async def read_code(
     connection: Connection, database: str, kind: CodeKind, name: str, table: str = ""
 ) -> Code:
     """Read one view, trigger, routine or event of the connection's default database; raises ReadFailed."""
-    # These texts come in the character set their author used unless the server is asked for one.
+    async with _as_utf8(connection):
+        row = await _show(connection, kind, name)
+    return _code(connection, database, kind, name, table, row)
+
+
+@contextlib.asynccontextmanager
+async def _as_utf8(connection: Connection) -> AsyncIterator[None]:
+    """Have texts in UTF-8: they come in the character set that their author used otherwise."""
     await connection.execute("SET SESSION character_set_results = utf8mb4")
     try:
-        row = await _show(connection, kind.value, name)
+        yield
     finally:
         if not connection.closed:
             await connection.execute("SET SESSION character_set_results = NULL")
+
+
+def _code(connection: Connection, database: str, kind: CodeKind, name: str, table: str, row: Row) -> Code:
     # Where each answer keeps sql_mode, text and collation_connection.
     places = {CodeKind.VIEW: (None, 1, 3), CodeKind.EVENT: (1, 3, 5)}
     mode_at, text_at, collation_at = places.get(kind, (1, 2, 4))
