@@ -151,7 +151,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
 
     async def delete_branch(request: DeployRequest) -> None:
         try:
-            await standing.delete(request.branch)
+            await standing.delete(request.branch, actor=request.actor)
         except (NotFound, UnknownBranch):
             return
         except (ControlError, RouteError, ServerFailed) as error:

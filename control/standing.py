@@ -25,7 +25,7 @@ from migrator.errors import MigratorError
 from router.accounts import AccountTooPowerful, make_branch_account, make_rows_account, prove_no_ddl
 from router.database import Connection
 from router.errors import DatabaseError, ServerFailed
-from router.model import check_name
+from router.model import SYSTEM, Actor, check_name
 from router.store import BranchRecord
 
 log = structlog.get_logger()
@@ -184,7 +184,7 @@ class Standing:
             drop_conflicts=drop_conflicts,
         )
 
-    async def delete(self, name: str, *, descendants: bool = False) -> list[str]:
+    async def delete(self, name: str, *, descendants: bool = False, actor: Actor = SYSTEM) -> list[str]:
         """Delete a branch that no deployment needs, and with `descendants` all that were made from it.
 
         Returns their names, or refuses before the first of them is gone.
@@ -200,6 +200,7 @@ class Standing:
             await self._seeds.cancel(each)
             await self._branches.delete(each.name)
             await self._forget(each.database, each.name)
+            await self._deploys.branch_deleted(each.database, each.name, actor)
         return [each.name for each in doomed]
 
     async def _check_schema(self, record: BranchRecord) -> None:

@@ -320,6 +320,8 @@ async def test_a_request_whose_branch_is_deleted_says_so_and_does_no_harm(runnin
     await running.on_branch("gone", "ALTER TABLE customers ADD COLUMN x INT")
     await call("POST", "/deploy-requests", {"branch": "gone"}, expect=201)
     await call("DELETE", "/branches/gone", expect=204)
+    shown = await call("GET", "/deploy-requests/1")
+    assert (shown["branch_deleted"], shown["branch_deleted_by"]["display_name"]) == (True, "local")
     assert "no branch 'gone'" in await refused(running, "POST", "/deploy-requests/1/deploy")
     assert (await call("GET", "/deploy-requests/1"))["deployment_state"] == "error"
     closed = await call("PATCH", "/deploy-requests/1", {"state": "closed"})
