@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -13,6 +14,8 @@ from control.recommendation_store import RecommendationStore
 from control.recommendations import Recommendations, Source, Traffic
 from control.replicas import servers_at
 from control.targets import Targets
+from control.usage import Usage
+from control.usage import tables_of as tables_of_shapes
 from migrator.deploy.actions import Deploys
 from migrator.deploy.frameworks import TABLES, tables_of
 from migrator.deploy.lifecycle import State
@@ -29,6 +32,8 @@ Requests = Callable[[], Awaitable[Sequence[DeployRequest]]]
 
 SWAPPED = frozenset({State.COMPLETE_PENDING_REVERT, State.COMPLETE_REVERT_ERROR, State.IN_PROGRESS_REDO})
 """The tables of such a deployment are in place, and what else it carries will follow."""
+WATCHED = timedelta(days=366)
+"""How far back it is asked what ran; it is remembered for `usage.days`."""
 
 
 async def make_migration_rows(
@@ -67,8 +72,10 @@ async def make_recommendations(
     targets: Targets,
     deploys: Deploys,
     databases: Databases,
+    usage: Usage,
     *,
     replicas: Sequence[str],
+    shapes_max: int,
 ) -> Recommendations:
     """Return the recommendations of the database that `branches` are of, ready to run."""
     store = RecommendationStore(engine)
@@ -93,7 +100,16 @@ async def make_recommendations(
         return frozenset(name.lower() for name in known | named)
 
     async def traffic() -> Traffic | None:
-        return None
+        branch = (await branches.default()).name
+        since = await usage.since(database, branch)
+        if since is None:
+            return None
+        seen = await usage.shapes(database, branch, last_s=WATCHED.total_seconds())
+        used = tables_of_shapes(seen)
+        last_used = {name.lower(): each.last_seen for name, each in used.items() if each.last_seen}
+        hinted = frozenset(index for each in used.values() for index in each.hinted)
+        # Beyond that many kinds some are forgotten: from not seeing one, nothing follows then.
+        return Traffic(since if len(seen) < shapes_max else None, last_used, hinted)
 
     source = Source(database, branches.production.schema, servers, read, requests, spared, traffic)
     return Recommendations(store, source, branches)

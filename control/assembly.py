@@ -188,7 +188,14 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
 
     await stack.enter_async_context(workers.serving(routes, branches.wake))
     recommendations = await make_recommendations(
-        engine, branches, targets, deploys, databases, replicas=settings.production.replicas
+        engine,
+        branches,
+        targets,
+        deploys,
+        databases,
+        watched.usage,
+        replicas=settings.production.replicas,
+        shapes_max=settings.usage.shapes_max,
     )
     drifts = DriftStore(engine, production.database)
     await drifts.prepare()

@@ -38,10 +38,20 @@ LOOK_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What the proxy saw: how tables were used, and the indexes that statements name in hints."""
+    """What the proxy saw since a moment: when tables, by name in lower case, were last used.
 
-    tables: Mapping[str, Use]
+    `since` is None when it cannot remember all kinds of statements. `hinted` are the indexes they name.
+    """
+
+    since: datetime | None
+    last_used: Mapping[str, datetime]
     hinted: frozenset[str] = frozenset()
+
+    def use(self, table: str) -> Use | None:
+        """Return how a table was used, None when that is not known."""
+        if self.since is None:
+            return None
+        return Use(self.since, self.last_used.get(table.lower()), "as the proxy saw it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +190,7 @@ class Recommendations:
         traffic = await source.traffic()
         sizes = await read_sizes(servers[0], source.schema)
         tables = {
-            name: least_idle([uses.get((name, "")), traffic.tables.get(name) if traffic else None])
+            name: least_idle([uses.get((name, "")), traffic.use(name) if traffic else None])
             for name in schema.tables
         }
         hinted = hinted_indexes(code.text for code in schema.code)

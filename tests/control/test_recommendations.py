@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from control.index_usage import read_counters
 from control.recommendation_store import observations
+from proxy.channel import Shapes, ShapeSeen
 from router.model import Flavor
 from router.store import now, open_state
 from tests.support.service import Running, running_service
@@ -103,5 +105,12 @@ async def test_what_was_not_used_for_weeks_is_recommended_to_go(running: Running
     assert "`by_name`" in found["unused_index", "customers"]["ddl_statement"]
     assert "40 days" in found["unused_table", "forgotten"]["reason"]
     assert ("unused_table", "schema_migrations") not in found
+
+    # The proxy has seen a statement that names the one in a hint, and uses the other.
+    text = "SELECT name FROM customers FORCE INDEX (by_name), forgotten"
+    seen = ShapeSeen("shop", "main", "web", "read", text, 0, 0)
+    running.service.watched.usage.record(Shapes(time.time(), [seen]))
+    assert set(await look(running)) == {("sequence_overflow", "customers"), ("unused_index", "forgotten")}
     stale = [each for each in (await running.call("GET", PATH))["data"] if each["state"] == "stale"]
-    assert [each["recommendation_type"] for each in stale] == ["duplicate_index"]
+    wanted = ["duplicate_index", "unused_index", "unused_table"]
+    assert sorted(each["recommendation_type"] for each in stale) == wanted
