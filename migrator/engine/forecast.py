@@ -25,6 +25,12 @@ from migrator.schema.render import render_create
 from router.database import Connection, quote_name
 from router.model import Server
 
+POINTED_TO = (
+    "SELECT DISTINCT REFERENCED_COLUMN_NAME FROM information_schema.KEY_COLUMN_USAGE "
+    "WHERE REFERENCED_TABLE_SCHEMA = %s AND REFERENCED_TABLE_NAME = %s "
+    "AND NOT (TABLE_SCHEMA = %s AND TABLE_NAME = %s)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
@@ -60,6 +66,8 @@ async def forecast(
             return Forecast()
         await check_table(live, source, target_sql)
         facts = await read_facts(live, schema, table)
+        if pointed_to := await _pointed_to(live, schema, table, renames):
+            facts = replace(facts, pointed_to=True)
     before = await _read(production, schema, table)
     place = f"_headgate_forecast_{secrets.token_hex(6)}"
     tried = None
@@ -89,6 +97,12 @@ async def forecast(
             choices[strategy] = choose(strategy, tried, facts)
         except Refused as error:
             choices[strategy] = Choice(Method.SHADOW, str(error), revertible=True)
+    if pointed_to and choices[Strategy.REVERTIBLE].method is Method.SHADOW:
+        raise Refused(
+            f"foreign keys of other tables point to column {pointed_to!r} of table {table!r}, which is "
+            "renamed and changed in other ways too: a copy cannot take them along",
+            hint="rename the column in a deploy request of its own, and change the rest in another one",
+        )
     outlook = {
         strategy: revert_outlook(before, after, choice, renames) for strategy, choice in choices.items()
     }
@@ -100,6 +114,15 @@ async def forecast(
     said = [f"table {table!r}: {each.sentence}: {each.way_out}" for each in findings if each.check.silent]
     said += [f"table {table!r}: {each.sentence}: copied, they are refused" for each in serious]
     return Forecast(choices, outlook, (*said, *dependents))
+
+
+async def _pointed_to(link: Connection, schema: str, table: str, renames: Mapping[str, str]) -> str | None:
+    """Return a renamed column that foreign keys of other tables point to."""
+    known = {old.lower() for old in renames}
+    for (column,) in await link.fetch_all(POINTED_TO, schema, table, schema, table) if known else ():
+        if str(column).lower() in known:
+            return str(column)
+    return None
 
 
 async def _read(server: Server, schema: str, table: str) -> Table | None:

@@ -38,6 +38,9 @@ _NOT_DETERMINISTIC = re.compile(
     re.IGNORECASE,
 )
 
+# What MySQL calls the column of a primary key of its own making.
+GENERATED_KEY = "my_row_id"
+
 _GEOMETRY = frozenset(("geometry", "point", "linestring", "polygon", "geometrycollection", "geomcollection"))
 
 
@@ -88,18 +91,23 @@ class _Alteration:
             *alter_checks,
             *self.options(),
         ]
+        # MySQL does not partition a table in the statement that takes its generated key away (1235).
+        apart = self.partitioning() if self.loses_generated_key() else ""
         # A foreign key goes before anything it stands in the way of (1553, 3776) and before one of the same
         # name comes (1826).
         groups: list[Sequence[Change]] = [
             [changes.drop_foreign_key(key) for key in removed_keys],
+            # Options of an engine's own mean nothing to the next one (1911).
+            self.engine_resets(),
             main,
+            [Change(apart)] if apart else [],
             *([changes.add_index(self.after, index)] for index in fulltext[1:]),
             *([changes.set_default(column)] for column in defaults),
             [changes.add_foreign_key(key) for key in added_keys],
         ]
         statements = []
         for group in groups:
-            partitioning = self.partitioning() if group is main else ""
+            partitioning = self.partitioning() if group is main and not apart else ""
             if group or partitioning:
                 clauses = ", ".join(change.clause for change in group)
                 body = " ".join(part for part in (clauses, partitioning) if part)
@@ -245,13 +253,31 @@ class _Alteration:
         for option in self.after.options:
             if self.differs((Element.OPTION, option.name)):
                 steps.append(changes.set_option(option))
-        for option in self.before.options:
-            key = (Element.OPTION, option.name)
-            if self.differs(key) and key not in self.new:
-                steps.append(changes.reset_option(option.name))
+        early = self.engine_resets()
+        for name in self.options_gone():
+            if (reset := changes.reset_option(name)) not in early:
+                steps.append(reset)
         if self.after.collation is not None and self.before.collation != self.after.collation:
             steps.append(changes.set_collation(self.after.collation))
         return steps
+
+    def options_gone(self) -> list[str]:
+        gone = (
+            option.name for option in self.before.options if (Element.OPTION, option.name) not in self.new
+        )
+        return [name for name in gone if self.differs((Element.OPTION, name))]
+
+    def engine_resets(self) -> list[Change]:
+        """Return resets of options that only the former engine knows."""
+        if not self.differs((Element.OPTION, "ENGINE")):
+            return []
+        return [changes.reset_option(name) for name in self.options_gone() if name.startswith("`")]
+
+    def loses_generated_key(self) -> bool:
+        key = self.before.primary_key
+        return (
+            key is not None and key.columns == (GENERATED_KEY,) and self.after.column(GENERATED_KEY) is None
+        )
 
     def partitioning(self) -> str:
         if not self.differs((Element.PARTITIONING, "")):

@@ -92,13 +92,17 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of the table on production besides its definition."""
+    """What is known of the table on production besides its definition.
+
+    With `pointed_to`, foreign keys of other tables point to a column that is renamed.
+    """
 
     version: tuple[int, ...]
     row_versions: int = 0
     bytes: int = 0
     replicated: bool = False
     referenced: bool = False
+    pointed_to: bool = False
 
 
 def shortcuts(before: Table, after: Table, renames: Mapping[str, str] = NO_RENAMES) -> list[Shortcut]:
@@ -127,7 +131,7 @@ def shortcuts(before: Table, after: Table, renames: Mapping[str, str] = NO_RENAM
 
 def choose(strategy: Strategy, tried: Sequence[Tried], facts: Facts) -> Choice:
     """Choose a way, or a copy; raises Refused when the strategy asks for what cannot be."""
-    if strategy is Strategy.REVERTIBLE:
+    if strategy is Strategy.REVERTIBLE and not facts.pointed_to:
         return Choice(Method.SHADOW, "it is copied because the strategy is revertible", revertible=True)
     one_way: Tried | None = None
     reason = "the server has no way to make this change without copying the table"
@@ -167,6 +171,8 @@ def _unfit(way: Shortcut, facts: Facts) -> str | None:
             return f"MySQL {numbers} may corrupt a table whose columns are added or dropped INSTANT"
         if facts.row_versions > row_versions_max(facts.version) - 2:
             return f"its rows have had {facts.row_versions} shapes, and one more would be needed to go back"
+        if facts.pointed_to:
+            return "foreign keys of other tables point to the renamed column"
     if way.method is Method.HIDE_INDEX and facts.referenced:
         return "a foreign key of another table may rest on the index"
     if way.builds and facts.replicated:
