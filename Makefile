@@ -11,7 +11,7 @@ ifeq ($(SERVER),mariadb)
 demo: export HEADGATE_STATE ?= $(HOME)/.local/share/headgate-mariadb
 endif
 
-.PHONY: help compiled demo demo-check test conformance drivers check format bench-proxy bench-migrator bench-schema soak clean
+.PHONY: help compiled demo demo-check test conformance drivers check format bench-proxy bench-migrator bench-schema pairs soak clean
 
 help: ## show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ bench-migrator: $(VENV)/installed ## copy speed beside native ALTER and pt-onlin
 
 bench-schema: $(VENV)/installed ## reading, comparing and checking schemas of many tables
 	@$(BIN)/python -m bench.schema
+
+pairs: $(VENV)/installed ## made-up pairs of schemas, each proved to become the other and back, on both servers
+	@$(BIN)/python -m tests.migrator.schema.pairs
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -181,6 +181,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         lint=lints.errors,
         settings=databases.settings,
         forget=watched.forget,
+        renames=watched.renames,
     )
 
     async def routes() -> tuple[list[User], list[Branch]]:

@@ -61,6 +61,8 @@ def checking(
                 ahead=[await _ahead(each, proposal.database, watched) for each in proposal.ahead],
                 renames=renames,
                 column_order=settings().column_order,
+                way_out="rebase the branch with: headgate branch rebase "
+                f"{proposal.database} {proposal.branch}",
                 examine=with_costs(
                     partial(witness.examine, partial(lints.examine, proposal.branch, target)),
                     target,

@@ -14,7 +14,7 @@ import structlog
 from control.branches import Branches, lasting
 from control.errors import ControlError
 from control.lints import Lint
-from control.rebasing import Outcome, rebase_branch
+from control.rebasing import Outcome, RenamesOf, rebase_branch
 from control.seeds import Seeds
 from control.targets import Targets, under_way
 from control.workers import Workers
@@ -49,6 +49,7 @@ class Standing:
         lint: Lint,
         settings: Callable[[], DatabaseSettings],
         forget: Callable[[str, str], Awaitable[None]],
+        renames: RenamesOf,
     ) -> None:
         self._branches = branches
         self._targets = targets
@@ -58,6 +59,7 @@ class Standing:
         self._lint = lint
         self._settings = settings
         self._forget = forget
+        self._renames = renames
 
     async def enable_safe_migrations(self, name: str) -> BranchRecord:
         """Refuse direct DDL on a branch from now on, by guard and by server, and take deploy requests.
@@ -181,6 +183,7 @@ class Standing:
             record,
             (await self._branches.get(onto)).name,
             self._settings,
+            self._renames,
             drop_conflicts=drop_conflicts,
         )
 
