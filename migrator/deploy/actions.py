@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from migrator.deploy import queue
@@ -52,7 +53,8 @@ class Deploys(Proposals):
                 _refuse_overlap(request, await self._store.active(database))
             async with self.lock:
                 request = await self._store.get(database, number)
-                await self._refuse_unapproved(request)
+                if lacking := await self._lacking(request):
+                    raise NotApproved(lacking)
                 request = await self._store.move(
                     request, State.QUEUED, actor, queued_at=now(), **ANEW, **wanted
                 )
@@ -65,6 +67,12 @@ class Deploys(Proposals):
         From the move to IN_PROGRESS on nothing that happens to its branch matters any more.
         """
         findings = await self._look(request)
+        lacking = await self._lacking(replace(request, findings=findings.findings))
+        if lacking and findings.state is State.READY:
+            # People have changed the rules meanwhile, or production is used in another way.
+            async with self.lock:
+                recorded = findings.recorded()
+                return await self._store.move(request, State.READY, SYSTEM, lacking, **recorded)
         return await self._take(request, findings, SYSTEM, State.IN_PROGRESS, started_at=now())
 
     async def outdated(self, request: DeployRequest) -> str | None:
@@ -250,16 +258,18 @@ class Deploys(Proposals):
                 f"watch it with: headgate deploy-request show {here}"
             )
 
-    async def _refuse_unapproved(self, request: DeployRequest) -> None:
+    async def _lacking(self, request: DeployRequest) -> str | None:
+        """Say what somebody must still say yes to before a request is carried out."""
         reviews, settings = await self._store.reviews(request.database, request.number), self.settings()
         if lacking := missing(request, reviews, settings):
-            raise NotApproved(lacking)
+            return lacking
         if unsure := unconfirmed(request, reviews, settings):
             what = "; ".join(finding.sentence for finding in unsure)
-            raise NotApproved(
+            return (
                 f"deploy request {request.number} needs to be confirmed: {what}. When it is meant so: "
                 f"headgate deploy-request confirm {request.database} {request.number}"
             )
+        return None
 
     def _refuse_acknowledged(self, request: DeployRequest, states: set[State], verb: str) -> None:
         _refuse_unless(request, states, verb)

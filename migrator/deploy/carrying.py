@@ -12,7 +12,7 @@ from migrator.deploy.actions import Deploys
 from migrator.deploy.deadlines import forced_at
 from migrator.deploy.held import Held, MakeOperation, seconds_until
 from migrator.deploy.lifecycle import State
-from migrator.deploy.queue import queued
+from migrator.deploy.queue import held_up
 from migrator.deploy.request import DeployRequest
 from migrator.deploy.store import DeployStore
 from migrator.engine.ground.operation import Status
@@ -80,7 +80,8 @@ class Carrying:
         return await self._store.get(request.database, request.number)
 
     async def _somebody_waits(self, request: DeployRequest) -> bool:
-        return bool(queued(await self._store.active(request.database)))
+        active = await self._store.active(request.database)
+        return held_up(active, request.number, self._deploys.settings())
 
     async def _unless_moved(
         self, request: DeployRequest, work: Callable[[], Awaitable[None]], *, or_queued: bool = False

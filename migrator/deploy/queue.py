@@ -72,14 +72,23 @@ def ahead(requests: Iterable[DeployRequest], number: int, settings: DatabaseSett
 
 def _in_the_way(other: DeployRequest, request: DeployRequest, settings: DatabaseSettings) -> bool:
     """Whether a request that came first must be done with before the next may start."""
-    in_window = other.deployment_state is State.COMPLETE_PENDING_REVERT
-    if in_window and settings.release_queue_in_window:
+    in_window = {State.COMPLETE_PENDING_REVERT, State.COMPLETE_REVERT}
+    if other.deployment_state in in_window and settings.release_queue_in_window:
         return other.touches(request)
     if other.parallel and request.parallel:
         return other.into_branch == request.into_branch
     if other.parallel or request.parallel:
         return other.touches(request)
     return True
+
+
+def held_up(requests: Iterable[DeployRequest], number: int, settings: DatabaseSettings) -> bool:
+    """Whether a queued request waits for this one."""
+    requests = list(requests)
+    return any(
+        number in {each.number for each in ahead(requests, other.number, settings)}
+        for other in queued(requests)
+    )
 
 
 def overlapping(requests: Iterable[DeployRequest], request: DeployRequest) -> list[DeployRequest]:
@@ -134,6 +143,8 @@ def _behind(other: DeployRequest) -> Wait:
                 f"{name} can be reverted until {until}: end this with: {command} skip-revert {here}",
                 True,
             )
+        case State.COMPLETE_REVERT:
+            reason, paused = f"{name} was reverted, and the last of it is being cleared away", False
         case State.QUEUED:
             reason, paused = f"{name} is queued before it", False
         case _:

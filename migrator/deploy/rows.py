@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+import zstandard
 
 from migrator.deploy.approval import Review, ReviewState
 from migrator.deploy.lifecycle import State
@@ -100,8 +101,8 @@ snapshots = sa.Table(
     "deploy_snapshots",
     metadata,
     sa.Column("id", sa.String(12), primary_key=True),
-    sa.Column("base", sa.Text, nullable=False),
-    sa.Column("branch", sa.Text, nullable=False),
+    sa.Column("base", sa.LargeBinary, nullable=False),
+    sa.Column("branch", sa.LargeBinary, nullable=False),
 )
 
 ENCODED: dict[str, Any] = {
@@ -173,3 +174,13 @@ def review_of(row: sa.RowMapping) -> Review:
 def encoded(value: object) -> str:
     """Return a value as JSON."""
     return msgspec.json.encode(value).decode()
+
+
+def packed(text: str) -> bytes:
+    """Return a long text in few bytes."""
+    return zstandard.compress(text.encode())
+
+
+def unpacked(data: bytes) -> str:
+    """Return what was packed."""
+    return zstandard.decompress(data).decode()

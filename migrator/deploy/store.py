@@ -18,6 +18,7 @@ from migrator.deploy.rows import (
     deploy_requests,
     encoded,
     metadata,
+    packed,
     request_of,
     request_values,
     review_of,
@@ -25,6 +26,7 @@ from migrator.deploy.rows import (
     snapshots,
     transition_of,
     transitions,
+    unpacked,
 )
 from router.model import Actor
 from router.store import now
@@ -149,7 +151,9 @@ class DeployStore:
         async with self._engine.begin() as connection:
             await connection.execute(snapshots.delete().where(snapshots.c.id == request.id))
             await connection.execute(
-                snapshots.insert().values(id=request.id, base=snapshot.base, branch=snapshot.branch)
+                snapshots.insert().values(
+                    id=request.id, base=packed(snapshot.base), branch=packed(snapshot.branch)
+                )
             )
 
     async def snapshot(self, request: DeployRequest) -> Snapshot | None:
@@ -157,7 +161,7 @@ class DeployStore:
         query = sa.select(snapshots).where(snapshots.c.id == request.id)
         async with self._engine.connect() as connection:
             row = (await connection.execute(query)).mappings().first()
-        return Snapshot(row["base"], row["branch"]) if row else None
+        return Snapshot(unpacked(row["base"]), unpacked(row["branch"])) if row else None
 
     async def add_review(self, request: DeployRequest, review: Review) -> Review:
         """Store a comment or an approval."""

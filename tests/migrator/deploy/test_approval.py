@@ -178,6 +178,30 @@ async def test_once_its_deployment_has_begun_a_request_follows_its_branch_no_mor
         assert (ahead.number, ahead.snapshot.branch) == (1, PHONE)
 
 
+async def test_rules_that_are_made_while_it_is_queued_hold_for_it_too(bench: Bench) -> None:
+    await bench.create()
+    await bench.deploy(1)
+    bench.decide(require_approval=True)
+    async with bench.running():
+        request = await bench.until(1, State.READY)
+        assert "needs an approval" in str(request.why(State.READY))
+        await bench.deploys.review("shop", 1, BOB, ReviewState.APPROVED)
+        await bench.deploy(1)
+        await bench.until(1, State.COMPLETE_PENDING_REVERT)
+
+
+async def test_what_is_found_only_at_its_turn_is_confirmed_first(bench: Bench) -> None:
+    await bench.create()
+    await bench.deploy(1)
+    bench.findings = replace(bench.findings, findings=(LOSS,))
+    async with bench.running():
+        request = await bench.until(1, State.READY)
+        assert LOSS.sentence in str(request.why(State.READY))
+        await bench.deploys.confirm("shop", 1, ADA)
+        await bench.deploy(1)
+        await bench.until(1, State.COMPLETE_PENDING_REVERT)
+
+
 async def test_approvals_can_be_dismissed_because_production_has_moved(bench: Bench) -> None:
     bench.decide(require_approval=True)
     await bench.create()
