@@ -33,6 +33,7 @@ from tests.migrator.schema.tables import make_family, make_table
 from tests.support.servers import running_server, session_folder
 
 SHARE = MappingProxyType({Flavor.MYSQL: 0.995, Flavor.MARIADB: 0.96})
+TOLD_EVERY = 100
 SIDES = ("pair_before", "pair_after")
 NAME = re.compile(r"(CREATE TABLE )(?:`(?:[^`]|``)+`|\w+)")
 
@@ -100,6 +101,8 @@ async def run(server: Server, seeds: Iterator[int], pairs: int) -> Outcome:
                 outcome.not_taken += 1
                 continue
             outcome.pairs += 1
+            if outcome.pairs % TOLD_EVERY == 0:
+                print(f"{server.flavor}: {outcome.proved} of {outcome.pairs - 1} pairs", file=sys.stderr)
             failure = await fails(link, before, after)
             if failure is None:
                 outcome.proved += 1
@@ -142,7 +145,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=2000, help="per server")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--server", choices=list(Flavor), action="append")
+    parser.add_argument("--server", type=Flavor, choices=list(Flavor), action="append")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     found = asyncio.run(run_all(options.server or list(Flavor), options.pairs, options.seed))
