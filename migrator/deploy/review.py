@@ -81,7 +81,9 @@ def _subject(found: Review, records: Iterable[OperationRecord], refusals: Iterab
     """Return what the lint rules are to look at."""
     ways = {record.table: way for record in records if (way := way_of(record.choices)) is not None}
     facts = Facts(refusals=tuple(refusals), ways=ways, views=found.broken_views)
-    return Subject(found.start, found.target, found.plan.operations, facts, renames=found.plan.renames)
+    return Subject(
+        found.start, found.target, found.plan.operations, facts, renames=found.plan.renames, whole=False
+    )
 
 
 async def _foreseen(

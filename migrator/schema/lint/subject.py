@@ -38,7 +38,8 @@ class Subject:
     """What is to be looked at.
 
     Both schemas are whole: production as it is and as it would be, or twice the same when only a schema is
-    looked at. Whether foreign keys are allowed, and for how long a query counts as recent, are settings of
+    looked at. Unless `whole`, only tables are looked at that the operations touch, and their neighbours. Whether
+    foreign keys are allowed, and for how long a query counts as recent, are settings of
     the database.
     """
 
@@ -50,11 +51,26 @@ class Subject:
     allow_foreign_keys: bool = True
     recently_used_s: float = 7 * 86_400.0
     renames: Renames = NONE
+    whole: bool = True
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:
-        """The tables after the change, by name."""
-        return tuple(self.after.tables[name] for name in sorted(self.after.tables))
+        """The tables to look at, as they are after the change, by name."""
+        names = self.after.tables.keys() if self.whole else self.after.tables.keys() & self._near
+        return tuple(self.after.tables[name] for name in sorted(names))
+
+    @cached_property
+    def _near(self) -> frozenset[str]:
+        """The names of tables that are touched, and of those that foreign keys connect with them."""
+        near = set(self.touched)
+        for schema in (self.before, self.after):
+            for name, table in schema.tables.items():
+                parents = {key.ref_table for key in table.foreign_keys}
+                if name in self.touched:
+                    near |= parents
+                elif parents & self.touched:
+                    near.add(name)
+        return frozenset(near)
 
     @cached_property
     def changes(self) -> tuple[TableChange, ...]:
@@ -63,7 +79,9 @@ class Subject:
 
     def _changes(self) -> Iterator[TableChange]:
         former = {new: old for old, new in self.renames.tables.items()}
-        for table in self.tables:
+        named = {operation.table for operation in self.operations} or self.after.tables.keys()
+        for name in sorted(named & self.after.tables.keys()):
+            table = self.after.tables[name]
             old = self.before.tables.get(former.get(table.name, table.name))
             if old is not None and old is not table and not old.same_as(table):
                 yield TableChange(old, table, delta(old, table, self.renames.columns.get(old.name)))
@@ -72,7 +90,7 @@ class Subject:
     def created(self) -> tuple[Table, ...]:
         """The tables that are new."""
         known = {*self.before.tables, *self.renames.tables.values()}
-        return tuple(table for table in self.tables if table.name not in known)
+        return tuple(table for name, table in sorted(self.after.tables.items()) if name not in known)
 
     @cached_property
     def dropped(self) -> tuple[Table, ...]:

@@ -14,12 +14,8 @@ from migrator.schema.model import Index, IndexKind
 
 def check(subject: Subject) -> Iterator[Finding]:
     for table in subject.tables:
-        for one, other in combinations(sorted(table.indexes, key=_rank), 2):
-            if (
-                one.kind is other.kind
-                and one.meaning.parts == other.meaning.parts
-                and one.visible == other.visible
-            ):
+        for one, other in combinations(sorted((each.meaning for each in table.indexes), key=_rank), 2):
+            if one.kind is other.kind and one.parts == other.parts and one.visible == other.visible:
                 yield RULE.finding(
                     table.name,
                     f"table {table.name!r}: {index_name(other)} is the same as {index_name(one)}",

@@ -13,21 +13,21 @@ from migrator.schema.lint.subject import Subject
 def check(subject: Subject) -> Iterator[Finding]:
     setting = subject.facts.variables.get("lower_case_table_names")
     names: dict[str, list[str]] = {}
+    for name in sorted(subject.after.tables):
+        names.setdefault(name.lower(), []).append(name)
     for table in subject.tables:
-        names.setdefault(table.name.lower(), []).append(table.name)
-    for alike in names.values():
-        for name in alike:
-            others = [other for other in alike if other != name]
-            if others:
-                yield RULE.finding(
-                    name, f"table {name!r} differs from {listed(others)} only in the case of letters"
-                )
-            elif name != name.lower() and setting not in (None, "0"):
-                yield RULE.finding(
-                    name,
-                    f"table {name!r} has capital letters in its name, and production has "
-                    f"lower_case_table_names={setting}",
-                )
+        name = table.name
+        others = [other for other in names[name.lower()] if other != name]
+        if others:
+            yield RULE.finding(
+                name, f"table {name!r} differs from {listed(others)} only in the case of letters"
+            )
+        elif name != name.lower() and setting not in (None, "0"):
+            yield RULE.finding(
+                name,
+                f"table {name!r} has capital letters in its name, and production has "
+                f"lower_case_table_names={setting}",
+            )
 
 
 RULE = Rule(

@@ -13,7 +13,7 @@ from migrator.schema.model import Index, IndexKind, Table
 
 def check(subject: Subject) -> Iterator[Finding]:
     for table in subject.tables:
-        indexes = sorted(table.indexes, key=lambda index: index.key)
+        indexes = sorted((index.meaning for index in table.indexes), key=lambda index: index.key)
         for index in indexes:
             if index.kind is not IndexKind.PLAIN or not index.visible:
                 continue
@@ -41,7 +41,7 @@ def _begins(index: Index, other: Index) -> bool:
     ordered = (IndexKind.PLAIN, IndexKind.UNIQUE, IndexKind.PRIMARY)
     if other is index or other.kind not in ordered or not other.visible:
         return False
-    parts, longer = index.meaning.parts, other.meaning.parts
+    parts, longer = index.parts, other.parts
     same = len(parts) == len(longer) and other.kind is IndexKind.PLAIN  # that is DUPLICATE_INDEX
     return not same and longer[: len(parts)] == parts
 
@@ -50,7 +50,7 @@ def _ends_in_key(table: Table, index: Index) -> bool:
     key = table.primary_key
     if key is None or len(index.parts) <= len(key.parts):
         return False
-    return index.meaning.parts[-len(key.parts) :] == key.meaning.parts
+    return index.parts[-len(key.parts) :] == key.meaning.parts
 
 
 RULE = Rule(

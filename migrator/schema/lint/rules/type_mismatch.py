@@ -12,7 +12,7 @@ from migrator.schema.model import Column, Table
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    lower = {table.name.lower(): table for table in subject.tables}
+    lower = {name.lower(): table for name, table in sorted(subject.after.tables.items())}
     for table in subject.tables:
         for column in table.columns:
             stem = column.key.removesuffix("_id")
