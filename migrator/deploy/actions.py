@@ -53,7 +53,7 @@ class Deploys(Proposals):
                 _refuse_overlap(request, await self._store.active(database))
             async with self.lock:
                 request = await self._store.get(database, number)
-                if lacking := await self._lacking(request):
+                if lacking := await self._lacking(replace(request, allow_lossy=wanted["allow_lossy"])):
                     raise NotApproved(lacking)
                 request = await self._store.move(
                     request, State.QUEUED, actor, queued_at=now(), **ANEW, **wanted

@@ -10,6 +10,7 @@ from enum import StrEnum
 from migrator.deploy.request import DeployRequest
 from migrator.deploy.settings import DatabaseSettings
 from migrator.schema.lint.finding import Finding
+from migrator.schema.lint.rows import SILENT_LOSS
 from router.model import Actor, ActorKind
 
 
@@ -82,10 +83,13 @@ def unconfirmed(
 ) -> tuple[Finding, ...]:
     """Return the findings that somebody must say yes to before a request may be deployed.
 
-    Who approves says yes to all of them.
+    Who approves says yes to all of them; who allows losses says yes to those of digits and the like.
     """
     if not settings.confirm_destructive or approvers(request, reviews):
         return ()
+    allowed = {SILENT_LOSS} if request.allow_lossy else set()
     return tuple(
-        finding for finding in request.findings if finding.asks and finding.key not in request.confirmed
+        finding
+        for finding in request.findings
+        if finding.asks and finding.code not in allowed and finding.key not in request.confirmed
     )

@@ -71,16 +71,23 @@ async def review(
     records, refusals, warnings = await _foreseen(found, forecast)
     told = {finding.key: finding for finding in findings}
     if records:
-        told |= {finding.key: finding for finding in await examine(_subject(found, records, refusals))}
+        versions = production.version, branch.version
+        subject = _subject(found, records, refusals, versions)
+        told |= {finding.key: finding for finding in await examine(subject)}
     findings = list(told.values())
     changes = unified_diff(found.start, found.target)
     return Findings(changes, records, None, (*_warnings(findings), *warnings), tuple(findings))
 
 
-def _subject(found: Review, records: Iterable[OperationRecord], refusals: Iterable[Refusal]) -> Subject:
+def _subject(
+    found: Review,
+    records: Iterable[OperationRecord],
+    refusals: Iterable[Refusal],
+    versions: tuple[str, str],
+) -> Subject:
     """Return what the lint rules are to look at."""
     ways = {record.table: way for record in records if (way := way_of(record.choices)) is not None}
-    facts = Facts(refusals=tuple(refusals), ways=ways, views=found.broken_views)
+    facts = Facts(refusals=tuple(refusals), ways=ways, views=found.broken_views, versions=versions)
     return Subject(
         found.start, found.target, found.plan.operations, facts, renames=found.plan.renames, whole=False
     )

@@ -76,6 +76,7 @@ def _without_debt(rule: Rule, subject: Subject, said: list[Finding]) -> list[Fin
         operations=(),
         facts=subject.facts.without_change(),
         renames=NONE,
+        whole=True,
     )
     debt = {finding.key for finding in rule.check(former)}
     return [

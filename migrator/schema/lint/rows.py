@@ -20,12 +20,14 @@ from migrator.schema.lossy import (
     data_checks,
 )
 
+SILENT_LOSS = "SILENT_LOSS"
+
 _BY_ERRNO = {
     NO_NULL: "SET_NOT_NULL",
     DUPLICATE: "ADD_UNIQUE",
     NO_PARENT: "ADD_FK",
     NO_PARTITION: "PARTITION_DROP",
-    RENUMBERS: "SILENT_LOSS",
+    RENUMBERS: SILENT_LOSS,
     **dict.fromkeys(CHECK_FAILED.values(), "ADD_CHECK"),
 }
 
@@ -64,7 +66,7 @@ def checks_of(subject: Subject, change: TableChange) -> tuple[DataCheck, ...]:
 def code_of(change: TableChange, check: DataCheck) -> str:
     """Return the code of the rule that a data check belongs to."""
     if check.silent:
-        return "SILENT_LOSS"
+        return SILENT_LOSS
     for old, new in change.delta.columns_changed:
         if check.subject == f"column {old.name!r}" and {old.type.base, new.type.base} <= {"enum", "set"}:
             return _BY_ERRNO.get(check.errno or 0, "ENUM_SET")

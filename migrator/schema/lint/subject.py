@@ -38,9 +38,8 @@ class Subject:
     """What is to be looked at.
 
     Both schemas are whole: production as it is and as it would be, or twice the same when only a schema is
-    looked at. Unless `whole`, only tables are looked at that the operations touch, and their neighbours. Whether
-    foreign keys are allowed, and for how long a query counts as recent, are settings of
-    the database.
+    looked at. Unless `whole`, only tables are looked at that the operations touch, and their neighbours.
+    Whether foreign keys are allowed, and for how long a query counts as recent, are settings of the database.
     """
 
     before: Schema

@@ -8,7 +8,7 @@ import pytest
 from migrator.schema.diff import diff
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.lint.finding import Finding
-from migrator.schema.lint.lint import lint, rules
+from migrator.schema.lint.lint import concerning, lint, rules
 from migrator.schema.lint.subject import Subject
 from migrator.schema.model import Schema, Table
 from migrator.schema.parse import parse_create
@@ -56,6 +56,9 @@ async def test_a_rule_finds_what_it_is_for(server: LocalServer, database: str, c
     assert sorted(map(shown, found)) == sorted(case.expected), found
     mixed = subject_of(case, shuffled(before), shuffled(after))
     assert lint(mixed) == lint(subject)
+    if subject.operations:
+        near = replace(subject, whole=False)
+        assert concerning(lint(near), near) == concerning(lint(subject), subject)
 
 
 def shuffled(schema: Schema) -> Schema:
