@@ -19,7 +19,7 @@ def lint_entry(finding: Finding, database: str, confirmed: Collection[str] = ())
         "subject_type": "table",
         "keyspace_name": database,
         "table_name": finding.subject,
-        "error_description": f"{finding.sentence}: {finding.advice}".removesuffix(": "),
+        "error_description": finding.told,
         "docs_url": finding.docs,
         "key": finding.key,
         "level": str(finding.level),

@@ -200,11 +200,11 @@ def close(ctx: typer.Context, database: Database, which: Which) -> None:
 
 def _show(here: Context, database: str, request: Any) -> None:
     changes = here.client.get(f"{path(database, request['number'])}/diff", recheck="false")["data"]
-    people.print(picture(request, changes, database))
+    takes = None
     if request["deployment_state"] in BEFORE:
-        taken = here.client.get(f"{path(database, request['number'])}/storage-check")
-        if taken["storage_bytes_needed"]:
-            people.print(costs(taken))
+        check = here.client.get(f"{path(database, request['number'])}/storage-check")
+        takes = costs(check) if check["storage_bytes_needed"] else None
+    people.print(picture(request, changes, database, takes))
 
 
 app.command()(review.review)

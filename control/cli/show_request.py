@@ -27,8 +27,10 @@ BAD: Final = frozenset({"error", "complete_error", "complete_revert_error"})
 SIGNS: Final = {"+": "green", "-": "red"}
 
 
-def picture(request: Any, changes: Any, database: str, at: datetime | None = None) -> RenderableType:
-    """Return all of a deploy request, for a terminal; `changes` is its diff."""
+def picture(
+    request: Any, changes: Any, database: str, takes: Text | None = None, at: datetime | None = None
+) -> RenderableType:
+    """Return all of a deploy request, for a terminal: `changes` is its diff, `takes` what it will take."""
     at = at or datetime.now(UTC)
     deployment = request["deployment"]
     parts: list[RenderableType] = [_head(request, at)]
@@ -41,6 +43,7 @@ def picture(request: Any, changes: Any, database: str, at: datetime | None = Non
         ("Operations", list(_operations(deployment))),
         ("Changes", list(difference(changes))),
         ("Deploy order", [Text(line) for line in deployment["order_hints"]]),
+        ("Takes", [takes] if takes else []),
         ("Times", list(_times(request, deployment))),
     ):
         if found:
@@ -110,7 +113,7 @@ def _head(request: Any, at: datetime) -> Text:
 
 
 def _finding(finding: Any, style: str) -> RenderableType:
-    head = Text.assemble((finding["lint_error"], f"bold {style}"))
+    head = Text.assemble((finding["level"], style), "  ", (finding["lint_error"], f"bold {style}"))
     about = " ".join(part for part in (finding["subject"], finding["element"]) if part)
     if about:
         head.append(f"  {about}")

@@ -63,9 +63,7 @@ class Findings:
     @property
     def blocked_by(self) -> str | None:
         """Why it cannot be deployed, None when it can."""
-        blocking = [
-            f"{each.sentence}: {each.advice}".removesuffix(": ") for each in self.findings if each.blocks
-        ]
+        blocking = [each.told for each in self.findings if each.blocks]
         return self.problem or " ".join(blocking) or None
 
     @property

@@ -48,6 +48,12 @@ class Finding:
         return f"{self.code}:{self.subject}:{self.element}"
 
     @property
+    def told(self) -> str:
+        """What is wrong and what to do about it, for people."""
+        advice = f"{self.advice[:1].upper()}{self.advice[1:]}"
+        return f"{self.sentence}. {advice}" if advice else self.sentence
+
+    @property
     def blocks(self) -> bool:
         """Whether nothing can be deployed while it stands."""
         return self.level is Level.ERROR and not self.suppressed

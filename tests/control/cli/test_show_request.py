@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from control.cli.next_step import next_steps
 from control.cli.show_request import ago, picture
@@ -92,7 +93,7 @@ def request(state: str = "ready", **deployment: Any) -> dict[str, Any]:
 def printed(shown: dict[str, Any], changes: Any = (), *, color: bool = False) -> str:
     out = io.StringIO()
     console = Console(file=out, width=120, force_terminal=color, color_system="standard" if color else None)
-    console.print(picture(shown, changes, "shop", NOW))
+    console.print(picture(shown, changes, "shop", Text("32 KiB"), NOW))
     return out.getvalue()
 
 
@@ -102,6 +103,7 @@ def test_a_request_says_what_it_is_and_what_to_do_next() -> None:
     assert "Phone numbers [for] delivery" in text
     assert "headgate deploy-request deploy shop 12 --wait" in text
     assert "Checks" not in text
+    assert "Takes\n  32 KiB" in text
 
 
 def test_findings_are_counted_and_the_most_serious_come_first() -> None:
