@@ -180,8 +180,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         seeds,
         lint=lints.errors,
         settings=databases.settings,
-        forget=watched.forget,
-        renames=watched.renames,
+        watched=watched,
     )
 
     async def routes() -> tuple[list[User], list[Branch]]:

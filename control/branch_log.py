@@ -88,6 +88,16 @@ class BranchLog:
                 definitions.delete().where(definitions.c.database == database, definitions.c.branch == branch)
             )
 
+    async def rename(self, database: str, branch: str, new_name: str) -> None:
+        """Keep what is known of a branch under its new name."""
+        await self._write()
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                definitions.update()
+                .where(definitions.c.database == database, definitions.c.branch == branch)
+                .values(branch=new_name)
+            )
+
     async def run(self, follow: Follow) -> None:
         """Tell of changed branches until cancelled."""
         while True:

@@ -25,9 +25,9 @@ from migrator.schema.serial import from_json, to_json
 from migrator.schema.verify import drop_leftovers
 from router.accounts import make_branch_account, make_rows_account
 from router.database import Connection
-from router.errors import ServerFailed, UnknownBranch
+from router.errors import DatabaseError, ServerFailed, UnknownBranch
 from router.hosts import SCRATCH, LocalHost
-from router.model import Account, Branch, PoolMode, Server, check_name
+from router.model import SYSTEM, Account, Actor, Branch, PoolMode, Server, check_name
 from router.secrets import new_id
 from router.servers.options import Purpose
 from router.store import BranchRecord, BranchState, BranchStore, Home, now
@@ -80,6 +80,8 @@ class Branches:
         self._needed = needed
         self.furnishings: list[Furnish] = []
         self.failures: dict[str, str] = {}
+        # Branches whose definitions were seen to change since somebody looked at them.
+        self.stale: set[str] = set()
         self._idle = Idle(host)
         self.spare = Spare(host, SERVER_PREFIX, self._furnish)
         # What proofs of a killed process left behind is dropped once, before the first proof of this one.
@@ -112,11 +114,26 @@ class Branches:
                 await self._remove(record)
             elif record.local:
                 self._host.designate(server_name(record), purpose_of(record))
+                await self._restore_wall(record)
         known = {server_name(record) for record in records}
         for name in self._host.names():
             if name.startswith(SERVER_PREFIX) and name not in known:
                 log.warning("branch.leftover_removed", server=name)
                 await self._host.delete(name)
+
+    async def _restore_wall(self, record: BranchRecord) -> None:
+        """Give the account of a branch its rights again: who changed them may have been killed before that.
+
+        A server that sleeps gets them when it wakes.
+        """
+        server = self._host.server(server_name(record))
+        if record.safe_migrations and server is not None and not self.asleep(record):
+            try:
+                async with await Connection.open(server) as admin:
+                    await make_rows_account(admin, self.account, self.production.schema)
+            except DatabaseError as error:
+                # Others go on without it.
+                log.error("branch.not_guarded", branch=record.name, reason=str(error))
 
     def check_database(self, database: str) -> None:
         """Raise NotFound unless `database` is the one we serve."""
@@ -151,13 +168,19 @@ class Branches:
         return next(record for record in await self.all() if not record.local)
 
     async def create(
-        self, name: str, parent: str = "", *, protected: bool = False, ttl_s: int | None = None
+        self,
+        name: str,
+        parent: str = "",
+        *,
+        protected: bool = False,
+        ttl_s: int | None = None,
+        actor: Actor = SYSTEM,
     ) -> BranchRecord:
         """Make a branch on a server of its own with its parent's schema, and remember that as its base.
 
         With a `ttl_s` it lives for so many seconds.
         """
-        begun = await self.begin(name, parent, protected=protected, ttl_s=ttl_s)
+        begun = await self.begin(name, parent, protected=protected, ttl_s=ttl_s, actor=actor)
         return await self.finish(begun)
 
     async def begin(
@@ -167,6 +190,7 @@ class Branches:
         *,
         protected: bool = False,
         ttl_s: int | None = None,
+        actor: Actor = SYSTEM,
         wish: Wish | None = None,
     ) -> Begun:
         """Make a branch that has its parent's tables and is PENDING still; `wish` says what rows it gets."""
@@ -174,7 +198,8 @@ class Branches:
         origin = await self.get(parent) if parent else await self.default()
         record = self._new(name, origin)
         seed = str(wish.amount) if wish is not None else ""
-        record = replace(record, deletion_protected=protected, seed=seed, **lasting(record, ttl_s or 0))
+        record = replace(record, deletion_protected=protected, seed=seed, actor=actor)
+        record = replace(record, **lasting(record, ttl_s or 0))
         ready = self.spare.take()
         record = replace(record, id=ready.branch_id)
         try:
@@ -274,6 +299,7 @@ class Branches:
 
     async def refresh(self, name: str) -> Schema:
         """Read the schema of a branch, and note when it is another one than it was."""
+        self.stale.discard((await self.get(name)).id)
         schema = await self.read(name)
         record, digest = await self.get(name), _digest(to_json(schema))
         if record.schema_digest != digest:
@@ -283,6 +309,11 @@ class Branches:
     def in_use(self, record: BranchRecord) -> contextlib.AbstractContextManager[None]:
         """Keep the server of a branch from being put to sleep while the body runs."""
         return self._idle.in_use(server_name(record))
+
+    async def note_changed(self, name: str) -> None:
+        """Take that the definitions of a branch were seen to change."""
+        with contextlib.suppress(UnknownBranch):
+            self.stale.add((await self.get(name)).id)
 
     async def base(self, name: str) -> Schema:
         """Return the schema that a branch had when it was made."""

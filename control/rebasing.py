@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -10,6 +10,7 @@ import structlog
 from control.branches import Branches
 from control.errors import ControlError
 from control.targets import Targets
+from control.watched import Watched
 from migrator.deploy.settings import DatabaseSettings
 from migrator.schema.clone import load_code
 from migrator.schema.conflicts import Conflict
@@ -18,16 +19,12 @@ from migrator.schema.errors import SchemaError
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.model import Schema
 from migrator.schema.rebase import rebase
-from migrator.schema.renames import Renames
 from migrator.schema.serial import to_json
 from migrator.schema.verify import prove
 from router.database import quote_name
 from router.errors import DatabaseError
 from router.model import Server
 from router.store import BranchRecord
-
-RenamesOf = Callable[[str, str, Schema, Schema], Awaitable[Renames]]
-"""Says what was renamed on a branch of a database, from one schema of it to the other."""
 
 log = structlog.get_logger()
 
@@ -49,7 +46,7 @@ async def rebase_branch(
     record: BranchRecord,
     onto: str,
     settings: Callable[[], DatabaseSettings],
-    renames: RenamesOf,
+    watched: Watched,
     *,
     drop_conflicts: bool = False,
 ) -> Outcome:
@@ -60,14 +57,14 @@ async def rebase_branch(
     """
     base, theirs = await branches.base(record.name), await branches.read(record.name)
     ours = await branches.read(onto)
-    known = await renames(record.database, record.name, base, theirs)
+    renames = await watched.renames(record.database, record.name, base, theirs)
     async with branches.scratch() as server, await open_reader(server) as scratch:
         rebased = await rebase(
             scratch,
             base=base,
             branch=theirs,
             production=ours,
-            renames=known,
+            renames=renames,
             column_order=settings().column_order,
         )
         if rebased.left_out and not drop_conflicts:

@@ -16,6 +16,7 @@ from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
 from migrator.schema.seed import Wish
 from router.errors import DatabaseError, ServerFailed
+from router.model import SYSTEM, Actor
 from router.store import BranchRecord, BranchState
 
 log = structlog.get_logger()
@@ -37,10 +38,19 @@ class Seeds:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def create(
-        self, name: str, parent: str, wish: Wish, *, protected: bool = False, ttl_s: int | None = None
+        self,
+        name: str,
+        parent: str,
+        wish: Wish,
+        *,
+        protected: bool = False,
+        ttl_s: int | None = None,
+        actor: Actor = SYSTEM,
     ) -> BranchRecord:
         """Begin a branch with rows; it is PENDING until they are there, and gone if they cannot be copied."""
-        begun = await self._branches.begin(name, parent, protected=protected, ttl_s=ttl_s, wish=wish)
+        begun = await self._branches.begin(
+            name, parent, protected=protected, ttl_s=ttl_s, actor=actor, wish=wish
+        )
         assert begun.plan is not None
         for sentence in begun.plan.left_out:
             log.warning("branch.incomplete", branch=name, reason=sentence)

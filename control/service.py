@@ -195,9 +195,14 @@ class Service:
             group.create_task(self.branches.spare.run())
             group.create_task(self.recommendations.run())
             group.create_task(self.drift.run())
-            group.create_task(self.watched.run(self.deploys.follow))
+            group.create_task(self.watched.run(self._follow))
             if self.branches.production.embedded:
                 group.create_task(self._keep_production_running())
+
+    async def _follow(self, database: str, branch: str) -> None:
+        """Do what is due when the definitions of a branch have changed."""
+        await self.branches.note_changed(branch)
+        await self.deploys.follow(database, branch)
 
     async def _watch_replicas(self) -> None:
         """Have clients read from those replicas only that are close enough behind."""

@@ -5,7 +5,7 @@ What deploy requests still need of it is asked first.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,10 @@ import structlog
 from control.branches import Branches, lasting
 from control.errors import ControlError
 from control.lints import Lint
-from control.rebasing import Outcome, RenamesOf, rebase_branch
+from control.rebasing import Outcome, rebase_branch
 from control.seeds import Seeds
 from control.targets import Targets, under_way
+from control.watched import Watched
 from control.workers import Workers
 from migrator.deploy.actions import Deploys
 from migrator.deploy.request import DeployRequest, RequestState
@@ -34,8 +35,7 @@ log = structlog.get_logger()
 class Standing:
     """The branches of one database, as administrators see them.
 
-    Every method raises ControlError or RouteError with a sentence when something cannot be done. `forget`
-    takes the database and the name of a branch that is gone.
+    Every method raises ControlError or RouteError with a sentence when something cannot be done.
     """
 
     def __init__(
@@ -48,8 +48,7 @@ class Standing:
         *,
         lint: Lint,
         settings: Callable[[], DatabaseSettings],
-        forget: Callable[[str, str], Awaitable[None]],
-        renames: RenamesOf,
+        watched: Watched,
     ) -> None:
         self._branches = branches
         self._targets = targets
@@ -58,8 +57,7 @@ class Standing:
         self._seeds = seeds
         self._lint = lint
         self._settings = settings
-        self._forget = forget
-        self._renames = renames
+        self._watched = watched
 
     async def enable_safe_migrations(self, name: str) -> BranchRecord:
         """Refuse direct DDL on a branch from now on, by guard and by server, and take deploy requests.
@@ -155,6 +153,7 @@ class Standing:
             await self._check_unneeded(record, "keeps its name")
             record = await self._branches.change(record, name=new_name)
             await self._deploys.rename_branch(record.database, name, new_name)
+            await self._watched.rename(record.database, name, new_name)
         self._targets.renamed(record)
         self._workers.cut_off(record.database, name)
         log.info("branch.renamed", branch=name, to=new_name)
@@ -183,7 +182,7 @@ class Standing:
             record,
             (await self._branches.get(onto)).name,
             self._settings,
-            self._renames,
+            self._watched,
             drop_conflicts=drop_conflicts,
         )
 
@@ -202,7 +201,7 @@ class Standing:
             await self._targets.forget(each)
             await self._seeds.cancel(each)
             await self._branches.delete(each.name)
-            await self._forget(each.database, each.name)
+            await self._watched.forget(each.database, each.name)
             await self._deploys.branch_deleted(each.database, each.name, actor)
         return [each.name for each in doomed]
 

@@ -161,6 +161,16 @@ class Usage:
                 runs.delete().where(runs.c.database == database, runs.c.branch == branch)
             )
 
+    async def rename(self, database: str, branch: str, new_name: str) -> None:
+        """Keep what is known of a branch under its new name."""
+        await self.forget(database, new_name)
+        async with self._engine.begin() as connection:
+            await connection.execute(
+                runs.update()
+                .where(runs.c.database == database, runs.c.branch == branch)
+                .values(branch=new_name)
+            )
+
     async def since(self, database: str, branch: str) -> datetime | None:
         """Return when the first statement was seen that is still remembered; None when there is none."""
         await self.write()

@@ -39,6 +39,11 @@ class Watched:
         """Return what was renamed on a branch since its base, as far as it was seen."""
         return fold(await self.log.statements(database, branch), base, schema)
 
+    async def rename(self, database: str, branch: str, new_name: str) -> None:
+        """Keep what is known of a branch under its new name."""
+        await self.log.rename(database, branch, new_name)
+        await self.usage.rename(database, branch, new_name)
+
     async def forget(self, database: str, branch: str) -> None:
         """Forget a branch that is gone."""
         await self.log.forget(database, branch)

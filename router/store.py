@@ -10,15 +10,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from router.errors import RouteError, UnknownBranch
-from router.model import Role, User
+from router.model import Actor, Role, User
 
 metadata = sa.MetaData()
 
-FORMAT = 3
+FORMAT = 4
 """What the tables of the state database look like; counts up whenever one changes."""
 
 UPGRADES: dict[int, tuple[str, ...]] = {
@@ -52,6 +53,7 @@ UPGRADES: dict[int, tuple[str, ...]] = {
         "ALTER TABLE branches ADD COLUMN schema_at VARCHAR(40)",
         "ALTER TABLE branches ADD COLUMN seed TEXT NOT NULL DEFAULT ''",
     ),
+    3: ("ALTER TABLE branches ADD COLUMN actor TEXT",),
 }
 """What turns the tables of one format into those of the next."""
 
@@ -86,6 +88,21 @@ class Networks(sa.types.TypeDecorator[tuple[str, ...]]):
         return tuple(value.split(",")) if value else ()
 
 
+class Whole(sa.types.TypeDecorator[Actor]):
+    """An actor, stored whole as JSON: it outlives its token."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Actor | None, dialect: sa.Dialect) -> str | None:
+        """Turn an actor into text."""
+        return msgspec.json.encode(value).decode() if value else None
+
+    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> Actor | None:
+        """Turn text into an actor."""
+        return msgspec.json.decode(value, type=Actor) if value else None
+
+
 branches = sa.Table(
     "branches",
     metadata,
@@ -107,6 +124,7 @@ branches = sa.Table(
     sa.Column("schema_digest", sa.String(64), nullable=False),
     sa.Column("schema_at", Moment),
     sa.Column("seed", sa.Text, nullable=False),
+    sa.Column("actor", Whole),
     sa.UniqueConstraint("database", "name"),
 )
 
@@ -154,7 +172,8 @@ class BranchRecord:
 
     `parent` is what the branch of `parent_id` is called now, None when it is gone. With a `ttl_s` the branch
     is deleted after `expires_at`, unless somebody still needs it. `schema_digest` tells schemas apart, and
-    `schema_at` is when it was last seen to change. `seed` says which rows it began with, empty for none.
+    `schema_at` is when it was last seen to change. `seed` says which rows it began with, empty for none;
+    `actor` made it.
     """
 
     id: str
@@ -175,6 +194,7 @@ class BranchRecord:
     schema_digest: str = ""
     schema_at: datetime | None = None
     seed: str = ""
+    actor: Actor | None = None
     parent: str | None = field(default=None, metadata={"stored": False})
 
     @property

@@ -84,6 +84,7 @@ class Default(BaseModel):
 def _shown(service: Service, record: BranchRecord) -> Json:
     shown = branch(record, service.base_url, service.branches.asleep(record))
     progress = service.seeds.progress(record)
+    shown["stale_schema"] = record.id in service.branches.stale
     return {**shown, "seeding": None if progress is None else asdict(progress)}
 
 
@@ -117,9 +118,9 @@ async def list_branches(
 
 
 @router.post("/branches", status_code=201)
-async def create_branch(request: Request, service: Here, body: NewBranch) -> Json:
+async def create_branch(request: Request, service: Here, actor: Who, body: NewBranch) -> Json:
     """Make a branch with its parent's schema, on a server of its own; with rows it is ready only later."""
-    how: dict[str, Any] = {"protected": body.deletion_protected, "ttl_s": body.ttl}
+    how: dict[str, Any] = {"protected": body.deletion_protected, "ttl_s": body.ttl, "actor": actor}
     if body.wish is None:
         record = await service.branches.create(body.name, body.parent_branch, **how)
     else:

@@ -141,7 +141,7 @@ def branch(record: BranchRecord, base_url: str, asleep: bool) -> Json:
         "name": record.name,
         "kind": "mysql",
         "parent_branch": record.parent,
-        "actor": ACTOR,
+        "actor": actor(record.actor or LOCAL),
         "region": REGION,
         "state": state,
         # A sleeping branch is woken by its first login, so clients need not wait.

@@ -170,6 +170,7 @@ async def test_a_branch_expires_when_nobody_needs_it_any_more(here: Running) -> 
     made = await here.call("POST", "/branches", {"name": "ci", "ttl": 172800}, expect=201)
     assert made["ttl_seconds"] == 172800
     assert made["expires_at"]
+    assert made["actor"]["display_name"] == "local"
     store, expiry = here.service.branches._store, here.service.expiry
     assert await expiry.look() == []
     await here.call("POST", "/branches", {"name": "below", "parent_branch": "ci"}, expect=201)
@@ -186,6 +187,8 @@ async def test_a_branch_expires_when_nobody_needs_it_any_more(here: Running) -> 
     # Here, or by the service that looks by itself.
     await expiry.look()
     await here.call("GET", "/branches/ci", expect=404)
+    gone = await here.call("GET", f"/deploy-requests/{request['number']}")
+    assert (gone["branch_deleted"], gone["branch_deleted_by"]["id"]) == (True, "headgate")
     assert "lives for ever" in await refused(here, "PATCH", "/branches/main", {"ttl": 60})
 
 
@@ -202,9 +205,13 @@ async def test_branches_are_listed_as_asked_for(here: Running) -> None:
 async def test_a_schema_that_changes_is_noticed_when_it_is_read(here: Running) -> None:
     await here.call("POST", "/branches", {"name": "fresh"}, expect=201)
     before = await here.call("POST", "/branches/fresh/refresh-schema")
+    assert before["stale_schema"] is False
+    await here.service.branches.note_changed("fresh")
+    assert (await here.call("GET", "/branches/fresh"))["stale_schema"] is True
     await here.on_branch("fresh", "CREATE TABLE more (id INT PRIMARY KEY)")
     after = await here.call("POST", "/branches/fresh/refresh-schema")
     assert after["schema_last_updated_at"] > before["schema_last_updated_at"]
+    assert after["stale_schema"] is False
     (change,) = (await here.call("GET", "/branches/fresh/diff"))["data"]
     assert change["name"] == "more"
     assert 'class="add"' in change["html"]
