@@ -40,7 +40,7 @@ GRAIN_S: Final = 2
 STAMPS: Final = (
     "SELECT 'table', TABLE_NAME, CREATE_TIME FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s "
     "AND TABLE_NAME NOT RLIKE '__hg[0-9]+_(new|old)$' UNION ALL "
-    "SELECT 'view', TABLE_NAME, MD5(VIEW_DEFINITION) FROM information_schema.VIEWS "
+    "SELECT 'view', TABLE_NAME, SHA2(VIEW_DEFINITION, 256) FROM information_schema.VIEWS "
     "WHERE TABLE_SCHEMA = %s UNION ALL "
     "SELECT ROUTINE_TYPE, ROUTINE_NAME, LAST_ALTERED FROM information_schema.ROUTINES "
     "WHERE ROUTINE_SCHEMA = %s UNION ALL "
