@@ -194,12 +194,14 @@ class Watch:
                 statement.shape = self._shape(statement.text[: TEXT_BYTES_MAX + 1], statement.quoting) or ""
             self._add((user, str(statement.kind), statement.shape, False), statement.runs, statement.failures)
             statement.runs = statement.failures = 0
+        # Where beginnings hold values there are endlessly many: those of others need room.
+        idle_max = _IDLE_MAX if self._crowds_count < CROWDS_MAX // 2 else 0
         for crowds in self._crowds:
             for key in [*crowds]:
                 crowd = crowds[key]
                 for found, count, errors in crowd.take():
                     self._add(found, count, errors)
-                if crowd.idle > _IDLE_MAX:
+                if crowd.idle > idle_max:
                     del crowds[key]
                     self._crowds_count -= 1
         totals, self._totals = self._totals, {}

@@ -99,6 +99,12 @@ async def test_a_table_that_was_used_lately_is_told_before_it_goes(running: Runn
     assert operation["table_recently_used"]
     assert operation["table_recently_used_at"]
     assert request["deployment"]["deploy_order"]["order"] == "code_first"
+    assert request["deployment_state"] == "error"
+    for rule in ("DROP_TABLE", "QUERY_BREAKS"):
+        said = {"lint_error": rule, "table_name": "leftover", "reason": "nobody will ask again"}
+        await running.call("POST", "/lint-suppressions", said, expect=201)
+    await running.call("POST", f"/deploy-requests/{request['number']}/deploy")
+    await running.request_until(request["number"], "complete_pending_revert")
 
 
 async def test_an_open_request_follows_its_branch_as_soon_as_that_changes(running: Running) -> None:
