@@ -87,7 +87,13 @@ def _subject(
 ) -> Subject:
     """Return what the lint rules are to look at."""
     ways = {record.table: way for record in records if (way := way_of(record.choices)) is not None}
-    facts = Facts(refusals=tuple(refusals), ways=ways, views=found.broken_views, versions=versions)
+    facts = Facts(
+        warnings=found.warnings,
+        refusals=tuple(refusals),
+        ways=ways,
+        views=found.broken_views,
+        versions=versions,
+    )
     return Subject(
         found.start, found.target, found.plan.operations, facts, renames=found.plan.renames, whole=False
     )

@@ -36,7 +36,8 @@ POINTED_TO = (
 class Forecast:
     """What is known before: by strategy, how the change is made and what a revert would lack.
 
-    A choice of a copy for strategy instant means that it cannot be had. `warnings` are sentences about rows.
+    A choice of a copy for strategy instant means that it cannot be had. `warnings` are sentences about
+    what names the table elsewhere.
     """
 
     choices: dict[str, Choice] = field(default_factory=dict)
@@ -106,14 +107,10 @@ async def forecast(
     outlook = {
         strategy: revert_outlook(before, after, choice, renames) for strategy, choice in choices.items()
     }
-    findings = await _look(production, schema, before, after, renames)
-    serious = [finding for finding in findings if not finding.check.silent]
     if choices[Strategy.INSTANT].method is Method.SHADOW:
-        judge(table, serious, allow_lossy=True)
-        serious = []
-    said = [f"table {table!r}: {each.sentence}: {each.way_out}" for each in findings if each.check.silent]
-    said += [f"table {table!r}: {each.sentence}: copied, they are refused" for each in serious]
-    return Forecast(choices, outlook, (*said, *dependents))
+        # What the server would change silently is asked about elsewhere, and may be allowed.
+        judge(table, await _look(production, schema, before, after, renames), allow_lossy=True)
+    return Forecast(choices, outlook, tuple(dependents))
 
 
 async def _pointed_to(link: Connection, schema: str, table: str, renames: Mapping[str, str]) -> str | None:

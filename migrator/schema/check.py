@@ -243,6 +243,7 @@ class _Case:
             ahead=_changed(self.folded),
             programs=programs,
             broken_views=broken,
+            warnings=proved.warnings,
         )
 
 

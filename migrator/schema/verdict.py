@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from migrator.schema.conflicts import Conflict, as_finding
+from migrator.schema.lint.facts import ServerWarning
 from migrator.schema.lint.finding import Finding, Level
 from migrator.schema.model import Schema
 from migrator.schema.plan import OperationKind, Plan
@@ -23,7 +24,8 @@ class Review:
     `plan` leads from `start`, which is production with everything ahead in the queue deployed, to `target`;
     it is empty when there is nothing to deploy, and when there are conflicts. `ahead` are the names of tables
     that something ahead changes. `notes` are sentences for the author, `remarks` what else there is to say,
-    such as questions. `broken_views` would not work after the change, each with the server's words.
+    such as questions. `broken_views` would not work after the change, each with the server's words;
+    `warnings` are the scratch server's.
     """
 
     plan: Plan
@@ -37,6 +39,7 @@ class Review:
     ahead: frozenset[str] = frozenset()
     programs: tuple[ProgramChange, ...] = ()
     broken_views: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[ServerWarning, ...] = ()
 
     @property
     def targets(self) -> Mapping[str, str]:

@@ -13,6 +13,7 @@ from migrator.schema.diff import diff, unified_diff
 from migrator.schema.errors import CloneFailed, NotCanonical, ProofFailed
 from migrator.schema.introspect import open_reader, read_code, read_tables
 from migrator.schema.known import Known
+from migrator.schema.lint.facts import ServerWarning
 from migrator.schema.model import Code, CodeKind, Schema, Table
 from migrator.schema.plan import Plan, referenced
 from migrator.schema.reconcile import reconciled
@@ -62,6 +63,7 @@ class ProvingGround:
         self._connection = connection
         self._name = name
         self._start = start
+        self.warnings: list[ServerWarning] = []
 
     async def read(self) -> Schema:
         """Return the tables as they are now; raises ProofFailed when one cannot be printed back."""
@@ -77,6 +79,7 @@ class ProvingGround:
             for statement in operation.statements:
                 try:
                     await self._connection.execute(statement)
+                    await self._note_warnings(operation.table)
                 except ConnectionLost:
                     raise
                 except DatabaseError as error:
@@ -98,6 +101,12 @@ class ProvingGround:
         except DatabaseError as error:
             return error
         return None
+
+    async def _note_warnings(self, table: str) -> None:
+        for level, number, message in await self._connection.fetch_all("SHOW WARNINGS"):
+            if level in (b"Warning", "Warning"):
+                said = message.decode("utf-8", "replace") if isinstance(message, bytes) else str(message)
+                self.warnings.append(ServerWarning(table, int(number), said))
 
     async def load_code(self, code: Sequence[Code]) -> dict[str, str]:
         """Create views and functions, and return the views that do not work here, with the server's words."""
@@ -232,12 +241,13 @@ class Proof:
     """What a proof showed: the touched tables as the scratch server prints them.
 
     `no_way_back` says why the statements of the way back do not lead back exactly, None when they do. `notes`
-    say where the server had its own way, harmlessly.
+    say where the server had its own way, harmlessly; `warnings` are the server's about the way there.
     """
 
     tables: Mapping[str, Table]
     no_way_back: str | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[ServerWarning, ...] = ()
 
 
 async def prove(scratch: Connection, production: Schema, plan: Plan, target: Schema) -> Proof:
@@ -253,6 +263,7 @@ async def prove(scratch: Connection, production: Schema, plan: Plan, target: Sch
         return known
     async with proving_ground(scratch.server, start) as ground:
         result, notes = await ground.apply_and_compare(plan, end.tables)
+        warnings = tuple(dict.fromkeys(ground.warnings))
         try:
             back = diff(result, replace(start, opaque={}), inverse(plan.renames))
             _, more = await ground.apply_and_compare(back, start.tables)
@@ -261,7 +272,7 @@ async def prove(scratch: Connection, production: Schema, plan: Plan, target: Sch
         except ProofFailed as failure:
             no_way_back = f"undoing this by ALTER TABLE was tried and does not work: {failure}"
     tables = {name: table for name, table in result.tables.items() if name in plan.touched}
-    proof = Proof(tables, no_way_back, tuple(dict.fromkeys(notes)))
+    proof = Proof(tables, no_way_back, tuple(dict.fromkeys(notes)), warnings)
     _PROVED.put(key, proof)
     return proof
 

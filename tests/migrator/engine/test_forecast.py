@@ -127,10 +127,8 @@ async def test_rows_that_do_not_fit_are_told_at_once(
     after = await target_of(
         connection, database, "CREATE TABLE t (id INT PRIMARY KEY, c DECIMAL(9,1), d INT)"
     )
-    found = await forecast(server.server, server.server, database, "t", after)
-    assert len(found.warnings) == 1
-    assert "at least 1 row has more than 1 digits behind the point (id=1)" in found.warnings[0]
-    assert "allow_lossy" in found.warnings[0]
+    # Digits that are cut off may be allowed: the data checks tell of them.
+    assert (await forecast(server.server, server.server, database, "t", after)).warnings == ()
     after = await target_of(
         connection, database, "CREATE TABLE t (id INT PRIMARY KEY, c DECIMAL(9,3), d TINYINT)"
     )
