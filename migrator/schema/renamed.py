@@ -7,12 +7,12 @@ What a server does by itself when something is renamed is done here in the same 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from migrator.schema.model import Element, ElementKey, ForeignKey, Index, Schema, Table
 from migrator.schema.program_text import trigger_on
-from migrator.schema.renames import NONE, Renames
+from migrator.schema.renames import NONE, Renames, borne_out
 from router.database import quote_name
 
 # A string, or a quoted name: expressions are the server's own text, where every name is quoted.
@@ -45,24 +45,10 @@ def borne(renames: Renames, before: Schema, after: Schema) -> Renames:
         if old is None or new is None:
             continue
         keys = {was.lower(): becomes.lower() for was, becomes in moves.items()}
-        found = _borne_out(keys, set(old.column_order), set(new.column_order))
+        found = borne_out(keys, set(old.column_order), set(new.column_order))
         if found:
             columns[name] = {was: becomes for was, becomes in moves.items() if was.lower() in found}
     return Renames(columns, tables)
-
-
-def _borne_out(moves: Mapping[str, str], before: Set[str], after: Set[str]) -> set[str]:
-    """Return the old names that may have become the new ones: gone here, new there, or exchanged."""
-    found = {old: new for old, new in moves.items() if old != new and old in before and new in after}
-    while True:
-        doubtful = {
-            old
-            for old, new in found.items()
-            if (old in after and old not in found.values()) or (new in before and new not in found)
-        }
-        if not doubtful:
-            return set(found)
-        found = {old: new for old, new in found.items() if old not in doubtful}
 
 
 def inverse(renames: Renames) -> Renames:

@@ -44,7 +44,7 @@ def fold(statements: Iterable[str], base: Schema, branch: Schema) -> Renames:
     log = _Log(base)
     for statement in statements:
         _take(_Reader(_tokens(statement)), log)
-    tables = _borne_out(log.moved(), base.tables.keys(), branch.tables.keys())
+    tables = borne_out(log.moved(), base.tables.keys(), branch.tables.keys())
     columns: dict[str, Mapping[str, str]] = {}
     for name, before in base.tables.items():
         after = branch.tables.get(tables.get(name, name))
@@ -52,13 +52,13 @@ def fold(statements: Iterable[str], base: Schema, branch: Schema) -> Renames:
             continue
         was = {column.key: column.name for column in before.columns}
         now = {column.key: column.name for column in after.columns}
-        moved = _borne_out(log.moved_columns(name), was.keys(), now.keys())
+        moved = borne_out(log.moved_columns(name), was.keys(), now.keys())
         if moved:
             columns[name] = {was[old]: now[new] for old, new in moved.items()}
     return Renames(columns, tables)
 
 
-def _borne_out(moves: Mapping[str, str], before: Set[str], after: Set[str]) -> dict[str, str]:
+def borne_out(moves: Mapping[str, str], before: Set[str], after: Set[str]) -> dict[str, str]:
     """Keep the moves that two sets of names bear out."""
     found = {old: new for old, new in moves.items() if old != new and old in before and new in after}
     while True:
