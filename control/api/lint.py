@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from control.api.paths import DATABASE, Here, PageNumber, PageSize, Who
+from control.api.paths import DATABASE, Administrator, Here, PageNumber, PageSize
 from control.api.present import Json, moment, page
 from control.service import Service
 from migrator.schema.lint.suppression import Suppression
@@ -34,7 +34,7 @@ async def list_suppressions(service: Here, number: PageNumber = 1, size: PageSiz
 
 
 @router.post("/lint-suppressions", status_code=201)
-async def suppress(service: Here, db: str, actor: Who, body: NewSuppression) -> Json:
+async def suppress(service: Here, db: str, actor: Administrator, body: NewSuppression) -> Json:
     """Let findings of a rule be lived with from now on, for a reason; open requests are checked again."""
     if body.deploy_request is not None:
         await service.deploys.get(db, body.deploy_request)
@@ -51,7 +51,7 @@ async def suppress(service: Here, db: str, actor: Who, body: NewSuppression) -> 
 
 
 @router.delete(ONE, status_code=204, response_class=Response)
-async def unsuppress(service: Here, db: str, suppression_id: str) -> Response:
+async def unsuppress(service: Here, db: str, actor: Administrator, suppression_id: str) -> Response:
     """Let findings count again; open requests are checked again."""
     await _recheck(service, db, await service.lints.unsuppress(suppression_id))
     return Response(status_code=204)

@@ -13,7 +13,7 @@ from router.model import Actor, Role
 
 router = APIRouter(prefix=DATABASE, tags=["passwords"])
 PASSWORDS = "/branches/{name}/passwords"
-PRODUCTION = "what concerns passwords that reach production"
+PRODUCTION = "make or change passwords that reach production"
 
 
 class NewPassword(BaseModel):

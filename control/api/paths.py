@@ -43,11 +43,11 @@ def administrator(request: Request) -> Actor:
     return check_administrator(who(request))
 
 
-def check_administrator(actor: Actor, what: str = "this") -> Actor:
-    """Return the actor, or raise NotAllowed naming `what` only an administrator may do."""
+def check_administrator(actor: Actor, what: str = "do this") -> Actor:
+    """Return the actor, or raise NotAllowed with what only an administrator may do."""
     if not actor.administrates:
         raise NotAllowed(
-            f"{actor.name!r} is a member, and only administrators may do {what}: ask one to do it, or to "
+            f"{actor.name!r} is a member, and only administrators may {what}: ask one to do it, or to "
             "give you the access admin with: headgate service-token create NAME --access admin"
         )
     return actor

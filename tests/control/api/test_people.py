@@ -60,6 +60,10 @@ async def test_a_token_is_made_listed_without_its_secret_used_and_deleted(runnin
         ("POST", "/databases/shop/aggressive-cutover", {}),
         ("DELETE", "/databases/shop/aggressive-cutover", None),
         ("PATCH", "/databases/shop/throttler", {"ratio": 50}),
+        ("POST", "/databases/shop/lint-suppressions", {"lint_error": "NO_UNIQUE_KEY", "reason": "why not"}),
+        ("POST", "/databases/shop/drift/adopt", {}),
+        ("POST", "/databases/shop/branches/main/demote", {}),
+        ("DELETE", "/databases/shop/branches/main/safe-migrations", None),
         ("POST", "/databases/shop/branches/main/passwords", {"name": "mine"}),
     ],
 )
