@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from conf.settings import ServersSettings
+from control.branch_record import SERVER_PREFIX, digest, lasting, purpose_of, route_of, server_name
 from control.errors import ControlError, NotFound
 from control.idle import Idle
 from control.making import Begun, furnish_server, load_triggers
@@ -29,16 +28,13 @@ from router.errors import DatabaseError, ServerFailed, UnknownBranch
 from router.hosts import SCRATCH, LocalHost
 from router.model import SYSTEM, Account, Actor, Branch, PoolMode, Server, check_name
 from router.secrets import new_id
-from router.servers.options import Purpose
 from router.store import BranchRecord, BranchState, BranchStore, Home, now
 
 log = structlog.get_logger()
 
 MAIN = "main"
 """What the first branch is called at first: the one on the production server."""
-TTL_MAX_S: Final = 366 * 24 * 3600
 SLEEP_CHECK_S = 1.0
-SERVER_PREFIX = "branch-"
 
 
 Furnish = Callable[[BranchRecord, BranchRecord, Server], Awaitable[None]]
@@ -235,7 +231,7 @@ class Branches:
             raise
         self._idle.touch(server_name(record))
         record = await self._store.change_branch(
-            record, state=BranchState.READY, base=text, schema_digest=_digest(text), schema_at=now()
+            record, state=BranchState.READY, base=text, schema_digest=digest(text), schema_at=now()
         )
         duration_s = (now() - record.created_at).total_seconds()
         log.info("branch.created", branch=record.name, parent=begun.origin.name, duration_s=duration_s)
@@ -301,9 +297,9 @@ class Branches:
         """Read the schema of a branch, and note when it is another one than it was."""
         self.stale.discard((await self.get(name)).id)
         schema = await self.read(name)
-        record, digest = await self.get(name), _digest(to_json(schema))
-        if record.schema_digest != digest:
-            await self._store.change_branch(record, schema_digest=digest, schema_at=now())
+        record, found = await self.get(name), digest(to_json(schema))
+        if record.schema_digest != found:
+            await self._store.change_branch(record, schema_digest=found, schema_at=now())
         return schema
 
     def in_use(self, record: BranchRecord) -> contextlib.AbstractContextManager[None]:
@@ -368,33 +364,12 @@ class Branches:
 
     async def routes(self) -> list[Branch]:
         """Return the branches as the routing table has them."""
-        return [self._route(record) for record in await self.all() if record.state is not BranchState.PENDING]
-
-    def _route(self, record: BranchRecord) -> Branch:
-        branch = Branch(
-            database=record.database,
-            name=record.name,
-            schema=self.production.schema,
-            production=record.production,
-            safe_migrations=record.safe_migrations,
-            # Production goes on without control, which keeps it running.
-            sleepable=not record.production,
-            server=self._address(record) if record.local else self.production.traffic,
-            pool_mode=PoolMode(self._settings.pool_mode),
-            local_infile=True,
-            is_default=record.is_default,
-        )
-        if record.local:
-            return branch
-        return replace(
-            branch,
-            pool_mode=self.production.pool_mode,
-            require_tls=self.production.require_tls,
-            local_infile=self.production.local_infile,
-            accounts=self.production.accounts,
-            replicas=self.production.replicas,
-            replica_fallback=self.production.replica_fallback,
-        )
+        mode = PoolMode(self._settings.pool_mode)
+        return [
+            route_of(record, self.production, mode, self._address(record))
+            for record in await self.all()
+            if record.state is not BranchState.PENDING
+        ]
 
     async def put_idle_to_sleep(self) -> None:
         """Stop the servers that nobody needs, and start those of production that died, until cancelled."""
@@ -431,29 +406,3 @@ class Branches:
     def _address(self, record: BranchRecord) -> Server | None:
         local = self._host.server(server_name(record))
         return replace(local, account=self.account) if local else None
-
-
-def server_name(record: BranchRecord) -> str:
-    """Return what the local server of a branch is called; it follows no renaming."""
-    return SERVER_PREFIX + record.id
-
-
-def lasting(record: BranchRecord, ttl_s: int) -> dict[str, Any]:
-    """Return what lets a branch live for so many seconds from now, 0 for ever; ControlError if it cannot."""
-    if ttl_s and (record.production or record.is_default):
-        raise ControlError(f"branch {record.name!r} is production or the default: it lives for ever")
-    if not 0 <= ttl_s <= TTL_MAX_S:
-        raise ControlError(f"a branch lives for 1 to {TTL_MAX_S} seconds, or 0 for ever, not {ttl_s}")
-    expires_at = now() + timedelta(seconds=ttl_s) if ttl_s else None
-    return {"ttl_s": ttl_s or None, "expires_at": expires_at}
-
-
-def _digest(schema: str) -> str:
-    return hashlib.sha256(schema.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def purpose_of(record: BranchRecord) -> Purpose:
-    """Return what the local server of a branch is for."""
-    if record.production:
-        return Purpose.PRODUCTION
-    return Purpose.TARGET if record.safe_migrations else Purpose.BRANCH

@@ -11,7 +11,8 @@ from typing import Any
 
 import structlog
 
-from control.branches import Branches, lasting
+from control.branch_record import lasting
+from control.branches import Branches
 from control.errors import ControlError
 from control.lints import Lint
 from control.rebasing import Outcome, rebase_branch
