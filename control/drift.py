@@ -72,7 +72,8 @@ class DriftWatch:
         """Look again and again until cancelled."""
         while True:
             try:
-                await self.look()
+                async with self._looking:
+                    await self._look_at(await self._branches.configured(), patient=True)
             except (
                 *(ControlError, DatabaseError, MigratorError, RouteError, SchemaError, ServerFailed),
                 OSError,
@@ -145,7 +146,8 @@ class DriftWatch:
                 if code not in kept or code.name not in there:
                     await create_code(link, code)
 
-    async def _look_at(self, branch: BranchRecord) -> None:
+    async def _look_at(self, branch: BranchRecord, *, patient: bool = False) -> None:
+        """Look, and keep what is found; the first time when `patient`, wait until nobody changes anything."""
         if await self._in_flux(branch):
             return
         line = await self._store.line(branch.id)
@@ -155,10 +157,12 @@ class DriftWatch:
         found = await self._branches.read(branch.name)
         if await self._in_flux(branch):
             return  # it may have been read in the middle
-        if line is None:
-            await self._store.put_line(branch.id, to_json(found), stamp)
+        known = found if line is None else from_json(line.schema)
+        if line is None or not (known.tables or known.code):
+            # Somebody who fills an empty database changes nothing.
+            if stamp or not patient:
+                await self._store.put_line(branch.id, to_json(found), stamp)
             return
-        known = from_json(line.schema)
         for request in await self._requests(branch):
             if request.cut_over_at is not None and request.updated_at >= line.taken_at:
                 known = await self._after(request, known, found)
