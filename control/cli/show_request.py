@@ -35,9 +35,9 @@ def picture(
     deployment = request["deployment"]
     parts: list[RenderableType] = [_head(request, at)]
     if request["notes"]:
-        parts.append(Padding(Text(request["notes"]), (0, 0, 0, 2), expand=False))
+        parts.append(_indented(Text(request["notes"])))
     for title, found in (
-        ("Checks", list(findings(deployment["findings"]))),
+        ("Checks", [*findings(deployment["findings"]), *_remarks(request, deployment)]),
         ("Reviews", list(_reviews(request, deployment))),
         ("Queue", list(_queue(deployment))),
         ("Operations", list(_operations(deployment))),
@@ -45,21 +45,10 @@ def picture(
         ("Deploy order", [Text(line) for line in deployment["order_hints"]]),
         ("Takes", [takes] if takes else []),
         ("Times", list(_times(request, deployment))),
+        ("Next", [_steps(steps)] if (steps := next_steps(request, database)) else []),
     ):
         if found:
-            parts += [
-                Text(),
-                Text(title, style="bold underline"),
-                *(Padding(each, (0, 0, 0, 2), expand=False) for each in found),
-            ]
-    if deployment["problem"] and request["deployment_state"] not in {"error"}:
-        parts += [Text(), Text(deployment["problem"], style="red")]
-    if steps := next_steps(request, database):
-        parts += [
-            Text(),
-            Text("Next", style="bold underline"),
-            Padding(_steps(steps), (0, 0, 0, 2), expand=False),
-        ]
+            parts += [Text(), Text(title, style="bold underline"), *map(_indented, found)]
     return Group(*parts)
 
 
@@ -110,6 +99,19 @@ def _head(request: Any, at: datetime) -> Text:
         head.append("  closed", style="dim")
     head.append(f"  by {request['actor']['display_name']}, {ago(request['created_at'], at)}", style="dim")
     return head
+
+
+def _remarks(request: Any, deployment: Any) -> Iterator[RenderableType]:
+    """Yield what is to be said beside the findings, and why nothing goes on, unless a finding says that."""
+    for warning in deployment["warnings"]:
+        yield Text(warning, style="yellow")
+    told = request["deployment_state"] == "error" and deployment["lint_errors"]
+    if deployment["problem"] and not told:
+        yield Text(deployment["problem"], style="red")
+
+
+def _indented(shown: RenderableType) -> RenderableType:
+    return Padding(shown, (0, 0, 0, 2), expand=False)
 
 
 def _finding(finding: Any, style: str) -> RenderableType:

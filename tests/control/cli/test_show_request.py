@@ -62,6 +62,7 @@ def request(state: str = "ready", **deployment: Any) -> dict[str, Any]:
     usual: dict[str, Any] = {
         "findings": [],
         "lint_errors": [],
+        "warnings": [],
         "reviews": [],
         "approvals_missing": None,
         "unconfirmed": [],
@@ -120,6 +121,16 @@ def test_findings_are_counted_and_the_most_serious_come_first() -> None:
     assert "the sentence of DROPS [bold]" in text
     assert "suppressed: old debt" in text
     assert re.search(r"DROPS +customers column phone +confirmed", text)
+
+
+def test_warnings_and_why_nothing_goes_on_are_told_once() -> None:
+    text = printed(request("error", warnings=["was it renamed?"], problem="it could not be checked"))
+    assert "was it renamed?" in text
+    assert "it could not be checked" in text
+    blocking = [finding("error", "CONFLICT")]
+    text = printed(request("error", findings=blocking, lint_errors=blocking, problem="the same again"))
+    assert "the same again" not in text
+    assert "why it failed" in printed(request("complete_error", problem="why it failed"))
 
 
 def test_changes_are_coloured() -> None:
