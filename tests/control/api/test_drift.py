@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from router.model import LOCAL, Flavor
+from migrator.deploy.approval import ReviewState
+from router.model import LOCAL, Access, Actor, ActorKind, Flavor
 from tests.support.service import Running, running_service
+
+COLLEAGUE = Actor("colleague", "Bo", ActorKind.USER, Access.ADMIN)
 
 
 @pytest.fixture(params=list(Flavor), ids=str)
@@ -38,6 +41,8 @@ async def test_a_change_by_hand_is_shown_and_open_requests_are_checked_again(run
     await call("POST", "/branches", {"name": "notes"}, expect=201)
     await running.on_branch("notes", "ALTER TABLE orders MODIFY note VARCHAR(60)")
     await call("POST", "/deploy-requests", {"branch": "notes"}, expect=201)
+    deploys = running.service.deploys
+    await deploys.review("shop", 1, COLLEAGUE, ReviewState.APPROVED)
     await running.on_production(
         "ALTER TABLE orders MODIFY note VARCHAR(99)", "CREATE PROCEDURE mine() SELECT 1"
     )
@@ -48,6 +53,8 @@ async def test_a_change_by_hand_is_shown_and_open_requests_are_checked_again(run
     request = await call("GET", "/deploy-requests/1")
     assert request["deployment_state"] == "error"
     assert "orders" in request["deployment"]["problem"]
+    (approval,) = [each for each in await deploys.reviews("shop", 1) if each.state is ReviewState.APPROVED]
+    assert approval.dismissed_at is not None
     taken = await call("POST", "/drift/adopt")
     assert taken["state"] == "adopted"
     assert (await drift(running))["state"] == "none"
