@@ -39,6 +39,7 @@ async def test_a_table_that_nobody_needs_is_listed_until_it_is_dropped_and_can_b
     await call("POST", "/branches", {"name": "shorter"}, expect=201)
     await running.on_branch("shorter", "ALTER TABLE customers DROP COLUMN name")
     await call("POST", "/deploy-requests", {"branch": "shorter"}, expect=201)
+    await call("POST", "/deploy-requests/1/confirm")
     await call("POST", "/deploy-requests/1/deploy")
     done = await running.request_until(1, "complete", "complete_error")
     [listed] = (await call("GET", "/garbage"))["data"]
