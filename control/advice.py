@@ -16,12 +16,12 @@ from control.replicas import servers_at
 from control.targets import Targets
 from control.usage import Usage
 from control.usage import tables_of as tables_of_shapes
-from migrator.deploy.actions import Deploys
 from migrator.deploy.frameworks import TABLES, tables_of
 from migrator.deploy.lifecycle import State
 from migrator.deploy.migration_row_store import MigrationRowStore
 from migrator.deploy.migration_rows import MigrationRows, Place
 from migrator.deploy.request import DeployRequest
+from migrator.deploy.store import DeployStore
 from migrator.errors import MigratorError
 from migrator.schema.model import Schema
 from router.errors import RouteError
@@ -70,7 +70,7 @@ async def make_recommendations(
     engine: AsyncEngine,
     branches: Branches,
     targets: Targets,
-    deploys: Deploys,
+    deploys: DeployStore,
     databases: Databases,
     usage: Usage,
     *,
@@ -94,6 +94,9 @@ async def make_recommendations(
     async def requests() -> Sequence[DeployRequest]:
         return await deploys.all(database)
 
+    async def swapped() -> Sequence[tuple[int, str]]:
+        return await deploys.swapped(database)
+
     def spared() -> frozenset[str]:
         """Return the tables of every framework: one may be in use that nobody has told us of."""
         named = {table.name for table in tables_of(databases.settings())}
@@ -111,5 +114,5 @@ async def make_recommendations(
         # Beyond that many kinds some are forgotten: from not seeing one, nothing follows then.
         return Traffic(since if len(seen) < shapes_max else None, last_used, hinted)
 
-    source = Source(database, branches.production.schema, servers, read, requests, spared, traffic)
+    source = Source(database, branches.production.schema, servers, read, requests, swapped, spared, traffic)
     return Recommendations(store, source, branches)

@@ -191,7 +191,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         engine,
         branches,
         targets,
-        deploys,
+        deploy_store,
         databases,
         watched.usage,
         replicas=settings.production.replicas,

@@ -58,6 +58,7 @@ class Traffic:
 class Source:
     """Where to look: production's servers (the primary first), its schema, and what else is known of it.
 
+    `swapped` gives number and state of the deploy requests that have changed production, or changed it back.
     `spared` are tables, in lower case, that somebody needs though nothing shows it.
     """
 
@@ -66,6 +67,7 @@ class Source:
     servers: Callable[[], Awaitable[Sequence[Server]]]
     read: Callable[[], Awaitable[Schema]]
     requests: Callable[[], Awaitable[Sequence[DeployRequest]]]
+    swapped: Callable[[], Awaitable[Sequence[tuple[int, str]]]]
     spared: Callable[[], frozenset[str]]
     traffic: Callable[[], Awaitable[Traffic | None]]
     unused_after: timedelta = UNUSED_AFTER
@@ -82,10 +84,11 @@ class Recommendations:
 
     async def run(self) -> None:
         """Look again and again until cancelled: daily, and when a deployment has changed the schema."""
-        looked_at, seen = None, ""
+        looked_at: datetime | None = None
+        seen: Sequence[tuple[int, str]] = ()
         while True:
             await asyncio.sleep(LOOK_S)
-            state = _schema_state(await self._source.requests())
+            state = await self._source.swapped()
             if looked_at is None or state != seen or now() - looked_at >= EVERY:
                 try:
                     await self.look()
@@ -231,9 +234,3 @@ class Recommendations:
         sources = dict.fromkeys(found.source for found in counted.values())
         where = f" on {len(servers)} servers" if len(servers) > 1 else ""
         return by_place(seen, len(servers), " and ".join(sources) + where)
-
-
-def _schema_state(requests: Sequence[DeployRequest]) -> str:
-    """Return what changes whenever a deployment changes the schema, or changes it back."""
-    done = [f"{request.number} {request.deployment_state}" for request in requests if request.cut_over_at]
-    return ", ".join(done)

@@ -79,6 +79,16 @@ class DeployStore:
         )
         return [each for each in found if each.under_way or each.deployment_state is State.QUEUED]
 
+    async def swapped(self, database: str) -> list[tuple[int, str]]:
+        """Return number and state of each request that has swapped tables, whatever became of it since."""
+        query = (
+            sa.select(deploy_requests.c.number, deploy_requests.c.deployment_state)
+            .where(deploy_requests.c.database == database, deploy_requests.c.cut_over_at.is_not(None))
+            .order_by(deploy_requests.c.number)
+        )
+        async with self._engine.connect() as connection:
+            return [(int(number), str(state)) for number, state in await connection.execute(query)]
+
     async def get(self, database: str, number: int) -> DeployRequest:
         """Return one request, or raise UnknownRequest."""
         found = await self._select(deploy_requests.c.database == database, deploy_requests.c.number == number)
