@@ -239,6 +239,7 @@ def test_people_get_tokens_of_their_own_and_what_they_do_is_in_the_audit_log(hea
     assert "service_token.created" in said(headgate, "audit-log", "list")
     assert "is deleted" in said(headgate, "service-token", "delete", made["id"])
     assert "service token" in refused(headgate, "branch", "list", "shop", HEADGATE_TOKEN=ada)
+    assert made["token"] not in headgate.logs()
     shown = said(headgate, "service-token", "create", "ci", "--access", "admin")
     assert re.search(r"export HEADGATE_TOKEN=[a-z0-9]{12}:hg_tk_\w{36}", shown)
 
@@ -255,3 +256,35 @@ def test_what_holds_for_deploy_requests_is_decided_by_settings(headgate: Headgat
     assert "disabled for shop" in said(headgate, "database", "aggressive-cutover", "shop")
     assert "enabled for shop" in said(headgate, "database", "aggressive-cutover", "shop", "--enable")
     assert data(headgate, "database", "aggressive-cutover", "shop", "--disable") == {"enabled": False}
+
+
+def test_a_request_is_reviewed_confirmed_edited_and_found_by_its_branch(headgate: Headgate) -> None:
+    branch = data(headgate, "branch", "create", "shop", "reviewed")
+    run_on(headgate, branch["password"], "CREATE TABLE reviewed (id INT PRIMARY KEY)")
+    created = said(headgate, "deploy-request", "create", "shop", "reviewed", "--notes", "for review")
+    assert "headgate deploy-request deploy shop" in created
+    assert "+CREATE TABLE `reviewed`" in created
+    number = str(data(headgate, "deploy-request", "show", "shop", "reviewed")["number"])
+    assert "has your comment" in said(
+        headgate, "deploy-request", "review", "shop", "reviewed", "--comment", "why?"
+    )
+    assert "is approved" in said(headgate, "deploy-request", "review", "shop", number, "--approve")
+    assert "why?" in said(headgate, "deploy-request", "reviews", "shop", number)
+    assert [one["state"] for one in data(headgate, "deploy-request", "reviews", "shop", number)] == [
+        "commented",
+        "approved",
+    ]
+    assert "Nothing of deploy request" in said(headgate, "deploy-request", "confirm", "shop", number)
+    edited = said(headgate, "deploy-request", "edit", "shop", number, "--disable-auto-apply", "--keep-branch")
+    assert "auto-apply is off, auto-delete-branch is off" in edited
+    listed = data(headgate, "deploy-request", "list", "shop", "--state", "open", "--branch", "reviewed")
+    assert [str(one["number"]) for one in listed] == [number]
+    assert data(headgate, "deploy-request", "list", "shop", "--deployed", "2001-01-01") == []
+    assert "is no time" in refused(headgate, "deploy-request", "list", "shop", "--running", "then")
+    assert "has no deploy request" in refused(headgate, "deploy-request", "show", "shop", "no-such-branch")
+    for verb in ("retry", "unblock", "apply", "redo", "skip-revert"):
+        assert "deploy request" in refused(headgate, "deploy-request", verb, "shop", number)
+    waiting = data(headgate, "deploy-request", "deploy", "shop", "reviewed", "--wait")
+    assert waiting["deployment_state"] == "pending_cutover"
+    assert number in said(headgate, "deploy-request", "queue", "shop")
+    said(headgate, "deploy-request", "cancel", "shop", number, "--wait")
