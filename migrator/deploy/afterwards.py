@@ -16,7 +16,7 @@ from migrator.deploy.errors import DeployError
 from migrator.deploy.held import seconds_until
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest
-from migrator.engine.ground.operation import Losing
+from migrator.engine.ground.operation import Losing, Phase, Redoable
 from migrator.engine.swap.group import Group
 from migrator.errors import MigratorError, OwnershipUnknown
 from router.model import SYSTEM
@@ -86,6 +86,7 @@ class Afterwards(Carrying):
             await asyncio.sleep(seconds_until(until))
 
     async def _revert(self, request: DeployRequest) -> None:
+        """Swap all back; if one cannot be, swap the others there again."""
         operations = await self.held.all(request)
         longest_lock_ms = 0.0
 
@@ -104,6 +105,9 @@ class Afterwards(Carrying):
         except OwnershipUnknown:
             raise
         except MigratorError as error:
+            # Killed before or in the middle of this, the revert is tried once more from where it is.
+            swapped = [each for each in operations if each.status().phase is Phase.REVERTED]
+            await Group([each for each in swapped if isinstance(each, Redoable)]).redo()
             failed, reason = State.COMPLETE_REVERT_ERROR, str(error)
             await self._store.move(request, failed, SYSTEM, reason, problem=reason, giving_up={})
             return

@@ -33,7 +33,7 @@ from tests.support.deploying import ADA, BOB, findings
 from tests.support.pretended import Server, Table
 
 TABLES = ("customers", "orders", "notes")
-VERBS = ("prepare", "cut over", "revert", "redo")
+VERBS = ("prepare", "cut over", "revert")
 NUMBERS = st.integers(1, 4)
 STEERING = ("apply", "cancel", "retry", "complete", "close", "skip_revert", "deploy")
 NEXT = {
@@ -51,6 +51,11 @@ AT_REST = {
     *(State.COMPLETE_REVERT_ERROR, State.COMPLETE_REVERT),
 }
 """States in which a request that is under way waits for somebody."""
+DEPLOYED = {State.COMPLETE_PENDING_REVERT, State.COMPLETE_REVERT_ERROR}
+NOT_DEPLOYED = {
+    *(State.COMPLETE_ERROR, State.COMPLETE_CANCEL, State.COMPLETE_REVERT),
+    *(State.IN_PROGRESS, State.PENDING_CUTOVER, State.READY),
+}
 
 
 def event(name: str, **how: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
@@ -166,18 +171,25 @@ class Lives(RuleBasedStateMachine):
 
     @initialize(
         release=st.booleans(),
-        proposals=st.lists(st.sets(st.sampled_from(TABLES), min_size=1), min_size=3, max_size=4),
-        auto=st.booleans(),
-        failing=st.lists(st.tuples(st.sampled_from(VERBS), st.sampled_from(TABLES)), max_size=2),
+        proposals=st.lists(st.sets(st.sampled_from(TABLES), min_size=1), min_size=2, max_size=3),
+        gated=st.integers(0, 3),
+        fails=st.sampled_from([None, *VERBS]),
+        steps=STEPS,
     )
     def begin(
-        self, release: bool, proposals: list[set[str]], auto: bool, failing: list[tuple[str, str]]
+        self, release: bool, proposals: list[set[str]], gated: int, fails: str | None, steps: int
     ) -> None:
+        """Have a deployment of all tables under way, perhaps bound to fail, and killed once."""
         self.settings = replace(self.settings, release_queue_in_window=release)
-        for branch, tables in zip("abcd", proposals, strict=False):
-            self.create(branch, tables, auto)
-        for verb, table in failing:
-            self.break_or_mend(verb, table, fails=True)
+        for branch, tables in zip("abcd", [set(TABLES), *proposals], strict=False):
+            self.create(branch, tables, auto=gated > 0)
+        if fails:
+            self.break_or_mend(fails, sorted(TABLES)[-1], fails=True)
+        self.deploy(1, parallel=False)
+        self.be_killed(steps)
+        self.settle()
+        if fails == "revert":
+            self.go_on(1, way=False)
 
     def decide(self, required: bool) -> None:
         self.settings = replace(self.settings, require_approval=required)
@@ -307,22 +319,24 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def production_is_what_the_requests_say(self) -> None:
         for request in self.do(self.store.all("shop")):
-            if request.under_way:
-                continue
             for record in request.operations:
                 journal = self.server.journals.get(record.id)
                 if journal is None:
                     continue
-                # Nothing is left of what is over, and what is not deployed is not there.
-                assert journal.shadow is None
-                assert journal.old is None
-                if request.deployment_state is not State.COMPLETE:
-                    assert self.server.tables[record.table].shape != record.id
+                in_use = self.server.tables[record.table].shape == record.id
+                if request.deployment_state in DEPLOYED and not request.finished_at:
+                    assert in_use
+                if request.deployment_state in NOT_DEPLOYED:
+                    assert not in_use
+                if not request.under_way:
+                    # Nothing is left of what is over.
+                    assert journal.shadow is None
+                    assert journal.old is None
 
 
 Lives.TestCase.settings = settings(
     max_examples=int(os.environ.get("HEADGATE_FUZZ_EXAMPLES", "20")),
-    stateful_step_count=30,
+    stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

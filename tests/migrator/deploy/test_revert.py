@@ -8,7 +8,7 @@ import pytest
 
 from migrator.deploy.errors import DeployError, IllegalMove
 from migrator.deploy.lifecycle import State
-from tests.support.deploying import ADA, Bench
+from tests.support.deploying import ADA, Bench, findings
 
 
 async def test_the_old_tables_are_dropped_when_the_window_ends(bench: Bench) -> None:
@@ -43,6 +43,18 @@ async def test_a_failed_revert_keeps_the_new_tables_and_can_be_tried_again(bench
         bench.tables.failing.clear()
         await bench.deploys.revert("shop", 1, ADA, None)
         await bench.until(1, State.COMPLETE_REVERT)
+
+
+async def test_when_the_second_table_cannot_be_reverted_the_first_is_swapped_again(bench: Bench) -> None:
+    bench.redoable, bench.findings = True, findings("customers", "orders")
+    bench.tables.failing["revert customers"] = "a row does not fit the old table"
+    await bench.create()
+    async with bench.running():
+        await bench.deploy(1)
+        await bench.until(1, State.COMPLETE_PENDING_REVERT)
+        await bench.deploys.revert("shop", 1, ADA, None)
+        await bench.until(1, State.COMPLETE_REVERT_ERROR)
+    assert bench.tables.log[-2:] == ["revert orders", "redo orders"]
 
 
 async def test_a_revert_that_the_engine_cannot_do_is_refused_with_its_reason(bench: Bench) -> None:
