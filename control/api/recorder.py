@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import structlog
 from fastapi import Request
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control.api.present import Json
@@ -135,13 +136,18 @@ async def _record(scope: Scope, held: list[Message]) -> None:
         return
     answer = _answer(held)
     service: Service = scope["app"].state.service
-    await service.journal.record(
-        state["actor"],
-        action if isinstance(action, str) else action(answer),
-        subject(scope["path_params"], answer, route.path),
-        state.get("details"),
-        (scope.get("client") or ("",))[0],
-    )
+    name = action if isinstance(action, str) else action(answer)
+    try:
+        await service.journal.record(
+            state["actor"],
+            name,
+            subject(scope["path_params"], answer, route.path),
+            state.get("details"),
+            (scope.get("client") or ("",))[0],
+        )
+    except (SQLAlchemyError, OSError) as error:
+        # It is done, and must not be answered as if it were not; this line takes the entry's place.
+        log.error("action.unrecorded", action=name, actor=state["actor"].id, exc_info=error)
 
 
 def subject(path: Mapping[str, Any], answer: Json, route: str) -> Subject:

@@ -128,6 +128,18 @@ async def test_the_audit_log_says_who_did_what_to_what_and_from_where(running: R
     assert (none["data"], none["cursor_start"], none["has_next"]) == ([], None, False)
 
 
+async def test_what_was_done_is_answered_so_even_if_it_could_not_be_recorded(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(running.service.journal, "record", full)
+    answer = await running.http.post(f"{O}/databases/shop/aggressive-cutover")
+    assert (answer.status_code, answer.json()) == (200, {"enabled": True})
+    await running.http.delete(f"{O}/databases/shop/aggressive-cutover")
+
+
 async def test_what_is_refused_or_only_looked_at_is_not_in_the_audit_log(running: Running) -> None:
     before = await newest(running)
     await running.http.get(f"{O}/databases/shop")
