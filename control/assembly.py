@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from conf.settings import Settings
 from control.advice import make_migration_rows, make_recommendations
@@ -23,7 +25,7 @@ from control.operations import operations_on
 from control.owner import sole_owner
 from control.passwords import Passwords
 from control.people import People
-from control.production import greeting, open_production, prove, warnings_of
+from control.production import Production, greeting, open_production, prove, warnings_of
 from control.seeds import Seeds
 from control.service import Service
 from control.standing import Standing
@@ -80,7 +82,107 @@ async def open_service(settings: Settings, config: str = "") -> AsyncIterator[Se
         yield service
 
 
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything else stands on: the state database, the servers, the workers, the branches."""
+
+    settings: Settings
+    secrets: SecretsFile
+    engine: AsyncEngine
+    branch_store: BranchStore
+    deploy_store: DeployStore
+    host: LocalHost
+    production: Production
+    workers: Workers
+    watched: Watched
+    branches: Branches
+    targets: Targets
+
+    @property
+    def database(self) -> str:
+        return self.production.database
+
+    async def requests(self) -> Sequence[DeployRequest]:
+        return await self.deploy_store.all(self.database)
+
+    async def number_of(self, branch: str) -> int | None:
+        """Return the number of the open deploy request of a branch."""
+        mine = [request for request in await self.requests() if request.branch == branch]
+        return next((request.number for request in mine if request.state is RequestState.OPEN), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What people have decided and done, and what was measured, as the state database keeps it."""
+
+    token: str
+    databases: Databases
+    people: People
+    journal: Journal
+    speeds: CopySpeeds
+    lints: Lints
+
+
 async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExitStack) -> Service:
+    ground = await _lay_ground(settings, stack)
+    kept = await _open_kept(ground)
+    branches, targets, workers = ground.branches, ground.targets, ground.workers
+    passwords = Passwords(
+        ground.database,
+        ground.branch_store,
+        roles=lambda: branches.production.roles,
+        changed=workers.refresh_routes,
+    )
+    configured = await targets.get((await branches.configured()).name)
+    throttles = Throttles(ground.database, RatioStore(ground.engine), configured.throttle)
+    await throttles.prepare()
+    workers.metrics.others.append(throttles.metrics)
+    seeds = Seeds(branches, targets, settings.state_dir)
+    runner, deploys, standing = await _deploying(ground, kept, seeds)
+
+    async def routes() -> tuple[list[User], list[Branch]]:
+        return await passwords.users(), await branches.routes()
+
+    await stack.enter_async_context(workers.serving(routes, branches.wake))
+    recommendations = await make_recommendations(
+        ground.engine,
+        branches,
+        targets,
+        ground.deploy_store,
+        kept.databases,
+        ground.watched.usage,
+        replicas=settings.production.replicas,
+        shapes_max=settings.usage.shapes_max,
+    )
+    drifts = DriftStore(ground.engine, ground.database)
+    await drifts.prepare()
+    return Service(
+        settings,
+        branches,
+        passwords,
+        deploys,
+        runner,
+        workers,
+        throttles,
+        targets,
+        standing,
+        Expiry(branches, standing, deploys),
+        seeds,
+        ground.host,
+        kept.token,
+        config,
+        databases=kept.databases,
+        people=kept.people,
+        journal=kept.journal,
+        recommendations=recommendations,
+        watched=ground.watched,
+        speeds=kept.speeds,
+        drift=DriftWatch(drifts, branches, deploys),
+        lints=kept.lints,
+    )
+
+
+async def _lay_ground(settings: Settings, stack: contextlib.AsyncExitStack) -> _Ground:
     state = settings.state_dir
     secrets = SecretsFile(state / "secrets.json")
     engine = open_state(state / "state.db")
@@ -88,7 +190,6 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
     branch_store, deploy_store = BranchStore(engine), DeployStore(engine)
     await branch_store.prepare()
     await deploy_store.prepare()
-
     host = await _local_host(settings, secrets)
     await host.remove_leftovers()
     stack.push_async_callback(host.stop_all)
@@ -117,37 +218,34 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         needed=needed,
     )
     await branches.prepare()
-    passwords = Passwords(
-        production.database,
-        branch_store,
-        roles=lambda: branches.production.roles,
-        changed=workers.refresh_routes,
-    )
     targets = Targets(settings, branches, workers, Account(MIGRATOR_USER, secrets.get(MIGRATOR_USER)))
     stack.push_async_callback(targets.close)
-    configured = await targets.get((await branches.configured()).name)
-    throttles = Throttles(production.database, RatioStore(engine), configured.throttle)
-    await throttles.prepare()
-    workers.metrics.others.append(throttles.metrics)
+    stores = branch_store, deploy_store
+    return _Ground(settings, secrets, engine, *stores, host, production, workers, watched, branches, targets)
+
+
+async def _open_kept(ground: _Ground) -> _Kept:
+    engine, settings = ground.engine, ground.settings
+    token = ground.secrets.get("token", TOKEN_PREFIX)
     usual = DatabaseSettings(revert_window_s=settings.migrator.revert_window_s)
-    token = secrets.get("token", TOKEN_PREFIX)
-    databases, suppressions = Databases(production.database, engine, usual), SuppressionStore(engine)
-    people, journal = People(engine, token), Journal(engine)
-    for kept in (databases, suppressions, people, journal):
-        await kept.prepare()
-    speeds = CopySpeeds(engine)
-    await speeds.prepare()
+    databases, suppressions = Databases(ground.database, engine, usual), SuppressionStore(engine)
+    people, journal, speeds = People(engine, token), Journal(engine), CopySpeeds(engine)
+    for store in (databases, suppressions, people, journal, speeds):
+        await store.prepare()
+    lints = Lints(
+        ground.database,
+        suppressions,
+        ground.branches,
+        settings.lint,
+        databases.settings,
+        ground.number_of,
+    )
+    return _Kept(token, databases, people, journal, speeds, lints)
 
-    async def requests() -> Sequence[DeployRequest]:
-        return await deploy_store.all(production.database)
 
-    rows = await make_migration_rows(engine, branches, requests, databases)
-
-    async def number_of(branch: str) -> int | None:
-        mine = [request for request in await requests() if request.branch == branch]
-        return next((request.number for request in mine if request.state is RequestState.OPEN), None)
-
-    lints = Lints(production.database, suppressions, branches, settings.lint, databases.settings, number_of)
+async def _deploying(ground: _Ground, kept: _Kept, seeds: Seeds) -> tuple[Runner, Deploys, Standing]:
+    branches, targets, settings = ground.branches, ground.targets, ground.settings
+    rows = await make_migration_rows(ground.engine, branches, ground.requests, kept.databases)
 
     async def delete_branch(request: DeployRequest) -> None:
         try:
@@ -158,72 +256,30 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
             raise DeployError(str(error)) from error
 
     runner = Runner(
-        production.database,
-        deploy_store,
+        ground.database,
+        ground.deploy_store,
         operations_on(targets, settings.migrator, settings.production.definer_user),
         delete_branch,
-        RowsAndSpeed(rows, speeds),
+        RowsAndSpeed(rows, kept.speeds),
     )
     deploys = Deploys(
-        deploy_store,
-        checking(branches, targets, databases.settings, lints, watched, speeds),
+        ground.deploy_store,
+        checking(branches, targets, kept.databases.settings, kept.lints, ground.watched, kept.speeds),
         runner.notify,
-        databases.settings,
-        people.administrators,
+        kept.databases.settings,
+        kept.people.administrators,
     )
-    seeds = Seeds(branches, targets, state)
     standing = Standing(
         branches,
         targets,
-        workers,
+        ground.workers,
         deploys,
         seeds,
-        lint=lints.errors,
-        settings=databases.settings,
-        watched=watched,
+        lint=kept.lints.errors,
+        settings=kept.databases.settings,
+        watched=ground.watched,
     )
-
-    async def routes() -> tuple[list[User], list[Branch]]:
-        return await passwords.users(), await branches.routes()
-
-    await stack.enter_async_context(workers.serving(routes, branches.wake))
-    recommendations = await make_recommendations(
-        engine,
-        branches,
-        targets,
-        deploy_store,
-        databases,
-        watched.usage,
-        replicas=settings.production.replicas,
-        shapes_max=settings.usage.shapes_max,
-    )
-    drifts = DriftStore(engine, production.database)
-    await drifts.prepare()
-    drift = DriftWatch(drifts, branches, deploys)
-    return Service(
-        settings,
-        branches,
-        passwords,
-        deploys,
-        runner,
-        workers,
-        throttles,
-        targets,
-        standing,
-        Expiry(branches, standing, deploys),
-        seeds,
-        host,
-        token,
-        config,
-        databases=databases,
-        people=people,
-        journal=journal,
-        recommendations=recommendations,
-        watched=watched,
-        speeds=speeds,
-        drift=drift,
-        lints=lints,
-    )
+    return runner, deploys, standing
 
 
 async def _local_host(settings: Settings, secrets: SecretsFile) -> LocalHost:
