@@ -161,36 +161,60 @@ def _word(found: list[_Token], at: int) -> bytes:
 
 def _collapsed(tokens: list[_Token]) -> list[_Token]:
     """Leave one of the rows of VALUES, one of the values of IN, one of the same groups in a row."""
+    ends = _group_ends(tokens)
     found: list[_Token] = []
+    jumps: dict[int, int] = {}
     at = 0
     while at < len(tokens):
+        if at in jumps:
+            at = jumps.pop(at)
+            continue
         token = tokens[at]
         found.append(token)
         at += 1
         if token.text != b"(":
             continue
         before = found[-2].word if len(found) > 1 else b""
-        end = _group_end(tokens, at)
-        inside = tokens[at : end - 1]
-        if before == b"IN" and inside and all(one.text in (_VALUE, b",") for one in inside):
+        end = ends[at - 1]
+        if before == b"IN" and end - 1 > at and _only_values(tokens, at, end - 1):
             found.append(tokens[at])
             at = end - 1
         else:
-            at = _without_repetitions(tokens, at, end, rows=before in (b"VALUES", b"VALUE"))
+            rows = before in (b"VALUES", b"VALUE")
+            jumps[end] = _behind_repetitions(tokens, ends, at, rows=rows)
+            if jumps[end] == end:
+                del jumps[end]
     return found
 
 
-def _without_repetitions(tokens: list[_Token], at: int, end: int, *, rows: bool) -> int:
-    """Take the groups out that follow the one from `at` to `end` and are like it; return where to go on."""
-    group = [token.text for token in tokens[at:end]]
-    behind = end
+def _only_values(tokens: list[_Token], at: int, end: int) -> bool:
+    return all(tokens[place].text in (_VALUE, b",") for place in range(at, end))
+
+
+def _behind_repetitions(tokens: list[_Token], ends: dict[int, int], at: int, *, rows: bool) -> int:
+    """Return where the groups end that follow the one whose inside begins at `at`, and are like it."""
+    end = behind = ends[at - 1]
     while [token.text for token in tokens[behind : behind + 2]] == [b",", b"("]:
-        following = _group_end(tokens, behind + 2)
-        if not rows and [token.text for token in tokens[behind + 2 : following]] != group:
+        other, following = behind + 2, ends[behind + 1]
+        if not rows and (
+            following - other != end - at
+            or any(tokens[at + place].text != tokens[other + place].text for place in range(end - at))
+        ):
             break
         behind = following
-    del tokens[end:behind]
-    return at
+    return behind
+
+
+def _group_ends(tokens: list[_Token]) -> dict[int, int]:
+    """Return for each opening bracket the place behind the one that closes it: in one go, however deep."""
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for at, token in enumerate(tokens):
+        if token.text == b"(":
+            opened.append(at)
+        elif token.text == b")" and opened:
+            ends[opened.pop()] = at + 1
+    return ends | dict.fromkeys(opened, len(tokens))
 
 
 def _group_end(tokens: list[_Token], at: int) -> int:

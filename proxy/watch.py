@@ -33,6 +33,9 @@ PREPARED_MAX: Final = 1000
 PER_TICK: Final = 20
 """Statements that one branch looks at in one go."""
 
+TAKE_S: Final = 0.02
+"""How long prepared statements are looked at once a second, for all clients wait; other runs are lost."""
+
 _TEXT: Final = HEADER_BYTES + 1
 _BEGINNING_END: Final = _TEXT + 24
 _LENGTHS: Final = 32
@@ -189,8 +192,12 @@ class Watch:
     def take_shapes(self) -> list[ShapeSeen]:
         """Return what was counted since the last time, once a second."""
         ran, self.ran = self.ran, []
+        until_s = time.perf_counter() + TAKE_S
         for statement, user in ran:
             if statement.shape is None:
+                if time.perf_counter() > until_s:
+                    statement.runs = statement.failures = 0
+                    continue
                 statement.shape = self._shape(statement.text[: TEXT_BYTES_MAX + 1], statement.quoting) or ""
             self._add((user, str(statement.kind), statement.shape, False), statement.runs, statement.failures)
             statement.runs = statement.failures = 0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,3 +106,25 @@ def test_what_stands_between_quotes_never_gets_out(parts: list[str]) -> None:
 )
 def test_definitions_are_told_without_their_values(statement: str, definition: str | None) -> None:
     assert definition_of(statement.encode(), USUAL) == definition
+
+
+@pytest.mark.parametrize("piece", ["(", "IN(", "((a),(b)),", "(1),", "VALUES ("])
+def test_what_is_deeply_nested_is_written_down_in_no_time(piece: str) -> None:
+    # A worker does this between the statements of all its clients.
+    began_s = time.process_time()
+    shape_of(f"SELECT {piece * (TEXT_BYTES_MAX // len(piece) - 2)}".encode(), USUAL)
+    assert time.process_time() - began_s < 0.5
+
+
+@pytest.mark.parametrize(
+    ("statement", "shape"),
+    [
+        ("SELECT f((1),(2),(3)),(4)", "SELECT f((?)),(?)"),
+        ("SELECT ((1,2),(3,4)),((5,6),(7,8))", "SELECT ((?, ?))"),
+        ("SELECT (1),(a),(1)", "SELECT (?),(a),(?)"),
+        ("INSERT INTO t VALUES (1,(2),(3)),(4,5,6)", "INSERT INTO t VALUES (?, (?))"),
+        ("SELECT (1),((2", "SELECT (?),((?"),
+    ],
+)
+def test_groups_within_groups_are_told_once(statement: str, shape: str) -> None:
+    assert str(shape_of(statement.encode(), USUAL)).replace(" ", "") == shape.replace(" ", "")
