@@ -180,25 +180,36 @@ _RANGE = re.compile(r"PARTITION BY RANGE\s*(COLUMNS)?\s*\((.*?)\)\s*\(", re.DOTA
 _LIST = re.compile(r"PARTITION BY LIST\s*(COLUMNS)?\s*\((.*?)\)\s*\(", re.DOTALL)
 _BELOW = re.compile(r"VALUES LESS THAN (\((.*?)\)|MAXVALUE)(?= ENGINE|,|\)|\s)", re.DOTALL)
 _IN = re.compile(r"VALUES IN \((.*?)\)(?= ENGINE|,\s*PARTITION|\s)", re.DOTALL)
+_QUOTED = re.compile(r"'(?:[^'\\]|''|\\.)*'|`(?:[^`]|``)*`", re.DOTALL)
 
 
 def _partitions(partitioning: Partitioning, sources: Mapping[str, Column]) -> list[DataCheck]:
     text = partitioning.text + " "
-    condition = ""
-    if (head := _RANGE.search(text)) is not None:
-        bounds = _BELOW.findall(text)
-        if not bounds or bounds[-1][0] == "MAXVALUE" or bounds[-1][1].strip() == "MAXVALUE":
+    # What stands in quotes, a comment too, must never be taken for the end of something, or the rest of it.
+    bare = _QUOTED.sub(_blank, text)
+    condition = expression = ""
+    if (head := _RANGE.search(bare)) is not None:
+        expression = text[slice(*head.span(2))]
+        bounds = list(_BELOW.finditer(bare))
+        if not bounds or bounds[-1][1] == "MAXVALUE" or bounds[-1][2].strip() == "MAXVALUE":
             return []
-        condition = f"({head[2]}) >= ({bounds[-1][1]})"
-    elif (head := _LIST.search(text)) is not None:
-        if " DEFAULT" in text or "," in head[2]:
+        condition = f"({expression}) >= ({text[slice(*bounds[-1].span(2))]})"
+    elif (head := _LIST.search(bare)) is not None:
+        expression = text[slice(*head.span(2))]
+        if " DEFAULT" in bare or "," in head[2]:
             return []
-        condition = f"NOT (COALESCE(({head[2]}) IN ({', '.join(_IN.findall(text))}), FALSE))"
-        if re.search(r"\bNULL\b", text[head.end() :]):
-            condition = f"({head[2]}) IS NOT NULL AND {condition}"
-    if not condition or not mentioned(head[2] if head else "") <= sources.keys():
+        values = ", ".join(text[slice(*found.span(1))] for found in _IN.finditer(bare))
+        condition = f"NOT (COALESCE(({expression}) IN ({values}), FALSE))"
+        if re.search(r"\bNULL\b", bare[head.end() :]):
+            condition = f"({expression}) IS NOT NULL AND {condition}"
+    if not condition or not mentioned(expression) <= sources.keys():
         return []
     return [DataCheck("the partitions", "values that none of them takes", NO_PARTITION, condition)]
+
+
+def _blank(quoted: re.Match[str]) -> str:
+    """Return something as long as a quotation, in the same quotes, that means nothing."""
+    return quoted[0][0] + "x" * (len(quoted[0]) - 2) + quoted[0][-1]
 
 
 def mentioned(expression: str) -> set[str]:
