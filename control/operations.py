@@ -23,7 +23,7 @@ from router.errors import RouteError
 def operations_on(targets: Targets, settings: MigratorSettings, definer_user: str) -> MakeOperation:
     """Return what makes the operations of deploy requests, each into the branch that its request names.
 
-    New triggers, routines and events belong to `definer_user`.
+    New views, triggers, routines and events belong to `definer_user`.
     """
     definer = f"{quote_name(definer_user)}@`%`"
 
@@ -34,7 +34,9 @@ def operations_on(targets: Targets, settings: MigratorSettings, definer_user: st
             raise Refused(f"nothing can be deployed into branch {request.into_branch!r}: {error}") from error
         server, schema, gate = target.server, target.schema, target.gate()
         if record.view:
-            return ChangeView(record.id, server, schema, record.table, record.target or "", settings)
+            return ChangeView(
+                record.id, server, schema, record.table, record.target or "", settings, definer=definer
+            )
         if record.program is not None:
             return ChangeProgram(
                 *(record.id, server, schema, record.program, record.table, record.code),

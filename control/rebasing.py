@@ -17,7 +17,8 @@ from migrator.schema.conflicts import Conflict
 from migrator.schema.diff import diff, unified_diff
 from migrator.schema.errors import SchemaError
 from migrator.schema.introspect import open_reader, read_schema
-from migrator.schema.model import Schema
+from migrator.schema.model import Code, CodeKind, Schema
+from migrator.schema.program_text import view_of, with_definer
 from migrator.schema.rebase import rebase
 from migrator.schema.serial import to_json
 from migrator.schema.verify import prove
@@ -76,7 +77,8 @@ async def rebase_branch(
     server = replace(admin, account=branches.account)
     if record.safe_migrations:
         server = (await targets.get(record.name)).server
-    await _become(server, branches.production.schema, theirs, rebased.target, plan.statements)
+    definer = targets.definer if record.safe_migrations else ""
+    await _become(server, branches.production.schema, theirs, rebased.target, plan.statements, definer)
     onto_record = await branches.get(onto)
     for furnish in branches.furnishings:
         await furnish(onto_record, record, admin)
@@ -95,9 +97,17 @@ def _refusal(record: BranchRecord, onto: str, conflicts: tuple[Conflict, ...]) -
 
 
 async def _become(
-    server: Server, database: str, found: Schema, wanted: Schema, statements: Sequence[str]
+    server: Server,
+    database: str,
+    found: Schema,
+    wanted: Schema,
+    statements: Sequence[str],
+    definer: str,
 ) -> None:
-    """Make a branch's server have a schema; views, triggers, routines and events are made anew."""
+    """Make a branch's server have a schema; views, triggers, routines and events are made anew.
+
+    They belong to `definer`, which is quoted, else to the account of `server`.
+    """
     async with await open_reader(server, database=database) as link:
         await link.execute("SET SESSION foreign_key_checks = 0")
         try:
@@ -105,7 +115,7 @@ async def _become(
                 await link.execute(f"DROP {code.kind} IF EXISTS {quote_name(code.name)}")
             for statement in statements:
                 await link.execute(statement)
-            await load_code(link, wanted.code)
+            await load_code(link, [_owned(code, definer) for code in wanted.code])
         except DatabaseError as error:
             raise SchemaError(
                 f"the branch does not take its new schema: {error}",
@@ -114,3 +124,10 @@ async def _become(
         outcome = await read_schema(link, database)
     if not outcome.same_as(wanted):
         raise SchemaError("the branch is not what it should be after the rebase", "Rebase it again.")
+
+
+def _owned(code: Code, definer: str) -> Code:
+    """Return a program that belongs to a definer; '' leaves it to who makes it."""
+    if code.kind is CodeKind.VIEW:
+        return replace(code, text=view_of(code.text, definer))
+    return replace(code, text=with_definer(code.text, definer))

@@ -176,6 +176,11 @@ class Standing:
         onto = onto or record.parent or (await self._branches.default()).name
         if onto == name:
             raise ControlError(f"branch {name!r} cannot be rebased onto itself: name another one with --onto")
+        if record.production:
+            raise ControlError(
+                f"branch {name!r} is production, which takes no direct schema changes: bring it what is on "
+                f"{onto!r} with: headgate deploy-request create {record.database} {onto} --into {name}"
+            )
         await self._check_unneeded(record, "is not rebased")
         return await rebase_branch(
             self._branches,

@@ -21,7 +21,7 @@ from migrator.throttle.ratio import Ratios
 from migrator.throttle.signals import TrafficSample
 from migrator.throttle.throttler import Throttle
 from router.accounts import make_definer, make_migrator_account
-from router.database import Connection
+from router.database import Connection, quote_name
 from router.errors import DatabaseError
 from router.model import Account, Server
 from router.store import BranchRecord
@@ -63,6 +63,11 @@ class Targets:
         self._names: dict[str, str] = {}
         self._preparing = asyncio.Lock()
         self._appeared = asyncio.Event()
+
+    @property
+    def definer(self) -> str:
+        """Whom new views, triggers, routines and events belong to, quoted."""
+        return f"{quote_name(self._settings.production.definer_user)}@`%`"
 
     async def get(self, branch: str) -> Target:
         """Return the target that a branch is; its server is awake then.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Header, HTTPException, Request
@@ -32,6 +34,8 @@ from control.api.recorder import Recorder
 from control.service import Service
 
 BODY_BYTES_MAX = 1 << 20
+HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Half of a character in JSON: without its other half it cannot be stored, nor be sent again."""
 
 
 def make_app(service: Service) -> FastAPI:
@@ -102,3 +106,10 @@ async def authorize(request: Request, authorization: Annotated[str, Header()] = 
             "Headgate the command line finds one in the state folder; elsewhere set HEADGATE_TOKEN",
         )
     request.state.actor = actor
+    if HALF.search(body := await request.body()):
+        try:
+            json.dumps(json.loads(body), ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise HTTPException(400, "the body has half a character in it (a lone surrogate)") from None
+        except (ValueError, RecursionError):
+            return  # what is no JSON is refused by who reads it

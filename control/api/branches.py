@@ -13,7 +13,7 @@ from control.api import html
 from control.api.findings import lint_entry
 from control.api.paths import DATABASE, Administrator, Here, PageNumber, PageSize, Who, check_administrator
 from control.api.present import Json, branch, page
-from control.api.recorder import note
+from control.api.recorder import note, note_done
 from control.errors import ControlError
 from control.service import Service
 from migrator.schema.diff import unified_diff
@@ -140,10 +140,13 @@ async def change_branch(request: Request, service: Here, name: str, actor: Who, 
     """Rename a branch, protect it from being deleted, or say how long it lives."""
     if (await service.branches.get(name)).production:
         check_administrator(actor, f"change the production branch {name!r}")
-    note(request, **body.model_dump(exclude_none=True))
+    asked = body.model_dump(exclude_none=True)
     record = await service.standing.change(name, protected=body.deletion_protected, ttl_s=body.ttl)
+    if done := {key: value for key, value in asked.items() if key != "new_name"}:
+        note_done(request, **done)
     if body.new_name and body.new_name != name:
         record = await service.standing.rename(name, body.new_name)
+    note(request, **asked)
     return _shown(service, record)
 
 
@@ -194,8 +197,10 @@ async def disable_safe_migrations(service: Here, name: str, actor: Administrator
 
 
 @router.post(ONE + "/rebase")
-async def rebase(request: Request, service: Here, name: str, body: Rebase | None = None) -> Json:
+async def rebase(request: Request, service: Here, name: str, actor: Who, body: Rebase | None = None) -> Json:
     """Make a branch's own change anew on its parent, or another branch, as that is now."""
+    if (await service.branches.get(name)).safe_migrations:
+        check_administrator(actor, f"rebase branch {name!r}, whose safe migrations let nobody else change it")
     asked = body or Rebase()
     done = await service.standing.rebase(name, asked.onto, drop_conflicts=asked.drop_conflicts)
     note(request, onto=done.onto, left_out=len(done.left_out))

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Request
 
 from control.api.paths import DATABASE, Administrator, Here
 from control.api.present import Json, database
-from control.api.recorder import note
+from control.api.recorder import note, note_done
 from control.errors import ControlError
 from control.service import Service
 from migrator.deploy.settings import DatabaseSettings
@@ -48,6 +48,8 @@ async def change_database(
     if body.get("automatic_migrations") is False:
         changes |= {"migration_framework": "", "migration_table": ""}
     await service.change_settings(changes)
+    if changes:
+        note_done(request, **changes)
     if default := body.get("default_branch"):
         await service.standing.make_default(str(default))
         changes["default_branch"] = default

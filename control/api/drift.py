@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
 from control.api.paths import DATABASE, Here, Who, administrator
 from control.api.present import Json, moment
+from control.api.recorder import note_done
 from control.drift_store import FoundDrift
 
 router = APIRouter(prefix=DATABASE, tags=["drift"])
@@ -34,16 +35,17 @@ async def adopt_drift(service: Here) -> Json:
 
 
 @router.post("/drift/undo")
-async def undo_drift(service: Here, actor: Who, body: Undoing | None = None) -> Json:
+async def undo_drift(request: Request, service: Here, actor: Who, body: Undoing | None = None) -> Json:
     """Make a branch on which the drift is taken back, and a deploy request for it."""
     asked = body or Undoing()
     drift = await service.drift.undo(asked.branch)
     assert drift.branch is not None
+    note_done(request, branch=drift.branch)
     notes = (
         asked.notes or f"Take back what was changed by hand: {', '.join((*drift.tables, *drift.programs))}"
     )
-    request = await service.create_deploy_request(drift.branch, "", notes, actor)
-    return {**present(drift), "deploy_request": request.number}
+    made = await service.create_deploy_request(drift.branch, "", notes, actor)
+    return {**present(drift), "deploy_request": made.number}
 
 
 def present(drift: FoundDrift | None) -> Json:

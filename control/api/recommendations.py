@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from control.api.paths import DATABASE, Here, Number, PageNumber, PageSize, Who
 from control.api.present import Json, moment, page
 from control.api.present import actor as present_actor
+from control.api.recorder import note_done
 from control.service import Service
 from migrator.deploy.recommended import Recommended
 
@@ -64,11 +65,12 @@ async def dismiss_recommendation(
 
 @router.post(ONE + "/apply")
 async def apply_recommendation(
-    service: Here, db: str, number: Number, actor: Who, body: Application | None = None
+    http: Request, service: Here, db: str, number: Number, actor: Who, body: Application | None = None
 ) -> Json:
     """Make a branch with the change applied, and a deploy request for it when that is asked for."""
     asked = body or Application()
     record = await service.recommendations.apply(number, asked.branch)
+    note_done(http, branch=record.branch)
     shown: Json = {"schema_recommendation": await _shown(service, record), "deploy_request": None}
     if asked.deploy_request:
         assert record.branch is not None

@@ -109,7 +109,11 @@ class Recorder:
         async def hold(message: Message) -> None:
             held.append(message)
 
-        await self._app(scope, receive, hold)
+        try:
+            await self._app(scope, receive, hold)
+        except Exception:
+            await _record(scope, held)
+            raise
         await _record(scope, held)
         for message in held:
             await send(message)
@@ -120,6 +124,12 @@ def note(request: Request, **details: Any) -> None:
     request.state.details = {**getattr(request.state, "details", {}), **details}
 
 
+def note_done(request: Request, **details: Any) -> None:
+    """Say that something has been changed already, which is recorded even if the rest of a request fails."""
+    note(request, **details)
+    request.state.changed = True
+
+
 def key(method: str, path: str) -> str:
     """Return what ACTIONS knows a path by."""
     return f"{method} {path.removeprefix('/v1').removeprefix(ORGANIZATION)}"
@@ -128,7 +138,8 @@ def key(method: str, path: str) -> str:
 async def _record(scope: Scope, held: list[Message]) -> None:
     state, route = scope.get("state", {}), scope.get("route")
     status = next((message["status"] for message in held if "status" in message), 500)
-    if "actor" not in state or route is None or status >= 400:
+    failed = status >= 400
+    if "actor" not in state or route is None or (failed and not state.get("changed")):
         return
     action = ACTIONS.get(key(scope["method"], route.path))
     if action is None:
@@ -142,7 +153,7 @@ async def _record(scope: Scope, held: list[Message]) -> None:
             state["actor"],
             name,
             subject(scope["path_params"], answer, route.path),
-            state.get("details"),
+            {**state.get("details", {}), **({"failed_with": status} if failed else {})},
             (scope.get("client") or ("",))[0],
         )
     except (SQLAlchemyError, OSError) as error:

@@ -263,3 +263,34 @@ async def test_a_branch_is_rebased_onto_its_parent_as_that_is_now(here: Running)
     await here.on_branch("late", "UPDATE notes SET author = REPEAT('x', 30)")
     assert await value(here, "late", "SELECT COUNT(*) FROM notes WHERE text = 'kept'") == 1
     await here.call("DELETE", "/branches/parent?delete_descendants=true", expect=204)
+
+
+async def test_a_rebase_is_no_way_around_deploy_requests(here: Running) -> None:
+    """Neither into production, nor for members into staging; nor is it one to the rights of the engine."""
+    await here.call("POST", "/branches", {"name": "blue"}, expect=201)
+    await here.call("POST", "/branches", {"name": "mine"}, expect=201)
+    await here.on_branch("blue", "CREATE PROCEDURE p() SELECT 1", "CREATE VIEW only AS SELECT 1 AS one")
+    await here.call("POST", "/branches/blue/safe-migrations")
+    organization = "/v1/organizations/local"
+    token = (await here.http.post(f"{organization}/service-tokens", json={"name": "member"})).json()
+    answer = await here.http.post(
+        f"{organization}/databases/shop/branches/blue/rebase",
+        json={"onto": "mine"},
+        headers={"Authorization": f"{token['id']}:{token['token']}"},
+    )
+    assert answer.status_code == 403
+    await here.http.delete(f"{organization}/service-tokens/{token['id']}")
+    await here.call("POST", "/branches/blue/rebase", {"onto": "mine"})
+    for query in (
+        "SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_NAME = 'p'",
+        "SELECT DEFINER FROM information_schema.VIEWS WHERE TABLE_NAME = 'only'",
+    ):
+        record = await here.service.branches.get("blue")
+        async with await Connection.open(await here.service.branches.admin(record), database="shop") as admin:
+            assert await admin.fetch_value(query) == "headgate_definer@%"
+    await here.call("POST", "/branches/blue/promote")
+    said = await refused(here, "POST", "/branches/blue/rebase", {"onto": "mine"})
+    assert "is production, which takes no direct schema changes" in said
+    await here.call("POST", "/branches/blue/demote")
+    await here.call("DELETE", "/branches/blue", expect=204)
+    await here.call("DELETE", "/branches/mine", expect=204)

@@ -13,6 +13,7 @@ from migrator.engine.ground.operation import Phase
 from migrator.engine.table import statements
 from migrator.engine.table.shadow import TABLE_EXISTS, free_names
 from migrator.errors import MigratorError, Refused
+from migrator.schema.program_text import view_of
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Server
@@ -27,7 +28,8 @@ class ChangeView(Step):
     """A view that is made, replaced or dropped; an Operation.
 
     `target_sql` is the CREATE VIEW without a definer, empty for a view that goes. A view that was there keeps
-    its definer, and comes back with its character set.
+    its definer, and comes back with its character set; a new one belongs to `definer`, which is quoted: what
+    a view calls has the rights of the view's definer, and must not have those of who migrates.
     """
 
     kind = "view"
@@ -40,8 +42,11 @@ class ChangeView(Step):
         view: str,
         target_sql: str,
         settings: MigratorSettings | None = None,
+        *,
+        definer: str = "",
     ) -> None:
         super().__init__(id, server, schema, view, target_sql, None, settings)
+        self._definer = definer
 
     async def _make_ready(self, link: Connection, record: Record, *, later: bool = True) -> Ends:
         former = await self._shown(link, self._table)
@@ -63,6 +68,9 @@ class ChangeView(Step):
             await link.execute(
                 self._target(record).replace(self._named(), f" VIEW {quote_name(record.shadow)} ")
             )
+            if former is None and self._definer:
+                # A server may take a definer that does not exist, or may too little, and refuse every reader.
+                await link.fetch_all(f"SELECT 1 FROM {quote_name(record.shadow)} LIMIT 0")
             made = await self._shown(link, record.shadow)
         except ConnectionLost:
             raise
@@ -71,7 +79,8 @@ class ChangeView(Step):
                 return Ends(before, LATER)
             raise Refused(
                 f"the server refuses the new definition of view {self._table!r}: {error}",
-                hint="if it is about the definer, the account that migrates needs the right to set one",
+                hint="if it is about the definer, it must exist and may read what the view reads, and the "
+                "account that migrates needs the right to set one",
             ) from error
         finally:
             await self._drop(record.shadow)
@@ -123,11 +132,9 @@ class ChangeView(Step):
         if self._named() not in self._target_sql:
             raise MigratorError(f"the definition of view {self._table!r} does not name it")
         former = self._former(record)
-        definer = _DEFINER.search(former[0]) if former else None
+        found = _DEFINER.search(former[0]) if former else None
         sql = self._target_sql.replace("CREATE ", "CREATE OR REPLACE ", 1)
-        if definer is None:
-            return sql
-        return sql.replace(" SQL SECURITY ", f" DEFINER={definer[1]} SQL SECURITY ", 1)
+        return view_of(sql, found[1] if found else self._definer)
 
     async def _shown(self, link: Connection, name: str) -> tuple[str, str, str] | None:
         if not await link.fetch_value(IS_VIEW, self._schema, name):

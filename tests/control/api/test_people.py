@@ -174,3 +174,33 @@ async def test_what_only_a_host_could_offer_is_answered_as_its_clients_expect(ru
         refused = await running.http.request(method, O + path, json={"name": "blog"})
         assert (refused.status_code, refused.json()["code"]) == (422, "unprocessable")
         assert "production.database" in refused.json()["message"]
+
+
+async def test_what_was_changed_before_the_rest_failed_is_recorded(running: Running) -> None:
+    body = {"require_approval": True, "default_branch": "nowhere"}
+    answer = await running.http.patch(f"{O}/databases/shop", json=body)
+    assert answer.status_code == 404
+    entry = await newest(running)
+    assert entry["audit_action"] == "database.updated_settings"
+    assert entry["metadata"] == {"require_approval": True, "failed_with": 404}
+    await running.http.patch(f"{O}/databases/shop", json={"require_approval": False})
+    body = {"deletion_protected": True, "new_name": "Not A Name"}
+    answer = await running.http.patch(f"{O}/databases/shop/branches/main", json=body)
+    assert answer.status_code == 422
+    entry = await newest(running)
+    assert entry["audit_action"] == "branch.changed"
+    assert entry["metadata"] == {"deletion_protected": True, "failed_with": 422}
+    await running.http.patch(f"{O}/databases/shop/branches/main", json={"deletion_protected": False})
+
+
+async def test_half_a_character_is_refused_before_anything_is_done(running: Running) -> None:
+    path, headers = f"{O}/databases/shop", {"Content-Type": "application/json"}
+    for half in (b"\\ud800", b"\\udc00", b"\\ud800\\u0041"):
+        body = b'{"migration_framework": "other", "migration_table": "' + half + b'"}'
+        answer = await running.http.patch(path, content=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    whole = b'{"name": "\\ud83d\\ude00"}'
+    made = await running.http.post(f"{path}/branches/main/passwords", content=whole, headers=headers)
+    assert made.status_code == 201
+    assert made.json()["name"] == "\U0001f600"
+    await running.http.delete(f"{path}/branches/main/passwords/{made.json()['id']}")

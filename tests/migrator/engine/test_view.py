@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from migrator.engine.direct.view import ChangeView
 from migrator.engine.ground.operation import Phase
 from migrator.errors import OwnershipUnknown, Refused, SourceChanged
+from router.accounts import make_definer, make_migrator_account, make_role_accounts
 from router.database import Connection
+from router.model import Account, Role
 from router.servers.process import LocalServer
 
 NEW = "CREATE ALGORITHM=UNDEFINED SQL SECURITY INVOKER VIEW `v` AS select `t`.`a` + 1 AS `a` from `t`"
@@ -171,3 +175,46 @@ async def test_a_view_of_what_is_not_there_yet_is_tried_when_its_turn_comes(
     finally:
         await early.close()
         await late.close()
+
+
+async def test_a_new_view_gives_nobody_the_rights_of_who_migrates(
+    server: LocalServer, database: str, connection: Connection
+) -> None:
+    migrator = Account(f"m_{database}", "migrator-secret-1")
+    reader = Account(f"r_{database}", "reader-secret-1")
+    definer = f"`d_{database}`@`%`"
+    await connection.execute("CREATE DATABASE IF NOT EXISTS _headgate")
+    await make_migrator_account(connection, migrator, database)
+    await make_role_accounts(connection, {Role.READER: reader}, database)
+    await make_definer(connection, f"d_{database}", database)
+    await connection.execute("CREATE TABLE t (id INT PRIMARY KEY)")
+    # What a deploy request may bring, too.
+    await connection.execute(
+        f"CREATE DEFINER={definer} FUNCTION spy() RETURNS INT READS SQL DATA SQL SECURITY INVOKER "
+        "RETURN (SELECT COUNT(*) FROM performance_schema.threads)"
+    )
+    await connection.execute(
+        f"CREATE DEFINER={definer} FUNCTION whose() RETURNS VARCHAR(99) SQL SECURITY INVOKER "
+        "RETURN CURRENT_USER()"
+    )
+    as_migrator = replace(server.server, account=migrator)
+
+    def made(name: str, body: str, owner: str = definer) -> ChangeView:
+        sql = f"CREATE ALGORITHM=UNDEFINED SQL SECURITY DEFINER VIEW `{name}` AS select {body} AS `x`"
+        return ChangeView(f"{name}-{database}", as_migrator, database, name, sql, definer=owner)
+
+    async def deployed(operation: ChangeView) -> None:
+        await operation.prepare()
+        await operation.cut_over()
+
+    try:
+        await deployed(made("v", "whose()"))
+        async with await Connection.open(replace(server.server, account=reader), database=database) as link:
+            assert await link.fetch_value("SELECT * FROM v") == f"d_{database}@%"
+        # Before the cut-over what they are made of may only be missing still.
+        for refused in (made("w", "spy()"), made("u", "(select count(0) from `t`)", "`no`@`%`")):
+            with pytest.raises(Refused, match="definer"):
+                await deployed(refused)
+    finally:
+        for user in (migrator.user, reader.user, f"d_{database}"):
+            await connection.execute(f"DROP USER {user}")
