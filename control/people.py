@@ -132,7 +132,8 @@ class People:
             name=name,
             access=access,
             digest=_digest(secret),
-            made_by=maker.id,
+            # Who makes a token by a token of his has made it himself.
+            made_by=maker.id if maker.made_by in ("", LOCAL.id) else maker.made_by,
             created_at=moment,
             expires_at=moment + timedelta(seconds=ttl_s) if ttl_s else None,
         )

@@ -11,7 +11,7 @@ from migrator.deploy.request import DeployRequest
 from migrator.deploy.settings import DatabaseSettings
 from migrator.schema.lint.finding import Finding
 from migrator.schema.lint.rows import SILENT_LOSS
-from router.model import Actor, ActorKind
+from router.model import LOCAL, Actor, ActorKind
 
 
 class ReviewState(StrEnum):
@@ -50,17 +50,24 @@ def refusal(request: DeployRequest, actor: Actor, administrators: int) -> str | 
     if actor.id == author.id and actor.kind is ActorKind.SERVICE_TOKEN:
         return "a service token cannot approve the deploy request it has made: ask an administrator"
     # Where nobody else could, the only administrator may.
-    if author.made_by and actor.id == author.made_by and administrators > 1:
-        return f"it was made by {author.name}, a token of {actor.name}: ask another administrator"
-    if actor.id == author.id and administrators > 1:
+    if administrators <= 1 or person(actor) != person(author):
+        return None
+    if actor.id == author.id:
         return f"{actor.name} has made it: ask another administrator"
-    return None
+    if actor.id == author.made_by:
+        return f"it was made by {author.name}, a token of {actor.name}: ask another administrator"
+    return f"it was made by {author.name}, and {actor.name} is a token of the same administrator: ask another"
+
+
+def person(actor: Actor) -> str:
+    """Return the id of who answers for an actor: of a token that an administrator has made, that one."""
+    return actor.id if actor.made_by in ("", LOCAL.id) else actor.made_by
 
 
 def approvers(request: DeployRequest, reviews: Iterable[Review]) -> frozenset[str]:
-    """Return the ids of those whose approval of a request stands."""
+    """Return the ids of those whose approval of a request stands; all tokens of one person count as one."""
     return frozenset(
-        review.actor.id for review in reviews if review.number == request.number and review.approves
+        person(review.actor) for review in reviews if review.number == request.number and review.approves
     )
 
 

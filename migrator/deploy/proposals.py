@@ -15,6 +15,7 @@ from migrator.deploy.errors import DeployError, IllegalMove, NotAllowed
 from migrator.deploy.findings import Ahead, Check, Findings, Proposal, Snapshot
 from migrator.deploy.lifecycle import CHECKABLE, COMING, State
 from migrator.deploy.request import DeployRequest, RequestState, Transition
+from migrator.deploy.retry import same_renames
 from migrator.deploy.settings import DatabaseSettings
 from migrator.deploy.store import DeployStore
 from migrator.engine.direct.choose import Strategy
@@ -340,6 +341,10 @@ class Proposals:
                 )
             known = await self._store.snapshot(request)
             changed = findings.snapshot.changes_since(known) if findings.snapshot and known else ()
+            asked, found = request.operations, findings.operations
+            comparable = known and asked and found and not changed
+            if comparable and not same_renames(asked, found):
+                changed = ("What is taken for renamed is not what it was.",)
             reason = findings.blocked_by
             if changed:
                 reason = reason or "the branch has changed since"

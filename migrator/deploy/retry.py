@@ -19,6 +19,11 @@ def once_more(request: DeployRequest, findings: Findings) -> tuple[OperationReco
     here = f"headgate deploy-request unblock {request.database} {request.number}"
     if findings.blocked_by:
         raise NotDeployable(f"{findings.blocked_by} Let go of what is kept with: {here}")
+    if not same_renames(request.operations, findings.operations):
+        raise NotDeployable(
+            "what was known to be renamed on the branch is not known any more, and would lose its values: "
+            f"let go of what is kept with: {here}, then make the renaming again"
+        )
     kept = {_what(record): record for record in request.operations if record.id in request.kept}
     operations = tuple(kept.pop(_what(record), record) for record in findings.operations)
     if kept or not operations:
@@ -33,6 +38,16 @@ def once_more(request: DeployRequest, findings: Findings) -> tuple[OperationReco
 def same_work(before: Iterable[OperationRecord], now: Iterable[OperationRecord]) -> bool:
     """Whether two lists of operations, in whatever order, do the same."""
     return Counter(map(_what, before)) == Counter(map(_what, now))
+
+
+def same_renames(before: Iterable[OperationRecord], now: Iterable[OperationRecord]) -> bool:
+    """Whether two lists of operations take the same for renamed, which schemas alone do not tell."""
+    return _renamed(before) == _renamed(now)
+
+
+def _renamed(operations: Iterable[OperationRecord]) -> set[tuple[str, str, str]]:
+    found = {(record.table, "", record.becomes) for record in operations if record.becomes}
+    return found | {(record.table, old, new) for record in operations for old, new in record.renames.items()}
 
 
 def _what(record: OperationRecord) -> tuple[object, ...]:

@@ -112,3 +112,10 @@ async def test_a_token_that_cannot_be_is_refused(people: People, name: str, ttl_
     with pytest.raises(ControlError):
         await people.create(name, Access.MEMBER, LOCAL, ttl_s)
     assert people.all() == []
+
+
+async def test_a_token_that_was_made_by_a_token_is_of_who_made_that(people: People) -> None:
+    ada, _ = await people.create("ada", Access.ADMIN, LOCAL)
+    second, _ = await people.create("second", Access.ADMIN, ada.actor)
+    third, _ = await people.create("third", Access.ADMIN, second.actor)
+    assert [each.made_by for each in (ada, second, third)] == [LOCAL.id, ada.id, ada.id]

@@ -7,19 +7,25 @@ from dataclasses import replace
 import pytest
 
 from migrator.deploy.approval import Review, ReviewState, approvers, missing, refusal, unconfirmed
-from migrator.deploy.errors import IllegalMove, NotAllowed, NotApproved
+from migrator.deploy.errors import IllegalMove, NotAllowed, NotApproved, NotDeployable
 from migrator.deploy.findings import Findings, Snapshot
 from migrator.deploy.lifecycle import State
+from migrator.deploy.retry import once_more
 from migrator.deploy.settings import DatabaseSettings
 from migrator.schema.lint.finding import Finding, Level
 from migrator.schema.model import Schema
 from migrator.schema.parse import parse_create
 from migrator.schema.serial import to_json
-from router.model import Access, Actor, ActorKind, Flavor
+from router.model import LOCAL, Access, Actor, ActorKind, Flavor
 from router.store import now
 from tests.support.deploying import ADA, BOB, EVE, Bench, findings, made_by
 
 TOKEN = Actor("robot", "robot", ActorKind.SERVICE_TOKEN, Access.ADMIN, made_by="ada")
+SECOND = replace(TOKEN, id="second", name="second")
+MEMBER = replace(TOKEN, id="ci", name="ci", role=Access.MEMBER)
+# Whom `local` has made are people of their own.
+FIRST = replace(TOKEN, id="first", made_by=LOCAL.id)
+LAST = replace(TOKEN, id="last", made_by=LOCAL.id)
 STRICT = DatabaseSettings(require_approval=True)
 LOSS = Finding("DROP_COLUMN", Level.CONFIRM, "orders", "column note is dropped", element="column note")
 
@@ -41,6 +47,10 @@ def said(actor: Actor, state: ReviewState = ReviewState.APPROVED, **changes: obj
         (TOKEN, ADA, 1, None),
         (TOKEN, BOB, 2, None),
         (BOB, TOKEN, 2, None),
+        (ADA, TOKEN, 2, "a token of the same administrator"),
+        (TOKEN, SECOND, 3, "a token of the same administrator"),
+        (MEMBER, SECOND, 3, "a token of the same administrator"),
+        (FIRST, LAST, 3, None),
     ],
 )
 def test_who_may_approve(author: Actor, actor: Actor, administrators: int, reason: str | None) -> None:
@@ -58,6 +68,8 @@ def test_only_standing_approvals_by_different_people_count() -> None:
     ]
     request = made_by(ADA)
     assert approvers(request, reviews) == {"bob"}
+    assert approvers(request, [said(ADA), said(TOKEN), said(SECOND)]) == {"ada"}
+    assert approvers(request, [said(FIRST), said(LAST)]) == {"first", "last"}
     assert missing(request, [], DatabaseSettings()) is None
     assert missing(request, reviews, STRICT) is None
     two = replace(STRICT, required_approvals=2)
@@ -211,3 +223,22 @@ async def test_approvals_can_be_dismissed_because_production_has_moved(bench: Be
     assert (await bench.get(1)).deployment_state is State.READY
     with pytest.raises(NotApproved):
         await bench.deploy(1)
+
+
+async def test_an_approval_is_of_what_was_taken_for_renamed(bench: Bench) -> None:
+    """Two schemas are the same whether a column was renamed or dropped and added; its values are not."""
+    bench.decide(require_approval=True)
+    bench.findings = proposing(FAX)
+    [record] = bench.findings.operations
+    renaming = replace(record, renames={"phone": "fax"})
+    bench.findings = replace(bench.findings, operations=(renaming,))
+    await bench.create()
+    await bench.deploys.review("shop", 1, BOB, ReviewState.APPROVED)
+    await bench.deploys.recheck("shop", 1)
+    bench.findings = replace(bench.findings, operations=(record,))
+    with pytest.raises(NotApproved):
+        await bench.deploy(1)
+    *_, told = await bench.deploys.reviews("shop", 1)
+    assert "taken for renamed" in told.body
+    with pytest.raises(NotDeployable, match="would lose its values"):
+        once_more(made_by(ADA, operations=(renaming,)), bench.findings)
