@@ -113,7 +113,7 @@ class Plan:
 
 def plan_seed(schema: Schema, wish: Wish) -> Plan:
     """Plan a copy of the rows of a schema. Raises SchemaError, naming everything that is wrong with masks."""
-    names = {table.name.lower(): table for table in schema.tables.values()}
+    names = schema.tables
     links = [link for table in schema.tables.values() for link in _links(table, names)]
     masks = _checked(names, wish, links)
     tables = [_copy(table, masks) for table in _ordered(schema.tables, links)]
@@ -127,14 +127,25 @@ def plan_seed(schema: Schema, wish: Wish) -> Plan:
 
 def _links(table: Table, names: Mapping[str, Table]) -> list[Link]:
     return [
-        Link(table.name, key.columns, names[key.ref_table.lower()].name, key.ref_columns)
+        Link(table.name, key.columns, parent.name, key.ref_columns)
         for key in table.foreign_keys
-        if _is_inside(key, names)
+        if (parent := _parent(key, names)) is not None
     ]
 
 
-def _is_inside(key: ForeignKey, names: Mapping[str, Table]) -> bool:
-    return key.ref_schema is None and key.ref_table.lower() in names
+def _parent(key: ForeignKey, names: Mapping[str, Table]) -> Table | None:
+    return None if key.ref_schema is not None else _named(key.ref_table, names)
+
+
+def _named(name: str, tables: Mapping[str, Table]) -> Table | None:
+    """Return the table of this name, in other letters too where only one can be meant.
+
+    Servers may have tables whose names differ in upper and lower case only.
+    """
+    if name in tables:
+        return tables[name]
+    alike = [table for each, table in tables.items() if each.lower() == name.lower()]
+    return alike[0] if len(alike) == 1 else None
 
 
 def _ordered(tables: Mapping[str, Table], links: Sequence[Link]) -> list[Table]:
@@ -203,7 +214,7 @@ def _checked(names: Mapping[str, Table], wish: Wish, links: Sequence[Link]) -> d
     found: dict[tuple[str, str], Mask] = {}
     wrong: list[str] = []
     for mask in wish.masks:
-        table = names.get(mask.table.lower())
+        table = _named(mask.table, names)
         column = table.column(mask.column) if table else None
         if table is None or column is None:
             wrong.append(f"{mask}: there is no such column")

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from migrator.schema.errors import SchemaError
 from migrator.schema.masks import parse_mask
 from migrator.schema.model import OpaqueTable, Schema
 from migrator.schema.parse import parse_create
@@ -102,3 +104,20 @@ def test_a_wish_says_how_many_rows_a_sample_has() -> None:
     assert Wish(Amount.SAMPLE, rows=7).rows_of(10) == 7
     assert Wish(Amount.SAMPLE, percent=25).rows_of(1000) == 250
     assert Wish(Amount.SAMPLE, percent=0.1).rows_of(10) == 1
+
+
+def test_a_mask_is_for_the_table_of_exactly_that_name() -> None:
+    names = ("Users", "users")
+    texts = {
+        name: f"CREATE TABLE `{name}` (\n  `id` int NOT NULL,\n  `email` varchar(9) DEFAULT NULL,\n"
+        "  PRIMARY KEY (`id`)\n) ENGINE=InnoDB"
+        for name in names
+    }
+    tables = {name: parse_create(text, Flavor.MYSQL) for name, text in texts.items()}
+    schema = Schema(Flavor.MYSQL, "9.7.0", "utf8mb4_bin", tables)
+    for name in names:
+        plan = plan_seed(schema, Wish(Amount.ALL, masks=(parse_mask(f"{name}.email=null"),)))
+        masked = {table.name for table in plan.tables if any(source.mask for source in table.sources)}
+        assert masked == {name}
+    with pytest.raises(SchemaError, match="there is no such column"):
+        plan_seed(schema, Wish(Amount.ALL, masks=(parse_mask("USERS.email=null"),)))
