@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+import re
+from typing import Any, Final
 
 import httpx
 
@@ -14,6 +15,8 @@ from control.token import authorization
 Json = Any
 
 TIMEOUT_S = 120.0
+CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What moves a terminal's cursor, or turns text around, and so can hide lines that are to be reviewed."""
 
 
 class ApiRefused(Exception):
@@ -33,10 +36,11 @@ class Client:
     """The API of one Headgate.
 
     The address is HEADGATE_URL, else what the settings say; the token is HEADGATE_TOKEN, else the one in the
-    state folder of this machine.
+    state folder of this machine. With `for_people` answers hold nothing that a terminal obeys.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, for_people: bool = False) -> None:
+        self._for_people = for_people
         url = os.environ.get("HEADGATE_URL") or f"http://{settings.control.host}:{settings.control.port}"
         self.organization = settings.control.organization
         self._url = url
@@ -89,16 +93,30 @@ class Client:
                 "another address with HEADGATE_URL"
             ) from None
         if answer.is_success:
-            return answer.json() if answer.content else None
+            found = answer.json() if answer.content else None
+            return harmless(found) if self._for_people else found
         try:
             problem = answer.json()
-            raise ApiRefused(answer.status_code, problem["code"], problem["message"])
+            raise ApiRefused(answer.status_code, problem["code"], harmless(problem["message"]))
         except (json.JSONDecodeError, KeyError, TypeError):
             raise ApiRefused(
                 answer.status_code,
                 "unknown",
                 f"{self._url} answered HTTP {answer.status_code}: is it Headgate?",
             ) from None
+
+
+def harmless(answer: Json) -> Json:
+    """Return an answer with what a terminal would obey written as escapes; line ends and tabs stay."""
+    match answer:
+        case str():
+            return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", answer.replace("\r\n", "\n"))
+        case list():
+            return [harmless(each) for each in answer]
+        case dict():
+            return {key: harmless(value) for key, value in answer.items()}
+        case _:
+            return answer
 
 
 def _token(settings: Settings) -> str:

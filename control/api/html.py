@@ -23,9 +23,10 @@ VARCHAR VIEW VIRTUAL VISIBLE WHEN WHERE WITH YEAR ZEROFILL
 WORDS: Final = frozenset(LANGUAGE.split())
 
 TOKENS: Final = re.compile(
-    r"(?P<com>/\*.*?\*/|--\s.*|\#.*)"
-    r"|(?P<name>`(?:[^`]|``)*`)"
-    r"|(?P<str>'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\"\"|\\.)*\")"
+    # What does not end, goes on to the end: to look for it again from each quote behind takes for ever.
+    r"(?P<com>/\*.*?(?:\*/|\Z)|--\s.*|\#.*)"
+    r"|(?P<name>`(?:[^`]|``)*+(?:`|\Z))"
+    r"|(?P<str>'(?:[^'\\]|''|\\.?)*+(?:'|\Z)|\"(?:[^\"\\]|\"\"|\\.?)*+(?:\"|\Z))"
     r"|(?P<word>[A-Za-z_][A-Za-z0-9_$]*)"
     r"|(?P<num>\d+(?:\.\d+)?)",
     re.DOTALL,
@@ -50,10 +51,13 @@ def of_sql(text: str) -> str:
 
 
 def of_diff(text: str) -> str:
-    """Return a difference of `+`, `-` and unmarked lines as HTML, one element a line."""
+    """Return a difference of `+`, `-` and unmarked lines as HTML, one element a line.
+
+    Only what ended lines for who compared them ends one here: nothing within a line can pass for another.
+    """
     lines = (
         f'<div class="{LINES.get(line[:1], "same")}">{escape(line[:1])}{of_sql(line[1:])}</div>'
-        for line in text.splitlines()
+        for line in (text.split("\n") if text else ())
     )
     return f'<div class="diff">{"".join(lines)}</div>'
 

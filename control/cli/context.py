@@ -43,7 +43,7 @@ class Context:
     def client(self) -> Client:
         """A client of the API."""
         if self._client is None:
-            self._client = Client(self.settings)
+            self._client = Client(self.settings, for_people=not self.output.is_json)
         return self._client
 
     def close(self) -> None:

@@ -54,7 +54,7 @@ class Output:
         for heading in columns:
             table.add_column(heading.upper(), overflow="fold")
         for row in rows:
-            table.add_row(*(_cell(row.get(key)) for key in columns.values()))
+            table.add_row(*(Text(_cell(row.get(key))) for key in columns.values()))
         people.print(table if rows else "there are none")
 
     def diff(self, changes: Sequence[Mapping[str, str]]) -> None:

@@ -49,7 +49,7 @@ def finish(here: Context, database: str, number: int) -> Any:
     if here.output.is_json:
         here.output.json(request)
     else:
-        people.print(outcome(request, database))
+        people.print(outcome(request, database), markup=False)
     if state not in GOOD_ENDS:
         reason = f": {problem}" if problem else ""
         errors.print(Text(f"Deploy request {number} ended as {state}{reason}", style="red"))
@@ -59,7 +59,11 @@ def finish(here: Context, database: str, number: int) -> Any:
 
 def watch(here: Context, database: str, number: int) -> Any:
     """Show progress bars until nothing is under way, and return the deploy request as it is then."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[detail]}"))
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.fields[detail]}", markup=False),
+    )
     bars: dict[str, TaskID] = {}
     heard_at = time.monotonic()
     with Progress(*columns, console=people, disable=here.output.is_json) as progress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from control.cli.context import Database, context
 from control.cli.which import Which, number_of, path
@@ -62,4 +63,4 @@ def confirm(
         here.output.table(found, {"what": "key", "why": "error_description"})
         typer.confirm("Confirm this?", abort=True)
     request = here.client.post(f"{path(database, number)}/confirm", {"keys": wanted})
-    here.output.say(f"Confirmed: {', '.join(wanted)}.", request)
+    here.output.say(escape(f"Confirmed: {', '.join(wanted)}."), request)

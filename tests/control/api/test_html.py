@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from html import unescape
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,3 +47,17 @@ def test_nothing_but_our_own_elements_comes_out_and_no_text_is_lost(text: str) -
         left = re.sub(r'</?(?:span|div|p|code)(?: class="[a-z]*")?>|<br>', "", shown)
         assert "<" not in left
         assert ">" not in left
+
+
+@pytest.mark.parametrize("piece", ["\\'", '\\"', "/* ", "``'", "'\\", "''"])
+def test_what_does_not_end_is_shown_in_no_time(piece: str) -> None:
+    # A program's text may be as long as its author likes, and everybody waits while it is shown.
+    began_s = time.process_time()
+    shown = of_diff("+" + "'" + piece * 50_000)
+    assert time.process_time() - began_s < 2
+    assert plain(shown) == "+'" + piece * 50_000
+
+
+def test_no_line_passes_for_another() -> None:
+    shown = of_diff("+ a\u2028- b\x85+ c\n  d")
+    assert re.findall(r'<div class="(add|del|same)">', shown) == ["add", "same"]
