@@ -248,11 +248,13 @@ async def _write(
 
 
 async def _insert(link: Connection, table: str, row: Row) -> None:
-    names = ", ".join(quote_name(name) for name in row)
+    # In a statement with arguments a % is written twice.
+    names = ", ".join(quote_name(name) for name in row).replace("%", "%%")
     # The driver cannot send bytes.
     places = ", ".join("UNHEX(%s)" if isinstance(value, dict) else "%s" for value in row.values())
     values = [value["hex"] if isinstance(value, dict) else value for value in row.values()]
-    await link.execute(f"INSERT INTO {quote_name(table)} ({names}) VALUES ({places})", *values)
+    into = quote_name(table).replace("%", "%%")
+    await link.execute(f"INSERT INTO {into} ({names}) VALUES ({places})", *values)
 
 
 def _portable(value: object) -> object:

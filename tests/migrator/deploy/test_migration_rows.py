@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from migrator.deploy.migration_row_store import MigrationRowStore
-from migrator.deploy.migration_rows import MigrationRows, Place
+from migrator.deploy.migration_rows import MigrationRows, Place, _insert
 from migrator.deploy.request import DeployRequest
 from migrator.deploy.settings import DatabaseSettings, Framework
 from router.database import Connection, Row
@@ -257,3 +257,10 @@ async def test_who_locks_the_table_only_delays_it(bench: Bench) -> None:
             await bench.run("main", "SET GLOBAL innodb_lock_wait_timeout = 50")
         await other.execute("COMMIT")
     assert await bench.rows.completed(request) == "1 row copied to schema_migrations"
+
+
+async def test_names_with_a_percent_sign_are_only_names(server: LocalServer, database: str) -> None:
+    async with await Connection.open(server.server, database=database) as connection:
+        await connection.execute("CREATE TABLE `50%s` (version VARCHAR(9) PRIMARY KEY, `100%d` INT)")
+        await _insert(connection, "50%s", {"version": "one", "100%d": 1})
+        assert await connection.fetch_all("SELECT * FROM `50%s`") == [("one", 1)]
