@@ -28,6 +28,10 @@ KEPT_MAX: Final = 2000
 TEXT_MAX: Final = 8192
 QUIET_S: Final = 0.5
 """How long nothing must have changed before who follows a branch is told: changes come in series."""
+QUIET_TRIES: Final = 20
+"""So often this is waited for, lest who changes one branch all the time holds all others up."""
+WAITING_MAX: Final = 10_000
+"""Statements that wait to be written; of more it is only known that their branches have changed."""
 
 metadata = sa.MetaData()
 
@@ -64,7 +68,7 @@ class BranchLog:
 
     def note(self, message: DefinitionChanged) -> None:
         """Take what a worker saw."""
-        if message.text:
+        if message.text and len(self._waiting) < WAITING_MAX:
             self._waiting.append(message)
         self._changed.add((message.database, message.branch))
         self._event.set()
@@ -102,9 +106,11 @@ class BranchLog:
         """Tell of changed branches until cancelled."""
         while True:
             await self._event.wait()
-            while self._event.is_set():
+            for _ in range(QUIET_TRIES):
                 self._event.clear()
                 await asyncio.sleep(QUIET_S)
+                if not self._event.is_set():
+                    break
             changed, self._changed = self._changed, set()
             await self._write()
             for database, branch in sorted(changed):

@@ -33,6 +33,9 @@ FORGET_S: Final = 3600.0
 WAITING_MAX: Final = 10_000
 """Kinds of statements that wait to be written; more are not taken before some are."""
 
+READ_CHARS_MAX: Final = 200_000
+"""How much of new statements is read at once; the parser takes 0.1 s for 8,000 characters, and all wait."""
+
 metadata = sa.MetaData()
 
 shapes = sa.Table(
@@ -122,9 +125,18 @@ class Usage:
         """Store what was told since the last time."""
         async with self._writing:
             waiting, self._waiting = self._waiting, {}
+            new: dict[str, str] = {}
+            room = READ_CHARS_MAX
+            for key, one in list(waiting.items()):
+                if key[2] in self._known or key[2] in new:
+                    continue
+                if room <= 0:
+                    self._waiting[key] = waiting.pop(key)
+                    continue
+                new[key[2]] = one.text
+                room -= len(one.text)
             if not waiting:
                 return
-            new = {key[2]: one.text for key, one in waiting.items() if key[2] not in self._known}
             uses = await asyncio.to_thread(_read, new)
             async with self._engine.begin() as connection:
                 for shape, use in uses.items():

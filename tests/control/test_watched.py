@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from conf.settings import UsageSettings
 from control import branch_log
+from control import usage as usage_module
 from control.branch_log import BranchLog
 from control.usage import Usage, joins_of, tables_of
 from proxy.channel import DefinitionChanged, Shapes, ShapeSeen
@@ -139,3 +140,34 @@ async def test_who_follows_a_branch_is_told_once_of_a_series_of_changes(
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_much_that_is_new_is_read_little_by_little(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage_module, "READ_CHARS_MAX", 40)
+    usage, at_s = await usage_of(engine), time.time()
+    usage.record(Shapes(at_s, [seen(f"SELECT a{number} FROM t") for number in range(5)]))
+    for number in (3, 5):
+        # Each looks, and has what waits written first.
+        assert len(await usage.shapes("shop", "main", last_s=DAY_S)) == number
+
+
+async def test_who_changes_a_branch_all_the_time_holds_nobody_up(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(branch_log, "QUIET_S", 0.02)
+    monkeypatch.setattr(branch_log, "WAITING_MAX", 10)
+    log, told = BranchLog(engine), asyncio.Event()
+    await log.prepare()
+
+    async def follow(database: str, branch: str) -> None:
+        told.set()
+
+    async with asyncio.timeout(10):
+        running = asyncio.ensure_future(log.run(follow))
+        while not told.is_set():
+            log.note(DefinitionChanged("shop", "busy", "ada", "DROP TABLE t", time.time()))
+            await asyncio.sleep(0.005)
+        running.cancel()
+    assert len(await log.statements("shop", "busy")) <= 20
