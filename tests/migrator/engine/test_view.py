@@ -204,8 +204,11 @@ async def test_a_new_view_gives_nobody_the_rights_of_who_migrates(
         return ChangeView(f"{name}-{database}", as_migrator, database, name, sql, definer=owner)
 
     async def deployed(operation: ChangeView) -> None:
-        await operation.prepare()
-        await operation.cut_over()
+        try:
+            await operation.prepare()
+            await operation.cut_over()
+        finally:
+            await operation.close()
 
     try:
         await deployed(made("v", "whose()"))
