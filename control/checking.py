@@ -22,6 +22,7 @@ from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
 from migrator.schema.fold import Change
 from migrator.schema.introspect import open_reader
+from migrator.schema.renames import Renames
 from migrator.schema.serial import from_json, to_json
 from router.errors import RouteError
 
@@ -44,7 +45,10 @@ def checking(
             else:
                 base, theirs = await branches.base(proposal.branch), await branches.read(proposal.branch)
             ours = await branches.read(proposal.into_branch)
-            renames = await watched.renames(proposal.database, proposal.branch, base, theirs)
+            # The branch may have gone on since: what is frozen was renamed as it was then.
+            renames = proposal.frozen.renames if proposal.frozen else None
+            if renames is None:
+                renames = await watched.renames(proposal.database, proposal.branch, base, theirs)
         except SchemaError as error:
             return Findings({}, (), f"{error} {error.hint}".strip())
         except (RouteError, ControlError, MigratorError) as error:
@@ -70,7 +74,9 @@ def checking(
                 ),
             )
             found = witness.complete(found)
-        snapshot = proposal.frozen or Snapshot(to_json(base), to_json(theirs))
+        snapshot = proposal.frozen or Snapshot(
+            to_json(base), to_json(theirs), Renames(renames.columns, renames.tables)
+        )
         touched = footprint(found.operations, base, theirs, ours)
         return replace(found, snapshot=snapshot, footprint=touched)
 
@@ -79,4 +85,7 @@ def checking(
 
 async def _ahead(ahead: Ahead, database: str, watched: Watched) -> Change:
     base, branch = from_json(ahead.snapshot.base), from_json(ahead.snapshot.branch)
-    return Change(ahead.number, base, branch, await watched.renames(database, ahead.branch, base, branch))
+    renames = ahead.snapshot.renames
+    if renames is None:
+        renames = await watched.renames(database, ahead.branch, base, branch)
+    return Change(ahead.number, base, branch, renames)

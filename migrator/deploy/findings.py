@@ -12,15 +12,20 @@ from migrator.schema.diff import unified_diff
 from migrator.schema.lint.finding import Finding
 from migrator.schema.model import Schema
 from migrator.schema.order import DeployOrder
+from migrator.schema.renames import Renames
 from migrator.schema.serial import from_json
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a branch proposes: the schema it was made with, and the one it has, as `schema.serial` text."""
+    """What a branch proposes: the schema it was made with, and the one it has, as `schema.serial` text.
+
+    `renames` lead from one to the other; None if an older Headgate has looked, which kept none.
+    """
 
     base: str
     branch: str
+    renames: Renames | None = None
 
     def changes_since(self, before: Snapshot) -> tuple[str, ...]:
         """Say table by table what is proposed otherwise than before; nothing when all is the same.
@@ -30,6 +35,10 @@ class Snapshot:
         if self == before:
             return ()
         new = _proposal(self, before)
+        if self.renames is not None and before.renames is not None:
+            # The same schema, with a column's values or without them.
+            for name, text in _renamed_otherwise(self.renames, before.renames).items():
+                new[name] = f"{new[name]}\n{text}" if name in new else text
         return tuple(f"{name}:\n{text}" for name, text in new.items())
 
 
@@ -41,6 +50,20 @@ def _proposal(now: Snapshot, before: Snapshot) -> dict[str, str]:
     return {
         name: text for name, text in {**rebased, **changed}.items() if rebased.get(name) != changed.get(name)
     }
+
+
+def _renamed_otherwise(now: Renames, before: Renames) -> dict[str, str]:
+    """Return what is renamed now and was not, and the other way round, by table."""
+    found: dict[str, list[str]] = {}
+    for renames, other, verb in ((before, now, "is no longer"), (now, before, "is now")):
+        for old, new in renames.tables.items():
+            if other.tables.get(old) != new:
+                found.setdefault(old, []).append(f"{verb} renamed to {new}")
+        for table, moves in renames.columns.items():
+            for old, new in moves.items():
+                if other.columns.get(table, {}).get(old) != new:
+                    found.setdefault(table, []).append(f"column {old} {verb} renamed to {new}")
+    return {table: "\n".join(lines) for table, lines in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

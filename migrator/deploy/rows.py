@@ -103,6 +103,7 @@ snapshots = sa.Table(
     sa.Column("id", sa.String(12), primary_key=True),
     sa.Column("base", sa.LargeBinary, nullable=False),
     sa.Column("branch", sa.LargeBinary, nullable=False),
+    sa.Column("renames", sa.Text),
 )
 
 ENCODED: dict[str, Any] = {

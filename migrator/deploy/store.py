@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,6 +29,7 @@ from migrator.deploy.rows import (
     transitions,
     unpacked,
 )
+from migrator.schema.renames import Renames
 from router.model import Actor
 from router.store import now
 
@@ -45,7 +47,7 @@ class DeployStore:
         """Create the tables that are missing, and the columns that an older Headgate did not have."""
         async with self._engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
-            for table in (deploy_requests, transitions):
+            for table in (deploy_requests, transitions, snapshots):
                 there = await connection.run_sync(_columns, table.name)
                 for column in table.c:
                     if column.name not in there:
@@ -162,7 +164,10 @@ class DeployStore:
             await connection.execute(snapshots.delete().where(snapshots.c.id == request.id))
             await connection.execute(
                 snapshots.insert().values(
-                    id=request.id, base=packed(snapshot.base), branch=packed(snapshot.branch)
+                    id=request.id,
+                    base=packed(snapshot.base),
+                    branch=packed(snapshot.branch),
+                    renames=_stored(snapshot.renames),
                 )
             )
 
@@ -171,7 +176,10 @@ class DeployStore:
         query = sa.select(snapshots).where(snapshots.c.id == request.id)
         async with self._engine.connect() as connection:
             row = (await connection.execute(query)).mappings().first()
-        return Snapshot(unpacked(row["base"]), unpacked(row["branch"])) if row else None
+        if row is None:
+            return None
+        renames = Renames(**json.loads(row["renames"])) if row["renames"] else None
+        return Snapshot(unpacked(row["base"]), unpacked(row["branch"]), renames)
 
     async def add_review(self, request: DeployRequest, review: Review) -> Review:
         """Store a comment or an approval."""
@@ -224,6 +232,13 @@ def _changed(request: DeployRequest, changes: dict[str, Any]) -> tuple[DeployReq
     changed = replace(request, updated_at=now(), **changes)
     values = request_values(changed)
     return changed, {name: value for name, value in values.items() if name in {*changes, "updated_at"}}
+
+
+def _stored(renames: Renames | None) -> str | None:
+    if renames is None:
+        return None
+    columns = {table: dict(moves) for table, moves in renames.columns.items()}
+    return json.dumps({"columns": columns, "tables": dict(renames.tables)})
 
 
 def _columns(connection: sa.Connection, table: str) -> set[str]:
