@@ -7,7 +7,7 @@ here, and then a deploy request asks instead of knowing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -91,6 +91,19 @@ class BranchLog:
             await connection.execute(
                 definitions.delete().where(definitions.c.database == database, definitions.c.branch == branch)
             )
+
+    async def begin(self, database: str, branch: str, statements: Sequence[str]) -> None:
+        """Forget what led to a branch, which has another base now; these statements lead from there to it."""
+        await self._write()
+        its = (definitions.c.database == database) & (definitions.c.branch == branch)
+        rows = [
+            {"database": database, "branch": branch, "user": "", "text": text, "at": datetime.now(UTC)}
+            for text in statements
+        ]
+        async with self._engine.begin() as connection:
+            await connection.execute(definitions.delete().where(its))
+            if rows:
+                await connection.execute(definitions.insert(), rows)
 
     async def rename(self, database: str, branch: str, new_name: str) -> None:
         """Keep what is known of a branch under its new name."""

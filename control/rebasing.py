@@ -21,6 +21,7 @@ from migrator.schema.model import Code, CodeKind, Schema
 from migrator.schema.program_text import view_of, with_definer
 from migrator.schema.rebase import rebase
 from migrator.schema.serial import to_json
+from migrator.schema.table_renames import exchanged
 from migrator.schema.verify import prove
 from router.database import quote_name
 from router.errors import DatabaseError
@@ -59,6 +60,9 @@ async def rebase_branch(
     base, theirs = await branches.base(record.name), await branches.read(record.name)
     ours = await branches.read(onto)
     renames = await watched.renames(record.database, record.name, base, theirs)
+    if renames.reused:
+        told = "; ".join(finding.told for finding in exchanged(base, theirs, renames))
+        raise ControlError(f"branch {record.name!r} cannot be rebased: {told}")
     async with branches.scratch() as server, await open_reader(server) as scratch:
         rebased = await rebase(
             scratch,
@@ -82,6 +86,8 @@ async def rebase_branch(
     onto_record = await branches.get(onto)
     for furnish in branches.furnishings:
         await furnish(onto_record, record, admin)
+    # First: an old base with the new log asks, a new base with the old log would rename once more.
+    await watched.begin(record.database, record.name, rebased.renames)
     record = await branches.change(record, base=to_json(rebased.base))
     changes = unified_diff(theirs, rebased.target)
     log.info("branch.rebased", branch=record.name, onto=onto, tables=len(changes))

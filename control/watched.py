@@ -12,7 +12,7 @@ from control.branch_log import BranchLog, Follow
 from control.usage import Usage
 from control.workers import Workers
 from migrator.schema.model import Schema
-from migrator.schema.renames import Renames, fold
+from migrator.schema.renames import Renames, fold, renaming
 
 
 class Watched:
@@ -38,6 +38,10 @@ class Watched:
     async def renames(self, database: str, branch: str, base: Schema, schema: Schema) -> Renames:
         """Return what was renamed on a branch since its base, as far as it was seen."""
         return fold(await self.log.statements(database, branch), base, schema)
+
+    async def begin(self, database: str, branch: str, renames: Renames) -> None:
+        """Note that a branch has a new base: nothing was renamed since but this."""
+        await self.log.begin(database, branch, renaming(renames))
 
     async def rename(self, database: str, branch: str, new_name: str) -> None:
         """Keep what is known of a branch under its new name."""

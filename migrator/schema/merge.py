@@ -14,7 +14,7 @@ from migrator.schema.conflicts import Conflict, other_side
 from migrator.schema.merge_renames import rename_conflicts
 from migrator.schema.merge_table import merge_tables
 from migrator.schema.model import Schema, Table
-from migrator.schema.renamed import borne, together, under_new_names, without
+from migrator.schema.renamed import borne, exchanged_there, together, under_new_names, without
 from migrator.schema.renames import NONE, Renames
 from migrator.schema.render import column_definition
 
@@ -51,6 +51,10 @@ def merge(
     deploy request that `production` holds on top of `base`, if it is one.
     """
     renames, their_renames = borne(renames, base, branch), borne(their_renames, base, production)
+    if against is None:
+        # What production has renamed is not always known; our own exchange may have been deployed before.
+        ours_again = exchanged_there(without(renames, their_renames), base, production)
+        their_renames = together(ours_again, their_renames)
     conflicts = list(rename_conflicts(base, branch, production, renames, their_renames, against))
     if conflicts:
         return Merged(production, tuple(conflicts), stopped=True)

@@ -66,8 +66,9 @@ async def rebase(
         kept = borne(renames, base, branch)
         if merged.stopped:
             # Nothing is merged then: without what was done to those tables, the rest is.
-            removed += merged.conflicts
-            branch = _without(base, branch, {conflict.table for conflict in merged.conflicts}, kept)
+            removed += [each for each in merged.conflicts if each not in removed]
+            at_fault = {conflict.table for conflict in merged.conflicts}
+            branch = _relieved(base, branch, at_fault, kept, their_renames)
             continue
         plan = diff(production, merged.target, merged.renames)
         try:
@@ -77,7 +78,7 @@ async def rebase(
             if not at_fault:
                 raise
             removed.append(_failed(failure, plan))
-            branch = _without(base, branch, at_fault, kept)
+            branch = _relieved(base, branch, at_fault, kept, their_renames)
             continue
         code, torn = _merged_code(
             following_triggers(base, kept.tables).code,
@@ -90,6 +91,24 @@ async def rebase(
         return Rebased(production, target, plan, left_out, (*merged.notes, *proof.notes))
 
 
+def _relieved(
+    base: Schema, branch: Schema, names: set[str], renames: Renames, their_renames: Renames
+) -> Schema:
+    """Return the branch with less of its own change: without that to these tables, if there is one.
+
+    Else what it did is in a table that points to one of these, or has its name on the other side.
+    """
+    less = _without(base, branch, names, renames)
+    if less.tables != branch.tables:
+        return less
+    others = {name for pair in their_renames.tables.items() if names & {*pair} for name in pair}
+    names = names | others
+    less = _without(base, branch, names | _pointing(branch, names), renames)
+    if less.tables != branch.tables:
+        return less
+    return _without(base, branch, {*base.tables, *branch.tables}, renames)
+
+
 def _without(base: Schema, branch: Schema, names: Iterable[str], renames: Renames) -> Schema:
     """Return the branch as if it had not touched these tables; they may be called by old or new names."""
     former = {new: old for old, new in renames.tables.items()}
@@ -100,6 +119,15 @@ def _without(base: Schema, branch: Schema, names: Iterable[str], renames: Rename
         if old in base.tables:
             tables[old] = base.tables[old]
     return replace(branch, tables=tables)
+
+
+def _pointing(schema: Schema, names: set[str]) -> set[str]:
+    """Return the tables that have foreign keys to some of these."""
+    return {
+        table.name
+        for table in schema.tables.values()
+        if any(key.ref_schema is None and key.ref_table in names for key in table.foreign_keys)
+    }
 
 
 def _failed(failure: ProofFailed, plan: Plan) -> Conflict:

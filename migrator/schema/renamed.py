@@ -81,6 +81,36 @@ def together(one: Renames, other: Renames) -> Renames:
     return Renames(columns, {**one.tables, **other.tables})
 
 
+def exchanged_there(renames: Renames, base: Schema, other: Schema) -> Renames:
+    """Return those of the exchanges of columns that another schema shows to have been made in it as well.
+
+    Nothing else shows it: both names are there before and after, but the columns stand the other way round.
+    To exchange them again would undo it.
+    """
+    columns: dict[str, Mapping[str, str]] = {}
+    for table, moves in renames.columns.items():
+        before, after = base.tables.get(table), other.tables.get(table)
+        if before is None or after is None:
+            continue
+        names = {old.lower(): new.lower() for old, new in moves.items()}
+        ring = {name for name in names if _comes_back(name, names)}
+        stood = [names[name] for name in before.column_order if name in ring]
+        if ring and stood == [name for name in after.column_order if name in ring]:
+            columns[table] = {old: new for old, new in moves.items() if old.lower() in ring}
+    return Renames(columns)
+
+
+def _comes_back(name: str, moves: Mapping[str, str]) -> bool:
+    at = moves[name]
+    for _ in moves:
+        if at == name:
+            return True
+        if at not in moves:
+            return False
+        at = moves[at]
+    return False
+
+
 def under_new_names(schema: Schema, renames: Renames) -> Schema:
     """Return the schema as it is once these renames are made and nothing else."""
     if not renames:

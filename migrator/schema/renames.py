@@ -7,13 +7,26 @@ what the two schemas show, and where it does not fit them, it says nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
 from migrator.schema.model import Schema
+from router.database import quote_name
 from router.tokens import COMMENT, NAME, NUMBER, OTHER, SEMICOLON, STRING, UNSURE, WORD, Quoting, pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """A renaming that two schemas cannot bear out: one of its names belongs to another one in one of them.
+
+    `table` is as in the base; `old` and `new` are names of its columns, or of tables where it is empty.
+    """
+
+    table: str
+    old: str
+    new: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +34,13 @@ class Renames:
     """What was renamed since the base: old name → new name, as the base and the branch write them.
 
     `columns` is by table, under the name that the table has in the base. Names that were exchanged are in it
-    both ways.
+    both ways. What is `reused` was renamed as well, but cannot be deployed as that: a comparison by names
+    would take the one for the other.
     """
 
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
     tables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    reused: tuple[Reused, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.columns or self.tables)
@@ -44,18 +59,43 @@ def fold(statements: Iterable[str], base: Schema, branch: Schema) -> Renames:
     log = _Log(base)
     for statement in statements:
         _take(_Reader(_tokens(statement)), log)
-    tables = borne_out(log.moved(), base.tables.keys(), branch.tables.keys())
+    moved_tables = log.moved()
+    tables = borne_out(moved_tables, base.tables.keys(), branch.tables.keys())
+    reused = [Reused("", old, new) for old, new in _lost(moved_tables, tables, branch.tables.keys())]
     columns: dict[str, Mapping[str, str]] = {}
     for name, before in base.tables.items():
+        if any(each.old == name and not each.table for each in reused):
+            continue
         after = branch.tables.get(tables.get(name, name))
         if after is None:
             continue
         was = {column.key: column.name for column in before.columns}
         now = {column.key: column.name for column in after.columns}
-        moved = borne_out(log.moved_columns(name), was.keys(), now.keys())
+        moves = log.moved_columns(name)
+        moved = borne_out(moves, was.keys(), now.keys())
         if moved:
             columns[name] = {was[old]: now[new] for old, new in moved.items()}
-    return Renames(columns, tables)
+        reused += [Reused(name, was[old], now[new]) for old, new in _lost(moves, moved, now.keys())]
+    return Renames(columns, tables, tuple(reused))
+
+
+def _lost(
+    moves: Mapping[str, str], kept: Mapping[str, str], after: Set[str]
+) -> Iterator[tuple[str, str]]:
+    """Return the moves that were made and are not kept, because a name belongs to another one, too."""
+    for old, new in moves.items():
+        if old != new and new in after and old not in kept:
+            yield old, new
+
+
+def renaming(renames: Renames) -> tuple[str, ...]:
+    """Return statements that rename so: `fold` finds the same in them."""
+    columns = []
+    for table, moves in renames.columns.items():
+        parts = [f"RENAME COLUMN {quote_name(old)} TO {quote_name(new)}" for old, new in moves.items()]
+        columns.append(f"ALTER TABLE {quote_name(table)} {', '.join(parts)}")
+    tables = [f"RENAME TABLE {quote_name(old)} TO {quote_name(new)}" for old, new in renames.tables.items()]
+    return (*columns, *tables)
 
 
 def borne_out(moves: Mapping[str, str], before: Set[str], after: Set[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""I say which renames of tables cannot be deployed as they are, and the way out."""
+"""I say which renames cannot be deployed as they are, and the way out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ CODE = "TABLE_RENAME"
 
 
 def exchanged(base: Schema, branch: Schema, renames: Renames) -> Iterator[Finding]:
-    """Refuse renames by which a table gets the name that another one had."""
+    """Refuse renames by which a table gets the name that another one had, or a column that of another."""
+    for each in renames.reused:
+        what, where = ("column", f"table {each.table!r}: ") if each.table else ("table", "")
+        yield _refusal(
+            each.table or each.old,
+            f"{where}{what} {each.old!r} was renamed to {each.new!r}, and one of these names belongs to "
+            f"one {what} before and to another after: what is in them would be mixed up",
+            f"column {each.old}" if each.table else "table",
+        )
     for old, new in renames.tables.items():
         if old in branch.tables or new in base.tables:
             yield _refusal(
@@ -40,6 +48,6 @@ def not_alone(plan: Plan) -> Iterator[Finding]:
                 )
 
 
-def _refusal(table: str, sentence: str) -> Finding:
+def _refusal(table: str, sentence: str, element: str = "table") -> Finding:
     advice = "deploy the renaming in a deploy request of its own, and the rest in another one"
-    return Finding(CODE, Level.ERROR, table, sentence, advice, "table", hard=True)
+    return Finding(CODE, Level.ERROR, table, sentence, advice, element, hard=True)

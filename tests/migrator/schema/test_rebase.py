@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from migrator.schema.check import check
 from migrator.schema.introspect import open_reader, read_schema
+from migrator.schema.merge import Merged, merge
 from migrator.schema.model import Schema
 from migrator.schema.rebase import Rebased, rebase
 from migrator.schema.renames import fold
@@ -130,3 +135,28 @@ async def test_the_triggers_of_a_renamed_table_follow_it(server: LocalServer, da
     assert [(code.name, code.table) for code in found.target.code] == [("g", "v")]
     assert not review.programs
     assert review.plan.statements == ("RENAME TABLE `u` TO `v`",)
+
+
+@pytest.mark.parametrize(
+    ("branch", "production"),
+    [
+        ("ALTER TABLE u ADD n INT, ADD FOREIGN KEY (n) REFERENCES t (id)", "RENAME TABLE t TO t2"),
+        ("CREATE TABLE t2 (id INT PRIMARY KEY)", "RENAME TABLE t TO t2"),
+        ("ALTER TABLE u ADD n INT, ADD FOREIGN KEY (n) REFERENCES t (id)", "ALTER TABLE t RENAME COLUMN id TO i"),
+    ],
+)
+async def test_what_another_table_of_the_branch_has_to_do_with_a_renaming_is_left_out(
+    server: LocalServer, database: str, branch: str, production: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merges = 0
+
+    def counted(*schemas: Schema, **how: Any) -> Merged:
+        nonlocal merges
+        merges += 1
+        assert merges < 9, "it would go on for ever"
+        return merge(*schemas, **how)
+
+    monkeypatch.setattr("migrator.schema.rebase.merge", counted)
+    found, theirs = await rebased(server.server, database, [branch], [production])
+    assert found.left_out
+    assert found.target.same_as(theirs)
