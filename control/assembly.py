@@ -43,6 +43,7 @@ from migrator.deploy.settings import DatabaseSettings
 from migrator.deploy.store import DeployStore
 from migrator.deploy.suppressions import SuppressionStore
 from migrator.errors import MigratorError
+from migrator.schema.errors import SchemaError
 from migrator.throttle.store import RatioStore
 from router.accounts import AccountTooPowerful
 from router.errors import DatabaseError, RouteError, ServerFailed, ServerNotFound, UnknownBranch
@@ -249,10 +250,10 @@ async def _deploying(ground: _Ground, kept: _Kept, seeds: Seeds) -> tuple[Runner
 
     async def delete_branch(request: DeployRequest) -> None:
         try:
-            await standing.delete(request.branch, actor=request.actor)
+            await standing.delete_deployed(request)
         except (NotFound, UnknownBranch):
             return
-        except (ControlError, RouteError, ServerFailed) as error:
+        except (ControlError, DatabaseError, RouteError, SchemaError, ServerFailed) as error:
             raise DeployError(str(error)) from error
 
     runner = Runner(

@@ -24,6 +24,8 @@ from migrator.deploy.actions import Deploys
 from migrator.deploy.request import DeployRequest, RequestState
 from migrator.deploy.settings import DatabaseSettings
 from migrator.errors import MigratorError
+from migrator.schema.model import Schema
+from migrator.schema.serial import from_json
 from router.accounts import AccountTooPowerful, make_branch_account, make_rows_account, prove_no_ddl
 from router.database import Connection
 from router.errors import DatabaseError, ServerFailed
@@ -211,6 +213,22 @@ class Standing:
             await self._deploys.branch_deleted(each.database, each.name, actor)
         return [each.name for each in doomed]
 
+    async def delete_deployed(self, request: DeployRequest) -> None:
+        """Delete the branch of a request that is done, unless it holds more than what was deployed."""
+        record = await self._branches.get(request.branch)
+        for other in await self._deploys.all(record.database):
+            if other.number != request.number and needs(other, record):
+                raise ControlError(f"deploy request {other.number} needs it")
+        snapshot = await self._deploys.snapshot(request)
+        schema = await self._branches.read(record.name)
+        # One that was rebased since, and has no change of its own any more, may go, too.
+        known = [await self._branches.base(record.name)]
+        if snapshot is not None and not any(
+            _alike(schema, each) for each in (from_json(snapshot.branch), *known)
+        ):
+            raise ControlError("it was changed since the deployment began, and that is nowhere else")
+        await self.delete(record.name, actor=request.actor)
+
     async def _check_schema(self, record: BranchRecord) -> None:
         faults = [finding for finding in await self._lint(record.name) if finding.blocks]
         if faults:
@@ -249,6 +267,10 @@ class Standing:
         async with await Connection.open(await self._branches.admin(record)) as admin:
             await make_branch_account(admin, self._branches.account, self._branches.production.schema)
         return await self._branches.change(record, safe_migrations=False)
+
+
+def _alike(one: Schema, other: Schema) -> bool:
+    return one.same_as(other) and set(one.code) == set(other.code)
 
 
 def below(record: BranchRecord, records: Sequence[BranchRecord]) -> list[BranchRecord]:
