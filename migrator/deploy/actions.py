@@ -121,6 +121,12 @@ class Deploys(Proposals):
             snapshot = await self._store.snapshot(request)
             findings = await self._look(request, frozen=snapshot)
             operations = once_more(request, findings)
+            if lacking := await self._lacking(replace(request, findings=findings.findings)):
+                # Production has moved, or people have changed the rules; nobody has said yes to that.
+                raise NotApproved(
+                    f"{lacking} First let go of what is kept with: "
+                    f"headgate deploy-request unblock {database} {number}"
+                )
             async with self.lock:
                 request = await self._store.get(database, number)
                 self._refuse_acknowledged(request, {State.COMPLETE_ERROR}, "be retried")

@@ -16,7 +16,7 @@ from migrator.deploy.errors import DeployError
 from migrator.deploy.held import seconds_until
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest
-from migrator.engine.ground.operation import Losing, Phase, Redoable
+from migrator.engine.ground.operation import Losing, Phase, Redoable, Repeatable
 from migrator.engine.swap.group import Group
 from migrator.errors import MigratorError, OwnershipUnknown
 from router.model import SYSTEM
@@ -101,27 +101,32 @@ class Afterwards(Carrying):
             longest_lock_ms = (await Group(operations).revert()).lock_ms
 
         try:
-            await self._swapping(request, swap_back)
+            # When it is finished all is swapped back, and some may be cleared away already.
+            if not request.finished_at:
+                await self._swapping(request, swap_back)
         except OwnershipUnknown:
             raise
         except MigratorError as error:
             # Killed before or in the middle of this, the revert is tried once more from where it is.
             swapped = [each for each in operations if each.status().phase is Phase.REVERTED]
             await Group([each for each in swapped if isinstance(each, Redoable)]).redo()
+            for each in swapped:
+                if isinstance(each, Repeatable):
+                    await each.again()
             failed, reason = State.COMPLETE_REVERT_ERROR, str(error)
             await self._store.move(request, failed, SYSTEM, reason, problem=reason, giving_up={})
             return
         redo_until = request.revert_until if Group(operations).redoable else None
         if redo_until is None:
+            request = await self._store.update(request, finished_at=request.finished_at or now())
             for operation in operations:
                 await operation.finalize()
         await self._store.move(
             request,
             State.COMPLETE_REVERT,
             SYSTEM,
-            finished_at=None if redo_until else now(),
             redo_until=redo_until,
-            longest_lock_ms=longest_lock_ms,
+            longest_lock_ms=longest_lock_ms or request.longest_lock_ms,
             # Why it was reverted, when nobody asked for that.
             problem=request.why(State.IN_PROGRESS_REVERT),
             giving_up={},

@@ -175,11 +175,11 @@ class Carrier(Afterwards):
 
     async def _cancel(self, request: DeployRequest) -> None:
         """Leave production as it was."""
-        await self.held.undo(request, keeping=request.kept)
+        stays = await self.held.undo(request, keeping=request.kept)
         if request.failure is None:
-            await self._store.move(request, State.COMPLETE_CANCEL, SYSTEM, problem=None)
+            await self._store.move(request, State.COMPLETE_CANCEL, SYSTEM, stays or None, problem=stays or None)
             return
-        reason = request.failure
+        reason = f"{request.failure}; {stays}" if stays else request.failure
         await self._store.move(request, State.COMPLETE_ERROR, SYSTEM, reason, problem=reason)
 
     async def _await_note(self, request: DeployRequest) -> None:

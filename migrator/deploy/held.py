@@ -96,8 +96,10 @@ class Held:
                 await asyncio.sleep(FAILURE_POLL_S if until is None else min(left_s, FAILURE_POLL_S))
             await self.put_down()
 
-    async def undo(self, request: DeployRequest, keeping: Collection[str] = ()) -> None:
+    async def undo(self, request: DeployRequest, keeping: Collection[str] = ()) -> str:
         """Leave production as it was: give up what is not swapped, swap back what is.
+
+        Returns what stays changed because it was done for good, with the reason; empty when nothing does.
 
         What is not swapped of the operations in `keeping` stays for another try. Killed anywhere in here, it
         is begun again: what is given up stays so, and what is swapped back is not swapped back twice.
@@ -111,9 +113,16 @@ class Held:
             except WrongPhase:
                 swapped.append(operation)
         reverted = [operation for operation in swapped if operation.status().phase is Phase.REVERTIBLE]
-        await Group(reverted[::-1]).revert()
+        # Rows that do not fit can be corrected; nothing ever leads back from what was done for good.
+        for_good = {
+            operation.id: reason
+            for operation in reverted
+            if (reason := operation.status().revert_blocked) and not isinstance(operation, Losing)
+        }
+        await Group([each for each in reverted[::-1] if each.id not in for_good]).revert()
         for operation in swapped:
             await operation.finalize()
+        return "; ".join(for_good.values())
 
 
 def seconds_until(moment: datetime | None) -> float:

@@ -224,7 +224,7 @@ class ChangeProgram(Step):
         stored = json.loads(record.options or "{}").get("former")
         former = None if stored is None else msgspec.convert(stored, Stored)
         target = None if self._code is None else wanted(self._code, former, self._definer, self._place)
-        return (former, target) if phase is Phase.CUTTING else (target, former)
+        return (target, former) if phase is Phase.REVERTING else (former, target)
 
     async def _text(self, link: Connection, program: Stored, there: Stored | None) -> bytes:
         """Return the statement that makes it: a trigger at its place, an event running if it does now."""

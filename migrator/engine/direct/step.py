@@ -106,6 +106,17 @@ class Step(Owned, ABC):
                 raise WrongPhase(reason, hint="undo it with a new branch and deploy request")
             return await self._go(Phase.REVERTIBLE, Phase.REVERTING, Phase.REVERTED)
 
+    async def again(self) -> CutOver:
+        """Make the change once more, because the rest could not be undone; REVERTED becomes REVERTIBLE.
+
+        What a revert has dropped stays gone, so this is no way for people to take a revert back.
+        """
+        async with Told(self):
+            record = await self._resolved(Phase.REVERTED, Phase.REVERTIBLE)
+            if record.phase is Phase.REVERTIBLE:
+                return CutOver(0.0, 0)
+            return await self._go(Phase.REVERTED, Phase.REDOING, Phase.REVERTIBLE)
+
     async def finalize(self) -> None:
         """Do what is left for the end of the window; ends in FINALIZED."""
         async with Told(self):
@@ -158,13 +169,9 @@ class Step(Owned, ABC):
     async def _resolved(self, *phases: Phase) -> Record:
         """Open the record; find out whether a change that was about to happen did."""
         record = await self._open()
-        if record.phase in (Phase.CUTTING, Phase.REVERTING):
-            there = record.phase is Phase.CUTTING
-            changed = await self._ask_definition(record)
-            if there:
-                phase = Phase.REVERTIBLE if changed else Phase.READY
-            else:
-                phase = Phase.REVERTIBLE if changed else Phase.REVERTED
+        if record.phase in (Phase.CUTTING, Phase.REVERTING, Phase.REDOING):
+            former = Phase.READY if record.phase is Phase.CUTTING else Phase.REVERTED
+            phase = Phase.REVERTIBLE if await self._ask_definition(record) else former
             log.info("operation.resolved", operation=self.id, table=self._table, phase=str(phase))
             record = await self._save(phase=phase)
         return self._expected(record, *phases) if phases else record
@@ -183,7 +190,7 @@ class Step(Owned, ABC):
         return digest == ends.after
 
     async def _go(self, former: Phase, ahead: Phase, done: Phase) -> CutOver:
-        there = ahead is Phase.CUTTING
+        there = ahead is not Phase.REVERTING
         attempts = 0
         while True:
             attempts += 1
@@ -213,7 +220,8 @@ class Step(Owned, ABC):
         ends = self._ends(self._record_now)
         async with await self._connect() as link, await self._connect() as second:
             await self._clear(link, second)
-            expected = ends.before if ahead is Phase.CUTTING else ends.after
+            forward = ahead is not Phase.REVERTING
+            expected = ends.before if forward else ends.after
             if await self._digest(second) != expected:
                 raise SourceChanged(
                     f"the definition of {self._schema}.{self._table} changed during the deployment",
@@ -227,7 +235,7 @@ class Step(Owned, ABC):
                 reach("before-direct")
                 started = time.monotonic()
                 try:
-                    await self._change(link, second, ahead)
+                    await self._change(link, second, Phase.CUTTING if forward else ahead)
                 except MigratorError:
                     # The server says that it did not.
                     await self._save(phase=former)

@@ -99,6 +99,14 @@ class Redoable(Operation, Protocol):
 
 
 @runtime_checkable
+class Repeatable(Operation, Protocol):
+    """An operation whose revert cannot be taken back by people, and must be when others fail to follow."""
+
+    async def again(self) -> CutOver:
+        """Make the change once more; REVERTED becomes REVERTIBLE again."""
+
+
+@runtime_checkable
 class Losing(Operation, Protocol):
     """An operation that a row may keep from being reverted, unless it is given up."""
 
