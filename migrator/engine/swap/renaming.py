@@ -12,15 +12,16 @@ import structlog
 from conf.settings import MigratorSettings
 from migrator.engine.ground.blockers import clear_way
 from migrator.engine.ground.failpoints import reach
-from migrator.engine.ground.journal import Record
+from migrator.engine.ground.journal import Record, read_server_identity
 from migrator.engine.ground.operation import CutOver, Phase
 from migrator.engine.ground.owned import Owned, Told
 from migrator.engine.swap.cutover import TrafficGate
 from migrator.engine.swap.part import Part, Way
 from migrator.engine.swap.swapping import BACKOFF_S
 from migrator.engine.table import statements
+from migrator.engine.table.identity import identity_of
 from migrator.engine.table.shadow import exists
-from migrator.errors import MigratorError, NotNow, OwnershipUnknown, WrongPhase
+from migrator.errors import MigratorError, NotNow, OwnershipUnknown, SourceChanged, WrongPhase
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Server
@@ -58,7 +59,9 @@ class Renaming(Owned, ABC):
                 setup = statements.session(self._server.flavor)
                 async with await Connection.open(self._server, setup=setup) as link:
                     await self._make_ready(link, record)
-                await self._save(phase=Phase.READY)
+                    table = await identity_of(link, self._schema, self._ends(self._record_now)[0])
+                    identity = await read_server_identity(link)
+                await self._save(phase=Phase.READY, old_identity=table, server_identity=identity)
             elif record.phase in (Phase.FINALIZED, Phase.CANCELLED):
                 await self._drop_leftovers(record)
 
@@ -129,6 +132,7 @@ class Renaming(Owned, ABC):
         async with await Connection.open(self._server) as link:
             if await exists(link, self._schema, after):
                 raise self._taken(after)
+            await self._check_same(link, way)
         return Part(
             journal=self.journal, way=way, schema=self._schema, live=self._table, renames=((before, after),)
         )
@@ -148,6 +152,20 @@ class Renaming(Owned, ABC):
     def _names(self, way: Way) -> tuple[str, str]:
         before, after = self._ends(self._record_now)
         return (before, after) if way.forward else (after, before)
+
+    async def _check_same(self, link: Connection, way: Way) -> None:
+        """Raise SourceChanged when the table is not the one that was there when all was made ready."""
+        record = self._record_now
+        if way is not Way.FORTH or not record.old_identity:
+            return
+        if await read_server_identity(link) != record.server_identity:
+            return  # another server after a failover gives other numbers
+        before, _ = self._ends(record)
+        if await identity_of(link, self._schema, before) not in ("", record.old_identity):
+            raise SourceChanged(
+                f"{self._schema}.{before} is another table now: somebody emptied it, or made it anew",
+                hint="cancel this deployment and start a new one",
+            )
 
     def _taken(self, name: str) -> MigratorError:
         return MigratorError(
@@ -200,6 +218,7 @@ class Renaming(Owned, ABC):
             await Connection.open(self._server, setup=setup) as link,
             await Connection.open(self._server, setup=setup) as second,
         ):
+            await self._check_same(second, way)
             where = [(self._schema, before)]
             await clear_way(second, where, {link.thread_id}, end_for=self.id if self.forced else None)
             gate = self.gate
