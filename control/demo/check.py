@@ -6,6 +6,7 @@ output; its exit status is 0 only when everything held.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -23,6 +24,7 @@ from conf.load import ENVIRONMENT_PREFIX, load
 from conf.logs import set_up
 from conf.settings import Settings
 from control.client import ApiRefused, Unreachable
+from control.demo import shop
 from control.demo.application import Application, login
 from control.demo.stage import APPLICATION, Stage, staged
 from router.accounts import prove_no_ddl
@@ -85,9 +87,9 @@ class CommandFailed(Exception):
     """A command of the story ended with an error."""
 
 
-async def play(config: Path, settings: Settings) -> dict[str, Any]:
+async def play(config: Path, settings: Settings, orders: int) -> dict[str, Any]:
     """Play the story and return its facts."""
-    async with staged(settings, str(config), _say) as stage:
+    async with staged(settings, str(config), _say, orders) as stage:
         story = Story(stage, config)
         story.facts["server"] = stage.programs.version
         for chapter in (
@@ -386,6 +388,9 @@ def held(facts: dict[str, Any]) -> list[str]:
 def main() -> int:
     """Play the story in a folder of its own, which is removed at the end."""
     set_up("error", "demo")
+    parser = argparse.ArgumentParser(description="Play the demo's story and measure it.")
+    parser.add_argument("--orders", type=int, default=shop.ORDERS, help="orders in the sample shop")
+    orders: int = parser.parse_args().orders
     began = time.monotonic()
     # The story has a state folder and ports of its own; only which server to use may be said from outside.
     for variable in [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]:
@@ -399,7 +404,7 @@ def main() -> int:
             f"[control]\nport = {_free_port()}\n"
             f"[servers]\nsleep_after_s = {SLEEP_AFTER_S}\n"
         )
-        facts = asyncio.run(play(config, load(config)))
+        facts = asyncio.run(play(config, load(config), orders))
     facts["seconds"] = round(time.monotonic() - began, 1)
     wrong = held(facts)
     if wrong:

@@ -100,7 +100,7 @@ ROWS = {
         FROM n WHERE i < {PRODUCTS} ORDER BY i""",
     "orders": f"""
         INSERT INTO orders (id, customer_id, status, total, note, created_at)
-        {NUMBERS.format(thousands=ORDERS // 1000)}
+        {NUMBERS.format(thousands="{thousands}")}
         SELECT i + 1, i * 7907 % {CUSTOMERS} + 1,
             ELT(i % 10 + 1, 'new', 'paid', 'paid', 'sent', 'sent', 'sent', 'sent', 'sent', 'sent',
                 'returned'),
@@ -112,7 +112,7 @@ ROWS = {
         ORDER BY i""",
     "order_items": f"""
         INSERT INTO order_items (order_id, position, product_id, quantity, price)
-        {NUMBERS.format(thousands=ORDERS // 1000)}
+        {NUMBERS.format(thousands="{thousands}")}
         SELECT i + 1, position, p.id, IF(position = 1, i % 3 + 1, 1), p.price
         FROM n JOIN (SELECT 1 AS position, 31 AS factor UNION ALL SELECT 2, 17) AS positions
             JOIN products p ON p.id = i * factor % {PRODUCTS} + 1
@@ -142,8 +142,10 @@ class NotEmpty(DatabaseError):
     """The schema holds tables that are not the shop's: nothing was changed."""
 
 
-async def fill(connection: Connection, schema: str) -> None:
+async def fill(connection: Connection, schema: str, orders: int = ORDERS) -> None:
     """Make the shop in `schema`, which must exist; do nothing when the shop is there already.
+
+    It gets so many thousands of `orders`.
 
     The account needs every right on the schema; with a binary log, creating the trigger takes SUPER or the
     server setting log_bin_trust_function_creators. Raises NotEmpty when somebody else's tables are there.
@@ -163,7 +165,7 @@ async def fill(connection: Connection, schema: str) -> None:
         if table not in present:
             await connection.execute(definition)
         if await connection.fetch_one(f"SELECT 1 FROM {quote_name(table)} LIMIT 1") is None:
-            await connection.execute(ROWS[table])
+            await connection.execute(ROWS[table].replace("{thousands}", str(orders // 1000)))
     for statement in PROGRAMS:
         await connection.execute(statement)
     await connection.execute(LEDGER)

@@ -57,7 +57,9 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(settings: Settings, config: str, say: Callable[[str], None]) -> AsyncIterator[Stage]:
+async def staged(
+    settings: Settings, config: str, say: Callable[[str], None], orders: int = shop.ORDERS
+) -> AsyncIterator[Stage]:
     """Run the demo while the body runs, then stop everything that was started.
 
     `say` is told what happens meanwhile. Raises StartRefused, ServerNotFound and ServerFailed.
@@ -86,9 +88,9 @@ async def staged(settings: Settings, config: str, say: Callable[[str], None]) ->
         traffic = _production(settings, programs, secrets, settings.production.proxy_user)
         refusal = await prove_no_ddl(traffic, settings.production.schema or settings.production.database)
         say(f"the proxy's own account could not change the schema either; the server says: {refusal}")
-        say(f"filling the sample shop with {shop.ORDERS:,} orders, if it is not there yet")
+        say(f"filling the sample shop with {orders:,} orders, if it is not there yet")
         async with await Connection.open(admin) as connection:
-            await shop.fill(connection, settings.production.database)
+            await shop.fill(connection, settings.production.database, orders)
         password = await asyncio.to_thread(_application_password, client, settings)
         load = Load(
             Address(settings.proxy.host, settings.proxy.port),

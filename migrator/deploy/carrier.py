@@ -177,7 +177,9 @@ class Carrier(Afterwards):
         """Leave production as it was."""
         stays = await self.held.undo(request, keeping=request.kept)
         if request.failure is None:
-            await self._store.move(request, State.COMPLETE_CANCEL, SYSTEM, stays or None, problem=stays or None)
+            await self._store.move(
+                request, State.COMPLETE_CANCEL, SYSTEM, stays or None, problem=stays or None
+            )
             return
         reason = f"{request.failure}; {stays}" if stays else request.failure
         await self._store.move(request, State.COMPLETE_ERROR, SYSTEM, reason, problem=reason)

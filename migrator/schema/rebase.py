@@ -67,7 +67,7 @@ async def rebase(
         if merged.stopped:
             # Nothing is merged then: without what was done to those tables, the rest is.
             removed += [each for each in merged.conflicts if each not in removed]
-            at_fault = {conflict.table for conflict in merged.conflicts}
+            at_fault: set[str] = {conflict.table for conflict in merged.conflicts}
             branch = _relieved(base, branch, at_fault, kept, their_renames)
             continue
         plan = diff(production, merged.target, merged.renames)

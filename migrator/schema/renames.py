@@ -79,9 +79,7 @@ def fold(statements: Iterable[str], base: Schema, branch: Schema) -> Renames:
     return Renames(columns, tables, tuple(reused))
 
 
-def _lost(
-    moves: Mapping[str, str], kept: Mapping[str, str], after: Set[str]
-) -> Iterator[tuple[str, str]]:
+def _lost(moves: Mapping[str, str], kept: Mapping[str, str], after: Set[str]) -> Iterator[tuple[str, str]]:
     """Return the moves that were made and are not kept, because a name belongs to another one, too."""
     for old, new in moves.items():
         if old != new and new in after and old not in kept:

@@ -19,7 +19,8 @@ from router.model import Flavor
 from tests.support.headgate import Headgate, headgate_in, rows
 from tests.support.servers import remove_servers, wait_until
 
-PATIENCE_S = 600.0
+PATIENCE_S = 900.0
+ORDERS = "100000"
 
 # Limits on time are held by the demo's own check, on a machine that does nothing else.
 TIMED = {"longest_stall_ms", "branch_first_query_ms"}
@@ -30,7 +31,7 @@ def played(folder: Path, flavor: Flavor) -> dict[str, Any]:
     folder.mkdir()
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HEADGATE_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "control.demo.check"],
+        [sys.executable, "-m", "control.demo.check", "--orders", ORDERS],
         env={**environment, "HEADGATE_SERVERS_FLAVOR": str(flavor), "TMPDIR": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -12,9 +12,7 @@ __all__ = ["bench"]
 
 
 @pytest.mark.parametrize("kind", [CodeKind.PROCEDURE, CodeKind.FUNCTION])
-async def test_rights_on_a_routine_stay(
-    bench: Bench, kind: CodeKind, request: pytest.FixtureRequest
-) -> None:
+async def test_rights_on_a_routine_stay(bench: Bench, kind: CodeKind, request: pytest.FixtureRequest) -> None:
     if bench.server.server.flavor is Flavor.MYSQL:
         reason = "DROP takes the rights with it, and MySQL has no OR REPLACE"
         request.applymarker(pytest.mark.xfail(reason=reason, strict=True))

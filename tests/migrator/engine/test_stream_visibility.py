@@ -91,7 +91,7 @@ async def test_the_fence_holds_while_a_replica_has_not_acknowledged(
         try:
             await pair.on_replica(*ACKNOWLEDGES[flavor])
             await pair.on_source(*WAIT_POINT[flavor])
-            await until(lambda: _one_client(pair))
+            await until(lambda: _has_client(pair))
             await pair.on_source("INSERT INTO s.t VALUES (1)")
             await until(lambda: changes == [1])
             assert tail.unordered is unordered
@@ -118,8 +118,9 @@ async def test_the_fence_holds_while_a_replica_has_not_acknowledged(
             await journal.close()
 
 
-async def _one_client(pair: Replicas) -> bool:
-    return str(await ask(pair.source, CLIENTS[pair.flavor])) == "1"
+async def _has_client(pair: Replicas) -> bool:
+    # A connection of the replica's that is over may count until the next event.
+    return int(str(await ask(pair.source, CLIENTS[pair.flavor]))) >= 1
 
 
 async def test_commits_in_any_order_are_followed_by_gtids(tmp_path: Path) -> None:

@@ -142,7 +142,10 @@ async def test_the_triggers_of_a_renamed_table_follow_it(server: LocalServer, da
     [
         ("ALTER TABLE u ADD n INT, ADD FOREIGN KEY (n) REFERENCES t (id)", "RENAME TABLE t TO t2"),
         ("CREATE TABLE t2 (id INT PRIMARY KEY)", "RENAME TABLE t TO t2"),
-        ("ALTER TABLE u ADD n INT, ADD FOREIGN KEY (n) REFERENCES t (id)", "ALTER TABLE t RENAME COLUMN id TO i"),
+        (
+            "ALTER TABLE u ADD n INT, ADD FOREIGN KEY (n) REFERENCES t (id)",
+            "ALTER TABLE t RENAME COLUMN id TO i",
+        ),
     ],
 )
 async def test_what_another_table_of_the_branch_has_to_do_with_a_renaming_is_left_out(

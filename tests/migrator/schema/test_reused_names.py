@@ -65,7 +65,11 @@ async def test_an_exchange_that_is_deployed_is_not_made_again(server: LocalServe
     assert (found.plan.statements, found.conflicts) == ((), ())
     more = "ALTER TABLE w ADD COLUMN c INT"
     found = await checked(
-        server.server, base, await made(server.server, database, EXCHANGED, EXCHANGE, more), ours, [EXCHANGE, more]
+        server.server,
+        base,
+        await made(server.server, database, EXCHANGED, EXCHANGE, more),
+        ours,
+        [EXCHANGE, more],
     )
     assert found.plan.statements == ("ALTER TABLE `w` ADD COLUMN `c` int DEFAULT NULL",) or (
         "ADD COLUMN `c`" in found.plan.statements[0] and "RENAME" not in found.plan.statements[0]
