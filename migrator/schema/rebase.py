@@ -67,14 +67,14 @@ async def rebase(
         if merged.stopped:
             # Nothing is merged then: without what was done to those tables, the rest is.
             removed += [each for each in merged.conflicts if each not in removed]
-            at_fault: set[str] = {conflict.table for conflict in merged.conflicts}
+            at_fault = {conflict.table for conflict in merged.conflicts}
             branch = _relieved(base, branch, at_fault, kept, their_renames)
             continue
         plan = diff(production, merged.target, merged.renames)
         try:
             proof = await prove(scratch, production, plan, merged.target)
         except ProofFailed as failure:
-            at_fault = {failure.table} & plan.touched or plan.touched
+            at_fault = {failure.table} & plan.touched or set(plan.touched)
             if not at_fault:
                 raise
             removed.append(_failed(failure, plan))
