@@ -149,7 +149,9 @@ class ProductionSettings:
     migrator_password: str = field(default="", repr=False)
     """Its password (better set by the environment: HEADGATE_PRODUCTION_MIGRATOR_PASSWORD)."""
     definer_user: str = "headgate_definer"
-    """Account, locked, that new triggers, routines and events belong to; they may do what it may do."""
+    """Account, locked, that deployed views, triggers, routines and events belong to."""
+    trusted_definers: tuple[str, ...] = ()
+    """Accounts, as user@host with * and ?, that keep what is theirs when a deployment changes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,7 +259,7 @@ async def _deploying(ground: _Ground, kept: _Kept, seeds: Seeds) -> tuple[Runner
     runner = Runner(
         ground.database,
         ground.deploy_store,
-        operations_on(targets, settings.migrator, settings.production.definer_user),
+        operations_on(targets, settings.migrator, targets.definers),
         delete_branch,
         RowsAndSpeed(rows, kept.speeds),
     )

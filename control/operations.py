@@ -10,22 +10,21 @@ from migrator.deploy.request import DeployRequest, OperationKind, OperationRecor
 from migrator.engine.direct.direct import Direct
 from migrator.engine.direct.program import ChangeProgram
 from migrator.engine.direct.view import ChangeView
+from migrator.engine.ground.definers import Definers
 from migrator.engine.ground.operation import Operation
 from migrator.engine.migration import OnlineAlter
 from migrator.engine.swap.create import CreateTable
 from migrator.engine.swap.drop import DropTable
 from migrator.engine.swap.rename import RenameTable
 from migrator.errors import Refused
-from router.database import quote_name
 from router.errors import RouteError
 
 
-def operations_on(targets: Targets, settings: MigratorSettings, definer_user: str) -> MakeOperation:
+def operations_on(targets: Targets, settings: MigratorSettings, definers: Definers) -> MakeOperation:
     """Return what makes the operations of deploy requests, each into the branch that its request names.
 
-    New views, triggers, routines and events belong to `definer_user`.
+    Views, triggers, routines and events that they make or change belong to whom `definers` say.
     """
-    definer = f"{quote_name(definer_user)}@`%`"
 
     async def make(request: DeployRequest, record: OperationRecord) -> Operation:
         try:
@@ -35,14 +34,14 @@ def operations_on(targets: Targets, settings: MigratorSettings, definer_user: st
         server, schema, gate = target.server, target.schema, target.gate()
         if record.view:
             return ChangeView(
-                record.id, server, schema, record.table, record.target or "", settings, definer=definer
+                record.id, server, schema, record.table, record.target or "", settings, definers=definers
             )
         if record.program is not None:
             return ChangeProgram(
                 *(record.id, server, schema, record.program, record.table, record.code),
                 table=record.on_table,
                 place=record.place,
-                definer=definer,
+                definers=definers,
                 gate=gate,
                 settings=settings,
             )
@@ -69,7 +68,7 @@ def operations_on(targets: Targets, settings: MigratorSettings, definer_user: st
             renames=record.renames,
             allow_lossy=request.allow_lossy,
             triggers=record.triggers,
-            definer=definer,
+            definers=definers,
         )
 
     return make

@@ -81,7 +81,7 @@ async def rebase_branch(
     server = replace(admin, account=branches.account)
     if record.safe_migrations:
         server = (await targets.get(record.name)).server
-    definer = targets.definer if record.safe_migrations else ""
+    definer = targets.definers.new if record.safe_migrations else ""
     await _become(server, branches.production.schema, theirs, rebased.target, plan.statements, definer)
     onto_record = await branches.get(onto)
     for furnish in branches.furnishings:

@@ -15,6 +15,7 @@ from control.workers import BranchGate, Workers
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest
 from migrator.engine.checks.preflight import check_server
+from migrator.engine.ground.definers import Definers
 from migrator.engine.ground.garbage import LOOK_S, Collector
 from migrator.engine.ground.state import prepare_state
 from migrator.throttle.ratio import Ratios
@@ -65,9 +66,10 @@ class Targets:
         self._appeared = asyncio.Event()
 
     @property
-    def definer(self) -> str:
-        """Whom new views, triggers, routines and events belong to, quoted."""
-        return f"{quote_name(self._settings.production.definer_user)}@`%`"
+    def definers(self) -> Definers:
+        """Whom views, triggers, routines and events belong to that deployments make or change."""
+        production = self._settings.production
+        return Definers(f"{quote_name(production.definer_user)}@`%`", production.trusted_definers)
 
     async def get(self, branch: str) -> Target:
         """Return the target that a branch is; its server is awake then.

@@ -15,6 +15,7 @@ from migrator.engine.companions.companions import Names
 from migrator.engine.companions.rehearsal import rehearse
 from migrator.engine.companions.stock import take_stock
 from migrator.engine.companions.triggers import TriggerPlan
+from migrator.engine.ground.definers import MIGRATING, Definers
 from migrator.engine.ground.failpoints import reach
 from migrator.engine.ground.journal import Record, read_server_identity
 from migrator.engine.ground.operation import Phase, Status
@@ -57,8 +58,8 @@ class OnlineAlter(Swapped):
 
     `target_sql` is the canonical CREATE TABLE of the new definition, under the table's own name. The state is
     on the server, so any process may go on with an operation of the same `id` after this one is gone. How the
-    tables change places is inherited. With `triggers`, its triggers change at the same moment; those that are
-    new belong to `definer`, which is quoted.
+    tables change places is inherited. With `triggers`, its triggers change at the same moment, and belong to
+    whom `definers` say.
     """
 
     kind = "alter"
@@ -77,10 +78,10 @@ class OnlineAlter(Swapped):
         renames: Renames | None = None,
         allow_lossy: bool = False,
         triggers: TriggerPlan | None = None,
-        definer: str = "",
+        definers: Definers = MIGRATING,
     ) -> None:
         super().__init__(id, server, schema, table, target_sql, gate, settings)
-        self._triggers, self._definer = triggers, definer
+        self._triggers, self._definers = triggers, definers
         self._renames: Renames = dict(renames or {})
         self._throttle = throttle
         self._copier: Copier | None = None
@@ -232,7 +233,7 @@ class OnlineAlter(Swapped):
 
     async def _take_stock(self, link: Connection) -> str:
         place = self._schema, self._table, self._target_sql
-        return await take_stock(link, *place, self._triggers, self._definer)
+        return await take_stock(link, *place, self._triggers, self._definers)
 
     def _changed(self, when: str) -> SourceChanged:
         return SourceChanged(

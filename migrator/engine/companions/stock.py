@@ -16,6 +16,7 @@ from migrator.engine.companions.triggers import (
     coming_triggers,
     read_triggers,
 )
+from migrator.engine.ground.definers import MIGRATING, Definers
 from migrator.engine.table.reference import Reference, Table, read_children, read_references, references_in
 from migrator.errors import Refused
 from router.database import Connection
@@ -46,17 +47,17 @@ async def take_stock(
     table: str,
     target_sql: str,
     plan: TriggerPlan | None = None,
-    definer: str = "",
+    definers: Definers = MIGRATING,
 ) -> str:
     """Return what goes with a table, for the record's `companions`; raises Refused for what cannot go.
 
-    With a `plan` its triggers change with it; new ones belong to `definer`.
+    With a `plan` its triggers change with it; those belong to whom `definers` say.
     """
     there = schema, table
     triggers = await read_triggers(link, schema, table)
     stock = Stock(
         triggers=triggers,
-        coming=None if plan is None else coming_triggers(plan, triggers, table, definer),
+        coming=None if plan is None else coming_triggers(plan, triggers, table, definers),
         before=tuple(await read_references(link, there)),
         after=tuple(references_in(target_sql, there)),
         children=tuple(await read_children(link, there)),

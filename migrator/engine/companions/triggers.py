@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from migrator.engine.companions.companions import Names
 from migrator.engine.companions.trigger_text import moved
 from migrator.engine.ground.blockers import clear_way
+from migrator.engine.ground.definers import Definers
 from migrator.engine.ground.failpoints import reach
 from migrator.engine.table.shadow import suffixed
 from migrator.engine.table.statements import tag
@@ -71,12 +72,12 @@ class TriggerPlan:
 
 
 def coming_triggers(
-    plan: TriggerPlan, there: Sequence[Trigger], table: str, definer: str
+    plan: TriggerPlan, there: Sequence[Trigger], table: str, definers: Definers
 ) -> tuple[Trigger, ...]:
     """Return the triggers that a plan makes of those that are there.
 
-    What is changed keeps its definer, what is new gets `definer`. What the server will say of the changed
-    ones is found out by `Triggers.rehearse`. Raises SourceChanged when the plan is for other triggers.
+    What the server will say of the changed ones is found out by `Triggers.rehearse`. Raises SourceChanged
+    when the plan is for other triggers.
     """
     known = {trigger.name: trigger for trigger in there}
     kept = {target.name for target in plan.after if target.code is None}
@@ -92,7 +93,7 @@ def coming_triggers(
         if code is None:
             found.append(known[target.name])
             continue
-        owner = former.definer if former else definer
+        owner = definers.of(former.definer if former else None)
         collation = code.collation_connection
         found.append(
             Trigger(

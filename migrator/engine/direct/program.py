@@ -25,6 +25,7 @@ from migrator.engine.direct.stored import (
     triggers_in_order,
     wanted,
 )
+from migrator.engine.ground.definers import MIGRATING, Definers
 from migrator.engine.ground.failpoints import reach
 from migrator.engine.ground.journal import Record
 from migrator.engine.ground.operation import Phase
@@ -47,9 +48,8 @@ _THERE = "SELECT 1 FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s AN
 class ChangeProgram(Step):
     """A trigger, routine or event that is made, replaced or dropped; an Operation.
 
-    `code` is what it is to be, None when it goes. One that was there keeps its definer and, if it is an
-    event, whether it runs; a new one belongs to `definer`, which is quoted. A trigger comes before the one
-    called `place`, if any; `table` is its table.
+    `code` is what it is to be, None when it goes; it belongs to whom `definers` say. An event that was
+    there keeps whether it runs. A trigger comes before the one called `place`, if any; `table` is its table.
     """
 
     kind = "program"
@@ -65,13 +65,13 @@ class ChangeProgram(Step):
         *,
         table: str = "",
         place: str = "",
-        definer: str = "",
+        definers: Definers = MIGRATING,
         gate: TrafficGate | None = None,
         settings: MigratorSettings | None = None,
     ) -> None:
         super().__init__(id, server, schema, name, code.text if code else "", gate, settings)
         self._program, self._code = program, code
-        self._of, self._place, self._definer = table, place, definer
+        self._of, self._place, self._definers = table, place, definers
         self._word = str(program).lower()
 
     @property
@@ -95,7 +95,7 @@ class ChangeProgram(Step):
         before = NOTHING if former is None else former.digest
         if code is None:
             return Ends(before, NOTHING)
-        target = wanted(code, former, self._definer, self._place)
+        target = wanted(code, former, self._definers, self._place)
         try:
             after = await self._tried(link, record, target)
         except ConnectionLost:
@@ -223,7 +223,7 @@ class ChangeProgram(Step):
         """Return what is there before a phase and what after it."""
         stored = json.loads(record.options or "{}").get("former")
         former = None if stored is None else msgspec.convert(stored, Stored)
-        target = None if self._code is None else wanted(self._code, former, self._definer, self._place)
+        target = None if self._code is None else wanted(self._code, former, self._definers, self._place)
         return (target, former) if phase is Phase.REVERTING else (former, target)
 
     async def _text(self, link: Connection, program: Stored, there: Stored | None) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
+from migrator.engine.ground.definers import Definers
 from migrator.errors import Refused
 from migrator.schema.introspect import open_reader
 from migrator.schema.model import Code, CodeKind
@@ -132,14 +133,13 @@ async def triggers_in_order(link: Connection, schema: str, table: str, moment: t
     return [_text(name) for (name,) in await link.fetch_all(_ORDER, schema, table, *moment)]
 
 
-def wanted(code: Code, former: Stored | None, definer: str, place: str = "") -> Stored:
+def wanted(code: Code, former: Stored | None, definers: Definers, place: str = "") -> Stored:
     """Return the program that a deployment brings.
 
-    It keeps the definer of the one that is there, and an event whether it runs; with its schedule it keeps
-    the time zone in which that is meant. What is new belongs to `definer`. The digest is not known before the
-    server has made it.
+    An event keeps whether it runs; with its schedule it keeps the time zone in which that is meant. The
+    digest is not known before the server has made it.
     """
-    owner = former.definer if former else definer
+    owner = definers.of(former.definer if former else None)
     text = with_definer(code.text, owner).encode()
     zone, status, moment = code.time_zone, "", ("", "")
     if code.kind is CodeKind.TRIGGER:

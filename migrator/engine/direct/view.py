@@ -8,6 +8,7 @@ import re
 
 from conf.settings import MigratorSettings
 from migrator.engine.direct.step import LATER, Ends, Step
+from migrator.engine.ground.definers import MIGRATING, Definers
 from migrator.engine.ground.journal import Record
 from migrator.engine.ground.operation import Phase
 from migrator.engine.table import statements
@@ -27,9 +28,8 @@ IS_VIEW = "SELECT 1 FROM information_schema.VIEWS WHERE TABLE_SCHEMA = %s AND TA
 class ChangeView(Step):
     """A view that is made, replaced or dropped; an Operation.
 
-    `target_sql` is the CREATE VIEW without a definer, empty for a view that goes. A view that was there keeps
-    its definer, and comes back with its character set; a new one belongs to `definer`, which is quoted: what
-    a view calls has the rights of the view's definer, and must not have those of who migrates.
+    `target_sql` is the CREATE VIEW without a definer, empty for a view that goes. It belongs to whom
+    `definers` say, for what a view calls has the rights of the view's definer, and comes back as it was.
     """
 
     kind = "view"
@@ -43,10 +43,10 @@ class ChangeView(Step):
         target_sql: str,
         settings: MigratorSettings | None = None,
         *,
-        definer: str = "",
+        definers: Definers = MIGRATING,
     ) -> None:
         super().__init__(id, server, schema, view, target_sql, None, settings)
-        self._definer = definer
+        self._definers = definers
 
     async def _make_ready(self, link: Connection, record: Record, *, later: bool = True) -> Ends:
         former = await self._shown(link, self._table)
@@ -68,7 +68,7 @@ class ChangeView(Step):
             await link.execute(
                 self._target(record).replace(self._named(), f" VIEW {quote_name(record.shadow)} ")
             )
-            if former is None and self._definer:
+            if self._definers.of(self._owner(former)) != self._owner(former):
                 # A server may take a definer that does not exist, or may too little, and refuse every reader.
                 await link.fetch_all(f"SELECT 1 FROM {quote_name(record.shadow)} LIMIT 0")
             made = await self._shown(link, record.shadow)
@@ -132,9 +132,13 @@ class ChangeView(Step):
         if self._named() not in self._target_sql:
             raise MigratorError(f"the definition of view {self._table!r} does not name it")
         former = self._former(record)
-        found = _DEFINER.search(former[0]) if former else None
         sql = self._target_sql.replace("CREATE ", "CREATE OR REPLACE ", 1)
-        return view_of(sql, found[1] if found else self._definer)
+        return view_of(sql, self._definers.of(self._owner(former)))
+
+    @staticmethod
+    def _owner(former: tuple[str, str, str] | None) -> str | None:
+        found = _DEFINER.search(former[0]) if former else None
+        return found[1] if found else None
 
     async def _shown(self, link: Connection, name: str) -> tuple[str, str, str] | None:
         if not await link.fetch_value(IS_VIEW, self._schema, name):

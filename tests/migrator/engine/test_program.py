@@ -12,6 +12,7 @@ import pytest
 
 from migrator.engine.direct.program import ChangeProgram
 from migrator.engine.direct.stored import Stored, read_stored
+from migrator.engine.ground.definers import MIGRATING, Definers
 from migrator.engine.ground.operation import Phase
 from migrator.errors import Refused, SourceChanged
 from migrator.schema.introspect import open_reader, read_schema
@@ -37,6 +38,7 @@ TARGET = {
     "ON COMPLETION NOT PRESERVE DO DELETE FROM t",
 }
 KINDS = list(FORMER)
+OWNER = "`programs_owner`@`%`"
 
 
 @dataclass
@@ -83,12 +85,12 @@ class Bench:
                 await reader.execute(f"DROP DATABASE {place}")
         return code
 
-    def changing(self, kind: CodeKind, code: Code | None, definer: str = "") -> ChangeProgram:
+    def changing(self, kind: CodeKind, code: Code | None, definers: Definers = MIGRATING) -> ChangeProgram:
         """The operation."""
         return ChangeProgram(
             *(f"program-{self.database}-{kind}", self.server.server, self.database, kind, "p", code),
             table="t" if kind is CodeKind.TRIGGER else "",
-            definer=definer,
+            definers=definers,
         )
 
     async def triggers(self) -> list[str]:
@@ -130,12 +132,31 @@ async def test_a_program_is_replaced_and_comes_back_to_the_byte(bench: Bench, ki
         await operation.close()
 
 
+@pytest.mark.parametrize("trusted", [(), ("author@*",)], ids=["trusted", "not"][::-1])
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+async def test_a_program_that_is_changed_has_its_former_rights_only_where_they_are_trusted(
+    bench: Bench, kind: CodeKind, trusted: tuple[str, ...]
+) -> None:
+    await bench.connection.execute("CREATE USER IF NOT EXISTS programs_owner ACCOUNT LOCK")
+    before = await bench.made(kind)
+    operation = bench.changing(kind, await bench.target(kind), Definers(OWNER, trusted))
+    try:
+        await operation.prepare()
+        await operation.cut_over()
+        assert (await bench.there(kind)).definer == (before.definer if trusted else OWNER)
+        await operation.revert()
+        assert await bench.there(kind) == before
+        await operation.finalize()
+    finally:
+        await operation.close()
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 async def test_a_program_is_made_for_an_account_of_its_own_and_taken_back(
     bench: Bench, kind: CodeKind
 ) -> None:
     await bench.connection.execute("CREATE USER IF NOT EXISTS programs_owner ACCOUNT LOCK")
-    operation = bench.changing(kind, await bench.target(kind), "`programs_owner`@`%`")
+    operation = bench.changing(kind, await bench.target(kind), Definers(OWNER))
     try:
         await operation.prepare()
         assert await bench.read(kind) is None

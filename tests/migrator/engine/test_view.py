@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from migrator.engine.direct.view import ChangeView
+from migrator.engine.ground.definers import Definers
 from migrator.engine.ground.operation import Phase
 from migrator.errors import OwnershipUnknown, Refused, SourceChanged
 from router.accounts import make_definer, make_migrator_account, make_role_accounts
@@ -201,7 +202,7 @@ async def test_a_new_view_gives_nobody_the_rights_of_who_migrates(
 
     def made(name: str, body: str, owner: str = definer) -> ChangeView:
         sql = f"CREATE ALGORITHM=UNDEFINED SQL SECURITY DEFINER VIEW `{name}` AS select {body} AS `x`"
-        return ChangeView(f"{name}-{database}", as_migrator, database, name, sql, definer=owner)
+        return ChangeView(f"{name}-{database}", as_migrator, database, name, sql, definers=Definers(owner))
 
     async def deployed(operation: ChangeView) -> None:
         try:
