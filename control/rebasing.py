@@ -9,6 +9,7 @@ import structlog
 
 from control.branches import Branches
 from control.errors import ControlError
+from control.ownership import owned
 from control.targets import Targets
 from control.watched import Watched
 from migrator.deploy.settings import DatabaseSettings
@@ -17,8 +18,7 @@ from migrator.schema.conflicts import Conflict
 from migrator.schema.diff import diff, unified_diff
 from migrator.schema.errors import SchemaError
 from migrator.schema.introspect import open_reader, read_schema
-from migrator.schema.model import Code, CodeKind, Schema
-from migrator.schema.program_text import view_of, with_definer
+from migrator.schema.model import Schema
 from migrator.schema.rebase import rebase
 from migrator.schema.serial import to_json
 from migrator.schema.table_renames import exchanged
@@ -121,7 +121,7 @@ async def _become(
                 await link.execute(f"DROP {code.kind} IF EXISTS {quote_name(code.name)}")
             for statement in statements:
                 await link.execute(statement)
-            await load_code(link, [_owned(code, definer) for code in wanted.code])
+            await load_code(link, [owned(code, definer) for code in wanted.code])
         except DatabaseError as error:
             raise SchemaError(
                 f"the branch does not take its new schema: {error}",
@@ -130,10 +130,3 @@ async def _become(
         outcome = await read_schema(link, database)
     if not outcome.same_as(wanted):
         raise SchemaError("the branch is not what it should be after the rebase", "Rebase it again.")
-
-
-def _owned(code: Code, definer: str) -> Code:
-    """Return a program that belongs to a definer; '' leaves it to who makes it."""
-    if code.kind is CodeKind.VIEW:
-        return replace(code, text=view_of(code.text, definer))
-    return replace(code, text=with_definer(code.text, definer))

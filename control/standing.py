@@ -15,6 +15,7 @@ from control.branch_record import lasting
 from control.branches import Branches
 from control.errors import ControlError
 from control.lints import Lint
+from control.ownership import hand_over
 from control.rebasing import Outcome, rebase_branch
 from control.seeds import Seeds
 from control.targets import Targets, under_way
@@ -27,7 +28,7 @@ from migrator.errors import MigratorError
 from migrator.schema.model import Schema
 from migrator.schema.serial import from_json
 from router.accounts import AccountTooPowerful, make_branch_account, make_rows_account, prove_no_ddl
-from router.database import Connection
+from router.database import Connection, quote_name
 from router.errors import DatabaseError, ServerFailed
 from router.model import SYSTEM, Actor, check_name
 from router.store import BranchRecord
@@ -259,7 +260,10 @@ class Standing:
         server = await self._branches.restart(record)
         self._workers.cut_off(record.database, record.name)
         await prove_no_ddl(replace(server, account=self._branches.account), schema)
-        await self._targets.get(record.name)
+        target = await self._targets.get(record.name)
+        # What it has made would be without the right to fire: triggers and events need it of their definer.
+        account = f"{quote_name(self._branches.account.user)}@`%`"
+        await hand_over(target.server, schema, account, self._targets.definers.new)
 
     async def _lower_wall(self, record: BranchRecord) -> BranchRecord:
         """Give the account of a branch's clients every right in its schema."""

@@ -16,6 +16,11 @@ from router.model import Flavor
 from router.store import now
 from tests.support.service import Running, running_service
 
+TRIGGERS = (
+    "tidy BEFORE INSERT ON customers FOR EACH ROW SET NEW.name = TRIM(NEW.name)",
+    "loud BEFORE INSERT ON customers FOR EACH ROW SET NEW.name = CONCAT(NEW.name, '!')",
+)
+
 
 @pytest.fixture(scope="module", params=list(Flavor), ids=str)
 async def here(request: pytest.FixtureRequest, server_folder: Path) -> AsyncIterator[Running]:
@@ -24,6 +29,9 @@ async def here(request: pytest.FixtureRequest, server_folder: Path) -> AsyncIter
         await running.on_production(
             "CREATE TABLE customers (id INT PRIMARY KEY, name VARCHAR(50) NOT NULL)",
             "CREATE VIEW names AS SELECT name FROM customers",
+            "CREATE USER owner ACCOUNT LOCK",
+            "GRANT ALL ON shop.* TO owner",
+            *(f"CREATE DEFINER = owner TRIGGER {trigger}" for trigger in TRIGGERS),
         )
         await running.call("POST", "/branches", {"name": "staging"}, expect=201)
         await running.on_branch("staging", "INSERT INTO customers VALUES (1, 'Ada'), (2, 'Alan')")
@@ -52,6 +60,10 @@ async def test_on_a_branch_with_safe_migrations_the_server_itself_refuses_ddl(he
     # Rows are taken, and what was made by the account before goes on working.
     await here.on_branch("staging", "INSERT INTO customers VALUES (3, 'Grace')")
     assert await value(here, "staging", "SELECT COUNT(*) FROM names") == 3
+    # Triggers fire, in their order, with the rights of an account that nobody can log in with.
+    await here.on_branch("staging", "DELETE FROM customers WHERE id = 3")
+    await here.on_branch("staging", "INSERT INTO customers VALUES (3, ' Grace ')")
+    assert await value(here, "staging", "SELECT name FROM customers WHERE id = 3") == "Grace!"
     await here.on_branch("staging", "DELETE FROM customers WHERE id = 3")
     (route,) = [branch for branch in await here.service.branches.routes() if branch.name == "staging"]
     assert (route.safe_migrations, route.production, route.sleepable) == (True, False, True)
