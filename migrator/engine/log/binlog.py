@@ -147,6 +147,9 @@ class _Link:
             raise ConnectionLost(0, f"the server at {address} did not answer in time") from None
         except OSError as error:
             raise ConnectionLost(0, f"connecting to {address}: {error}") from error
+        except ServerRefused as error:
+            # It may have no connection left just now.
+            raise ConnectionLost(error.errno, error.message) from error
 
     @classmethod
     async def _log_in(
