@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from migrator.schema.clone import load_code
+from migrator.schema.errors import SchemaError
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.model import Code, CodeKind
 from migrator.schema.program_text import view_of, with_definer
@@ -23,8 +24,8 @@ async def hand_over(server: Server, schema: str, former: str, definer: str) -> N
     """Give what belongs to one account to another; both are quoted.
 
     Triggers keep their order, for each is made anew behind the others in turn; an event goes on running or
-    not. Killed in between, the one program that is being made anew is missing. Raises DatabaseError and
-    SchemaError.
+    not. What the server refuses for its new owner is as it was. Killed in between, the one program that is
+    being made anew is missing. Raises DatabaseError and SchemaError.
     """
     async with await open_reader(server, database=schema) as link:
         found = (await read_schema(link, schema)).code
@@ -35,6 +36,10 @@ async def hand_over(server: Server, schema: str, former: str, definer: str) -> N
                 continue
             whose = definer if code.definer == former else code.definer
             await link.execute(f"DROP {code.kind} {quote_name(code.name)}")
-            left_out = await load_code(link, [owned(code, whose)])
+            try:
+                left_out = await load_code(link, [owned(code, whose)])
+            except SchemaError:
+                await load_code(link, [owned(code, code.definer)])
+                raise
             if code.kind is CodeKind.EVENT and code.enabled and not left_out:
                 await link.execute(f"ALTER EVENT {quote_name(code.name)} ENABLE")

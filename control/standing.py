@@ -25,6 +25,7 @@ from migrator.deploy.actions import Deploys
 from migrator.deploy.request import DeployRequest, RequestState
 from migrator.deploy.settings import DatabaseSettings
 from migrator.errors import MigratorError
+from migrator.schema.errors import SchemaError
 from migrator.schema.model import Schema
 from migrator.schema.serial import from_json
 from router.accounts import AccountTooPowerful, make_branch_account, make_rows_account, prove_no_ddl
@@ -75,7 +76,7 @@ class Standing:
         record = await self._branches.change(record, safe_migrations=True)
         try:
             await self._raise_wall(record)
-        except (AccountTooPowerful, DatabaseError, MigratorError, ServerFailed) as error:
+        except (AccountTooPowerful, DatabaseError, MigratorError, SchemaError, ServerFailed) as error:
             await self._lower_wall(record)
             raise ControlError(
                 f"branch {name!r} cannot have safe migrations: its server does not go along: {error}"
