@@ -12,7 +12,6 @@ import uvloop
 
 from control.certificate import ensure_certificate
 from migrator.engine.log.binlog import _Link
-from proxy.wire.errors import ServerRefused
 from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Account, Address, Server, ServerTls, TlsMode
@@ -118,7 +117,7 @@ async def test_the_log_is_read_by_tls_too(mysql: LocalServer, admin: Connection)
 
     try:
         await talk()
-        with pytest.raises(ServerRefused):
+        with pytest.raises(ConnectionLost, match="Access denied"):
             await _Link.open(over_tcp(mysql, public_key=str(mysql.directory / "public_key.pem")))
     finally:
         await admin.execute(f"ALTER USER {ACCOUNT.user} REQUIRE NONE")

@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 DUPLICATE_ATTEMPTS = 50
 LOST_ATTEMPTS = 30
+LOST_PAUSE_S = 0.5
 SLOW_CHUNK_S = 10.0
 BACKLOG_STOP = 20_000
 BACKLOG_GO = 2_000
@@ -141,10 +142,10 @@ class Copier:
         for attempt in range(LOST_ATTEMPTS):
             try:
                 row = await (await session.get()).fetch_one(sql)
-            except ConnectionLost:
+            except ConnectionLost as error:
                 if attempt == LOST_ATTEMPTS - 1:
                     raise
-                await asyncio.sleep(0.5)
+                await self._wait_for_server(error)
             else:
                 return None if row is None else self._pair.key.from_row(row)
         raise AssertionError("unreachable")
@@ -166,12 +167,12 @@ class Copier:
                     return await self._transaction(connection, region, sequence, carefully=True)
                 finally:
                     self._follower.resume_writing()
-            except ConnectionLost:
+            except ConnectionLost as error:
                 # The commit may have happened: `session.get` waits for the end of the former connection.
                 lost += 1
                 if lost == LOST_ATTEMPTS:
                     raise
-                await asyncio.sleep(0.5)
+                await self._wait_for_server(error)
             except DatabaseError as error:
                 if error.errno in REPEATABLE:
                     self._throttle.collided()
@@ -196,6 +197,12 @@ class Copier:
                     raise await self._explain(session, region, error) from error
                 else:
                     raise
+
+    async def _wait_for_server(self, error: ConnectionLost) -> None:
+        log.info("copy.interrupted", reason=str(error))
+        self._doing = f"waiting for the server: {error.message}"
+        await asyncio.sleep(LOST_PAUSE_S)
+        self._doing = "copying"
 
     def _may_be_passing(self, error: DatabaseError) -> bool:
         return error.errno == DUPLICATE and not self._pair.simple
