@@ -18,7 +18,7 @@ from control.lints import Lint
 from control.ownership import hand_over
 from control.rebasing import Outcome, rebase_branch
 from control.seeds import Seeds
-from control.targets import Targets, under_way
+from control.targets import Targets
 from control.watched import Watched
 from control.workers import Workers
 from migrator.deploy.actions import Deploys
@@ -241,12 +241,12 @@ class Standing:
             )
 
     async def _check_unneeded(self, record: BranchRecord, so: str, *, into_only: bool = False) -> None:
-        """Raise ControlError while a deploy request from or into a branch is under way."""
+        """Raise ControlError while a deploy request from or into a branch is queued or under way."""
         for request in await self._deploys.all(record.database):
             ours = request.into_branch == record.name or (
                 not into_only and request.branch == record.name and request.cut_over_at is None
             )
-            if ours and under_way(request):
+            if ours and request.active:
                 raise ControlError(
                     f"branch {record.name!r} {so} while deploy request {request.number} is under way: wait, "
                     f"or cancel it with: headgate deploy-request cancel {record.database} {request.number}"
@@ -308,4 +308,4 @@ def check_deletable(record: BranchRecord) -> None:
 def needs(request: DeployRequest, record: BranchRecord) -> bool:
     """Whether a deploy request still needs a branch: it is open, or something is to be done for it."""
     ours = record.name in (request.branch, request.into_branch)
-    return ours and (request.state is RequestState.OPEN or under_way(request))
+    return ours and (request.state is RequestState.OPEN or request.active)

@@ -12,7 +12,6 @@ from conf.settings import Settings
 from control.branches import Branches
 from control.errors import ControlError
 from control.workers import BranchGate, Workers
-from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest
 from migrator.engine.checks.preflight import check_server
 from migrator.engine.ground.definers import Definers
@@ -192,11 +191,6 @@ def check_target(record: BranchRecord) -> None:
         )
 
 
-def under_way(request: DeployRequest) -> bool:
-    """Whether a deploy request waits for its turn, is carried, or can still be reverted."""
-    return request.under_way or request.deployment_state is State.QUEUED
-
-
 def into(requests: Iterable[DeployRequest]) -> set[str]:
-    """Return the branches that deploy requests go into which are under way."""
-    return {request.into_branch for request in requests if under_way(request)}
+    """Return the branches that deploy requests go into which wait for their turn or are under way."""
+    return {request.into_branch for request in requests if request.active}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from migrator.deploy import queue
 from migrator.deploy.approval import missing, unconfirmed
 from migrator.deploy.deadlines import SWAPPING
 from migrator.deploy.errors import DeployError, IllegalMove, NotApproved, NotDeployable, NothingToDeploy
-from migrator.deploy.lifecycle import CHECKABLE, RUNNING, State
+from migrator.deploy.lifecycle import CHECKABLE, COMING, RUNNING, State
 from migrator.deploy.proposals import USUAL, How, Proposals, given_up
 from migrator.deploy.request import DeployRequest, OperationRecord, RequestState
 from migrator.deploy.retry import once_more, same_work
@@ -108,7 +108,7 @@ class Deploys(Proposals):
         request = await self._store.get(database, number)
         if request.deployment_state is State.QUEUED:
             return await self._move(database, number, {State.QUEUED}, State.CANCELLED, actor, "be cancelled")
-        running = {State.SUBMITTING, State.IN_PROGRESS, State.PENDING_CUTOVER, State.IN_PROGRESS_CUTOVER}
+        running = COMING - {State.QUEUED}
         return await self._move(
             database, number, running, State.IN_PROGRESS_CANCEL, actor, "be cancelled", kept=()
         )
@@ -277,7 +277,7 @@ class Deploys(Proposals):
             )
         return None
 
-    def _refuse_acknowledged(self, request: DeployRequest, states: set[State], verb: str) -> None:
+    def _refuse_acknowledged(self, request: DeployRequest, states: Set[State], verb: str) -> None:
         _refuse_unless(request, states, verb)
         if request.acknowledged_at or not request.under_way:
             raise IllegalMove(f"deploy request {request.number} cannot {verb}: its failure was taken note of")
@@ -286,7 +286,7 @@ class Deploys(Proposals):
         self,
         database: str,
         number: int,
-        sources: set[State],
+        sources: Set[State],
         after: State,
         actor: Actor,
         verb: str,
@@ -300,7 +300,7 @@ class Deploys(Proposals):
         return request
 
 
-def _refuse_unless(request: DeployRequest, states: set[State] | frozenset[State], verb: str) -> None:
+def _refuse_unless(request: DeployRequest, states: Set[State], verb: str) -> None:
     if request.deployment_state not in states:
         raise IllegalMove(
             f"deploy request {request.number} cannot {verb} in state {request.deployment_state} "

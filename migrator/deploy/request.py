@@ -165,6 +165,11 @@ class DeployRequest:
                 return self.deployment_state in RUNNING
 
     @property
+    def active(self) -> bool:
+        """Whether it waits for its turn, or is under way."""
+        return self.under_way or self.deployment_state is State.QUEUED
+
+    @property
     def since(self) -> datetime:
         """When it came into the state it is in."""
         mark = self.entered.get(self.deployment_state)

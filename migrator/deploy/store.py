@@ -79,7 +79,7 @@ class DeployStore:
         found = await self._select(
             deploy_requests.c.database == database, deploy_requests.c.deployment_state.in_(sorted(ACTIVE))
         )
-        return [each for each in found if each.under_way or each.deployment_state is State.QUEUED]
+        return [each for each in found if each.active]
 
     async def swapped(self, database: str) -> list[tuple[int, str]]:
         """Return number and state of each request that has swapped tables, whatever became of it since."""
