@@ -34,7 +34,7 @@ from control.watched import Watched
 from control.workers import Workers
 from migrator.deploy.actions import Deploys
 from migrator.deploy.copy_speed import CopySpeeds
-from migrator.deploy.proposals import USUAL, How
+from migrator.deploy.how import USUAL, How
 from migrator.deploy.request import DeployRequest, RequestState
 from migrator.deploy.runner import Runner
 from migrator.deploy.settings import SettingRefused

@@ -14,7 +14,7 @@ from control.api.paths import DATABASE, Here, Number, PageNumber, PageSize, Who
 from control.api.present import Json, actor, moment, page
 from control.api.scene import shown, shown_all, shown_deployments
 from migrator.deploy import queue
-from migrator.deploy.proposals import How
+from migrator.deploy.how import How
 from migrator.engine.direct.choose import Strategy
 
 router = APIRouter(prefix=DATABASE, tags=["deploy requests"])

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from control.api.paths import DATABASE, Here, Number, Who
 from control.api.present import Json, page
 from control.api.scene import shown
-from migrator.deploy.proposals import How
+from migrator.deploy.how import How
 from migrator.engine.direct.choose import Strategy
 
 router = APIRouter(prefix=DATABASE + "/deploy-requests/{number}", tags=["deployments"])

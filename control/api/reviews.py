@@ -11,7 +11,7 @@ from control.api.present import Json, page
 from control.api.scene import shown
 from control.service import Service
 from migrator.deploy.approval import ReviewState
-from migrator.deploy.proposals import How
+from migrator.deploy.how import How
 from router.model import Actor
 
 router = APIRouter(prefix=DATABASE + "/deploy-requests/{number}", tags=["reviews"])

@@ -10,8 +10,9 @@ from migrator.deploy import queue
 from migrator.deploy.approval import missing, unconfirmed
 from migrator.deploy.deadlines import SWAPPING
 from migrator.deploy.errors import DeployError, IllegalMove, NotApproved, NotDeployable, NothingToDeploy
+from migrator.deploy.how import USUAL, How, from_now
 from migrator.deploy.lifecycle import CHECKABLE, COMING, RUNNING, State
-from migrator.deploy.proposals import USUAL, How, Proposals, given_up
+from migrator.deploy.proposals import Proposals, given_up
 from migrator.deploy.request import DeployRequest, OperationRecord, RequestState
 from migrator.deploy.retry import once_more, same_work
 from migrator.engine.direct.choose import Strategy
@@ -47,7 +48,7 @@ class Deploys(Proposals):
                     f"branch {request.branch!r} no longer differs from {request.into_branch!r}: "
                     f"close the request with: headgate deploy-request close {database} {number}"
                 )
-            wanted = _wanted(request, how)
+            wanted = from_now(how, request)
             _refuse_copies(request, wanted["strategy"])
             if wanted["parallel"]:
                 _refuse_overlap(request, await self._store.active(database))
@@ -315,21 +316,6 @@ def _window_over(request: DeployRequest) -> bool:
     if request.deployment_state is State.COMPLETE_REVERT_ERROR:
         return request.acknowledged_at is not None
     return request.revert_until is not None and request.revert_until <= now()
-
-
-def _wanted(request: DeployRequest, how: How) -> dict[str, Any]:
-    """Return what is to hold for a deployment: what was asked of the request, unless asked otherwise."""
-    names = (
-        "strategy",
-        "allow_lossy",
-        "auto_cutover",
-        "auto_delete_branch",
-        "aggressive_cutover",
-        "parallel",
-    )
-    return {
-        name: getattr(request, name) if getattr(how, name) is None else getattr(how, name) for name in names
-    }
 
 
 def _refuse_copies(request: DeployRequest, strategy: Strategy) -> None:

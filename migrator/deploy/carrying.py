@@ -55,7 +55,7 @@ class Alongside:
         return None
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Means:
     """What requests are carried with."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -13,12 +12,12 @@ from migrator.deploy import queue
 from migrator.deploy.approval import Review, ReviewState, refusal
 from migrator.deploy.errors import DeployError, IllegalMove, NotAllowed
 from migrator.deploy.findings import Ahead, Check, Findings, Proposal, Snapshot
+from migrator.deploy.how import USUAL, How, at_first
 from migrator.deploy.lifecycle import CHECKABLE, COMING, State
 from migrator.deploy.request import DeployRequest, RequestState, Transition
 from migrator.deploy.retry import same_renames
 from migrator.deploy.settings import DatabaseSettings
 from migrator.deploy.store import DeployStore
-from migrator.engine.direct.choose import Strategy
 from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
 from router.errors import DatabaseError, ServerFailed
@@ -30,24 +29,6 @@ log = structlog.get_logger()
 
 ASKED = frozenset({*CHECKABLE, State.PENDING, State.QUEUED})
 """States in which a request still follows its branch, unless something is kept of a failed deployment."""
-
-
-@dataclass(frozen=True, slots=True)
-class How:
-    """What is asked of the way a request is carried out; None is what it is already, or usual.
-
-    `auto_cutover` is as in the request before, `aggressive_cutover` as the settings say; the others are off.
-    """
-
-    strategy: Strategy | None = None
-    allow_lossy: bool | None = None
-    auto_cutover: bool | None = None
-    auto_delete_branch: bool | None = None
-    aggressive_cutover: bool | None = None
-    parallel: bool | None = None
-
-
-USUAL = How()
 
 
 class Proposals:
@@ -124,9 +105,9 @@ class Proposals:
                         f"the branch until it is deployed, so use that one, or close it with: "
                         f"headgate deploy-request close {database} {request.number}"
                     )
-            request = await self._store.add(
-                self._new(database, branch, into_branch, notes, actor, how, requests), actor
-            )
+            before = requests[0] if requests else None
+            request = self._new(database, branch, into_branch, notes, actor, how, before)
+            request = await self._store.add(request, actor)
             return await self._settle(request, actor)
 
     def _new(
@@ -137,11 +118,9 @@ class Proposals:
         notes: str,
         actor: Actor,
         how: How,
-        requests: Sequence[DeployRequest],
+        before: DeployRequest | None,
     ) -> DeployRequest:
-        settings, moment = self.settings(), now()
-        before = requests[0].auto_cutover if requests else settings.auto_cutover_default
-        aggressive = how.aggressive_cutover
+        moment = now()
         return DeployRequest(
             id=new_id(),
             number=0,
@@ -151,12 +130,6 @@ class Proposals:
             notes=notes,
             state=RequestState.OPEN,
             deployment_state=State.PENDING,
-            auto_cutover=before if how.auto_cutover is None else how.auto_cutover,
-            strategy=how.strategy or Strategy.REVERTIBLE,
-            allow_lossy=bool(how.allow_lossy),
-            aggressive_cutover=settings.aggressive_cutover if aggressive is None else aggressive,
-            auto_delete_branch=bool(how.auto_delete_branch),
-            parallel=bool(how.parallel),
             actor=actor,
             diff={},
             operations=(),
@@ -164,6 +137,7 @@ class Proposals:
             warnings=(),
             created_at=moment,
             updated_at=moment,
+            **at_first(how, before, self.settings()),
         )
 
     async def recheck(self, database: str, number: int, actor: Actor = SYSTEM) -> DeployRequest:

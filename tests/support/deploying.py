@@ -15,8 +15,8 @@ from migrator.deploy.actions import Deploys
 from migrator.deploy.carrying import Alongside
 from migrator.deploy.errors import DeployError
 from migrator.deploy.findings import Findings, Proposal
+from migrator.deploy.how import How
 from migrator.deploy.lifecycle import State
-from migrator.deploy.proposals import How
 from migrator.deploy.request import DeployRequest, OperationKind, OperationRecord, RequestState
 from migrator.deploy.runner import Runner
 from migrator.deploy.settings import DatabaseSettings

@@ -10,8 +10,8 @@ import pytest
 from migrator.deploy import carrier
 from migrator.deploy.errors import IllegalMove
 from migrator.deploy.findings import Findings, Proposal
+from migrator.deploy.how import How
 from migrator.deploy.lifecycle import State
-from migrator.deploy.proposals import How
 from migrator.deploy.request import RequestState
 from migrator.engine.direct.choose import Choice, Method, Strategy
 from migrator.schema.errors import ReadFailed

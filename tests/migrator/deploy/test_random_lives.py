@@ -21,8 +21,8 @@ from migrator.deploy.actions import Deploys
 from migrator.deploy.approval import ReviewState
 from migrator.deploy.errors import DeployError
 from migrator.deploy.findings import Findings, Proposal
+from migrator.deploy.how import How
 from migrator.deploy.lifecycle import MOVES, State
-from migrator.deploy.proposals import How
 from migrator.deploy.request import DeployRequest
 from migrator.deploy.runner import Runner
 from migrator.deploy.settings import DatabaseSettings

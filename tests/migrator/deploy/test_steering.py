@@ -10,8 +10,8 @@ import pytest
 
 from migrator.deploy.deadlines import cutover_expiring, expires_at, forced_at
 from migrator.deploy.errors import DeployError, IllegalMove
+from migrator.deploy.how import How
 from migrator.deploy.lifecycle import State
-from migrator.deploy.proposals import How
 from migrator.deploy.request import Mark
 from migrator.deploy.settings import DatabaseSettings
 from router.model import SYSTEM
