@@ -15,7 +15,6 @@ from control.recommendations import Recommendations, Source, Traffic
 from control.replicas import servers_at
 from control.targets import Targets
 from control.usage import Usage
-from control.usage import tables_of as tables_of_shapes
 from migrator.deploy.frameworks import TABLES, tables_of
 from migrator.deploy.lifecycle import State
 from migrator.deploy.migration_row_store import MigrationRowStore
@@ -24,6 +23,7 @@ from migrator.deploy.request import DeployRequest
 from migrator.deploy.store import DeployStore
 from migrator.errors import MigratorError
 from migrator.schema.model import Schema
+from migrator.schema.tally import used_tables
 from router.errors import RouteError
 from router.model import Server
 from router.store import BranchRecord
@@ -108,7 +108,7 @@ async def make_recommendations(
         if since is None:
             return None
         seen = await usage.shapes(database, branch, last_s=WATCHED.total_seconds())
-        used = tables_of_shapes(seen)
+        used = used_tables(seen)
         last_used = {name.lower(): each.last_seen for name, each in used.items() if each.last_seen}
         hinted = frozenset(index for each in used.values() for index in each.hinted)
         # Beyond that many kinds some are forgotten: from not seeing one, nothing follows then.

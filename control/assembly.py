@@ -206,7 +206,7 @@ async def _lay_ground(settings: Settings, stack: contextlib.AsyncExitStack) -> _
     workers = Workers(
         settings.run_dir / "control.sock", greeting=greeting(production.traffic), limits=settings.proxy
     )
-    watched = Watched(engine, lambda: settings.usage)
+    watched = Watched(engine, settings.usage)
     await watched.prepare(workers)
     branches = Branches(
         settings.servers,

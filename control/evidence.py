@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import structlog
 
-from control.usage import Usage, joins_of, tables_of
+from control.usage import Usage
 from migrator.deploy.findings import Findings, Proposal
 from migrator.deploy.linting import Examine
 from migrator.deploy.request import OperationKind, OperationRecord
@@ -28,6 +28,7 @@ from migrator.schema.order import (
 )
 from migrator.schema.replay import replay
 from migrator.schema.shapes import SeenShape
+from migrator.schema.tally import compared_columns, used_tables
 from router.errors import DatabaseError
 from router.model import Server
 from router.store import now
@@ -63,12 +64,12 @@ class Witness:
         days = min((now() - since).total_seconds(), self._last_s) / 86_400 if since else 0.0
         observed = await self._replay(subject, [*seen, *tried], days)
         self._order = deploy_order(_tables(subject), _views(subject), observed)
-        self._tables = tables_of(seen)
+        self._tables = used_tables(seen)
         facts = replace(
             subject.facts,
             usage=self._tables if since else None,
             usage_since=since,
-            joins=joins_of(seen),
+            joins=compared_columns(seen),
             broken_queries=tuple(
                 _broken(each) for each in self._order.evidence if each.order is Order.CODE_FIRST
             ),

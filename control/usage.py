@@ -1,4 +1,4 @@
-"""I keep which kinds of statements ran on which branch, and say how tables and columns were used.
+"""I keep which kinds of statements ran on which branch.
 
 Workers tell once a second what they saw, without values. I add it up by day, have each new kind of statement
 read once (in a thread: that is no work for the loop), and forget what is old.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -20,8 +20,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from conf.settings import UsageSettings
-from migrator.schema.lint.facts import Join, TableUsage
-from migrator.schema.lint.facts import Usage as Used
 from migrator.schema.shapes import SeenShape, Use
 from proxy.channel import Shapes, ShapeSeen
 from router.store import Moment, now
@@ -85,7 +83,7 @@ class _Runs:
 class Usage:
     """What ran on the branches of every database."""
 
-    def __init__(self, engine: AsyncEngine, settings: Callable[[], UsageSettings]) -> None:
+    def __init__(self, engine: AsyncEngine, settings: UsageSettings) -> None:
         self._engine = engine
         self._settings = settings
         self._waiting: dict[_Key, _Runs] = {}
@@ -147,8 +145,7 @@ class Usage:
 
     async def forget_old(self) -> None:
         """Forget what ran too long ago, and of a branch with too many kinds those that ran longest ago."""
-        settings = self._settings()
-        first_day = (now() - timedelta(days=settings.days)).date().isoformat()
+        first_day = (now() - timedelta(days=self._settings.days)).date().isoformat()
         async with self._writing, self._engine.begin() as connection:
             await connection.execute(runs.delete().where(runs.c.day < first_day))
             for database, branch in await _branches(connection):
@@ -159,7 +156,9 @@ class Usage:
                     .group_by(runs.c.shape)
                     .order_by(sa.func.max(runs.c.last_seen).desc())
                 )
-                too_many = [row.shape for row in await connection.execute(latest.offset(settings.shapes_max))]
+                too_many = [
+                    row.shape for row in await connection.execute(latest.offset(self._settings.shapes_max))
+                ]
                 if too_many:
                     await connection.execute(runs.delete().where(its & runs.c.shape.in_(too_many)))
             await connection.execute(shapes.delete().where(shapes.c.id.not_in(sa.select(runs.c.shape))))
@@ -218,63 +217,6 @@ class Usage:
                     found[row["shape"]].append(row)
         seen = [_shape(rows, on_branch) for rows in found.values()]
         return sorted(seen, key=lambda shape: -shape.count)
-
-
-def tables_of(seen: Iterable[SeenShape]) -> dict[str, TableUsage]:
-    """Return how each table was used by these statements."""
-    tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
-    for shape in seen:
-        for table in shape.use.tables:
-            tallies[table].add(shape, table)
-    return {table: tally.usage() for table, tally in tallies.items()}
-
-
-def joins_of(seen: Iterable[SeenShape]) -> tuple[Join, ...]:
-    """Return the pairs of columns that these statements compared."""
-    counts: Counter[tuple[str, str, str, str]] = Counter()
-    for shape in seen:
-        for join in shape.use.joins:
-            counts[join] += max(shape.count, 1)
-    return tuple(
-        Join((join[0], join[1]), (join[2], join[3]), count) for join, count in sorted(counts.items())
-    )
-
-
-@dataclass(slots=True)
-class _Tally:
-    """The use of one table, statement by statement."""
-
-    last_seen: datetime | None = None
-    count: int = 0
-    users: set[str] = field(default_factory=set)
-    columns: dict[str, Used] = field(default_factory=dict)
-    insert_lists: Counter[frozenset[str]] = field(default_factory=Counter)
-    upserts: int = 0
-    hinted: Counter[str] = field(default_factory=Counter)
-
-    def add(self, shape: SeenShape, table: str) -> None:
-        use, times = shape.use.tables[table], max(shape.count, 1)
-        self.last_seen = shape.last_seen if self.last_seen is None else max(self.last_seen, shape.last_seen)
-        self.count += times
-        self.users |= {*shape.users}
-        for column in use.columns:
-            before = self.columns.get(column, Used(shape.last_seen, 0))
-            self.columns[column] = Used(
-                max(before.last_seen, shape.last_seen),
-                before.count + times,
-                tuple(sorted({*before.users, *shape.users})),
-            )
-        if use.inserts:
-            self.insert_lists[frozenset(use.inserts)] += times
-        self.upserts += times if use.lenient else 0
-        for index in use.indexes:
-            self.hinted[index] += times
-
-    def usage(self) -> TableUsage:
-        users = tuple(sorted(self.users))
-        return TableUsage(
-            self.last_seen, self.count, users, self.columns, self.insert_lists, self.upserts, self.hinted
-        )
 
 
 def _id(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,9 +15,9 @@ from migrator.schema.renames import Renames, fold, renaming
 
 
 class Watched:
-    """What was seen on the branches of every database; `settings` gives those of now."""
+    """What was seen on the branches of every database."""
 
-    def __init__(self, engine: AsyncEngine, settings: Callable[[], UsageSettings]) -> None:
+    def __init__(self, engine: AsyncEngine, settings: UsageSettings) -> None:
         self.log = BranchLog(engine)
         self.usage = Usage(engine, settings)
 

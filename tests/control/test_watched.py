@@ -15,7 +15,8 @@ from conf.settings import UsageSettings
 from control import branch_log
 from control import usage as usage_module
 from control.branch_log import BranchLog
-from control.usage import Usage, joins_of, tables_of
+from control.usage import Usage
+from migrator.schema.tally import compared_columns, used_tables
 from proxy.channel import DefinitionChanged, Shapes, ShapeSeen
 from router.store import open_state
 
@@ -30,7 +31,7 @@ async def engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
 
 
 async def usage_of(engine: AsyncEngine, settings: UsageSettings | None = None) -> Usage:
-    usage = Usage(engine, lambda: settings or UsageSettings())
+    usage = Usage(engine, settings or UsageSettings())
     await usage.prepare()
     return usage
 
@@ -67,12 +68,14 @@ async def test_the_use_of_tables_is_told_by_column(engine: AsyncEngine) -> None:
     ]
     usage.record(Shapes(time.time(), texts))
     shapes = await usage.shapes("shop", "main", last_s=DAY_S)
-    tables = tables_of(shapes)
+    tables = used_tables(shapes)
     used = tables["t"]
     assert (used.count, used.users, used.upserts, used.hinted) == (16, ("app", "job"), 2, {"k": 3})
     assert used.inserts_without("b") == 4
     assert used.columns["b"].count == 12
-    assert [(join.left, join.right, join.count) for join in joins_of(shapes)] == [(("t", "b"), ("u", "c"), 7)]
+    assert [(join.left, join.right, join.count) for join in compared_columns(shapes)] == [
+        (("t", "b"), ("u", "c"), 7)
+    ]
 
 
 async def test_what_is_old_or_too_much_is_forgotten(engine: AsyncEngine) -> None:

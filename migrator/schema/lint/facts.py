@@ -8,8 +8,8 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """How something was used by the queries seen: when last, how often, by whom."""
+class ColumnUsage:
+    """How a column was used by the queries seen: when last, how often, by whom."""
 
     last_seen: datetime
     count: int = 1
@@ -27,7 +27,7 @@ class TableUsage:
     last_seen: datetime | None = None
     count: int = 0
     users: tuple[str, ...] = ()
-    columns: Mapping[str, Usage] = field(default_factory=dict)
+    columns: Mapping[str, ColumnUsage] = field(default_factory=dict)
     insert_lists: Mapping[frozenset[str], int] = field(default_factory=dict)
     upserts: int = 0
     hinted: Mapping[str, int] = field(default_factory=dict)

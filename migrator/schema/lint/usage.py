@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from migrator.schema.lint.facts import TableUsage, Usage
+from migrator.schema.lint.facts import ColumnUsage, TableUsage
 from migrator.schema.lint.subject import Subject
 
 
@@ -16,7 +16,7 @@ def recently(subject: Subject, seen: datetime | None) -> bool:
     return moment - seen <= timedelta(seconds=subject.recently_used_s)
 
 
-def used_by(usage: TableUsage | Usage) -> str:
+def used_by(usage: TableUsage | ColumnUsage) -> str:
     """Say in words how something was used."""
     seen = f"{usage.last_seen:%Y-%m-%d %H:%M} UTC" if usage.last_seen else "at a time that is not known"
     users = f" by {', '.join(usage.users)}" if usage.users else ""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from conf.settings import LintSettings
 from migrator.schema.lint.facts import (
     BrokenQuery,
+    ColumnUsage,
     DataAnswer,
     Facts,
     Join,
@@ -16,7 +17,6 @@ from migrator.schema.lint.facts import (
     ServerWarning,
     TableFacts,
     TableUsage,
-    Usage,
     Way,
 )
 from migrator.schema.renames import NONE, Renames
@@ -605,7 +605,9 @@ CASES = [
         ["CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT, v INT AS (id + 1) VIRTUAL)"],
         ["ALTER TABLE t DROP COLUMN a, DROP COLUMN b, DROP COLUMN v"],
         ["confirm t column b", "error t column a"],
-        facts=Facts(now=NOW, usage={"t": TableUsage(YESTERDAY, 3, ("app",), {"a": Usage(YESTERDAY, 2)})}),
+        facts=Facts(
+            now=NOW, usage={"t": TableUsage(YESTERDAY, 3, ("app",), {"a": ColumnUsage(YESTERDAY, 2)})}
+        ),
     ),
     Case(
         "RENAME",
