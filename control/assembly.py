@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from conf.settings import Settings
-from control.advice import make_migration_rows, make_recommendations
+from control.advice import make_recommendations
 from control.branches import Branches
 from control.checking import checking
 from control.databases import Databases
@@ -21,6 +21,7 @@ from control.errors import ControlError, NotFound, StartRefused
 from control.expiry import Expiry
 from control.journal import Journal
 from control.lints import Lints
+from control.migration_rows import make_migration_rows
 from control.operations import operations_on
 from control.owner import sole_owner
 from control.passwords import Passwords

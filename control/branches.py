@@ -37,8 +37,8 @@ MAIN = "main"
 SLEEP_CHECK_S = 1.0
 
 
-Furnish = Callable[[BranchRecord, BranchRecord, Server], Awaitable[None]]
-"""Puts rows into a new branch: its parent, itself, and its server with every right."""
+Endow = Callable[[BranchRecord, BranchRecord, Server], Awaitable[None]]
+"""Puts rows of its parent's into a branch: takes the parent, the branch, and its server with every right."""
 
 
 async def nothing_needed() -> Collection[str]:
@@ -74,7 +74,9 @@ class Branches:
         self._changed = changed
         self._connections = connections
         self._needed = needed
-        self.furnishings: list[Furnish] = []
+        # Whoever has rows for new and rebased branches adds itself here.
+        self.endowments: list[Endow] = []
+        # Why branches could not be made, by name, until one of that name is begun again.
         self.failures: dict[str, str] = {}
         # Branches whose definitions were seen to change since somebody looked at them.
         self.stale: set[str] = set()
@@ -222,8 +224,8 @@ class Branches:
             # As this server prints it, which may be of another release than its parent's.
             await load_triggers(begun.server, self.account, self.production.schema, begun.schema)
             # Behind all other rows: they add what is missing.
-            for furnish in self.furnishings:
-                await furnish(begun.origin, record, begun.server)
+            for endow in self.endowments:
+                await endow(begun.origin, record, begun.server)
             async with await open_reader(replace(begun.server, account=self.account)) as connection:
                 text = to_json(await read_schema(connection, self.production.schema))
         except BaseException:

@@ -84,8 +84,8 @@ async def rebase_branch(
     definer = targets.definers.new if record.safe_migrations else ""
     await _become(server, branches.production.schema, theirs, rebased.target, plan.statements, definer)
     onto_record = await branches.get(onto)
-    for furnish in branches.furnishings:
-        await furnish(onto_record, record, admin)
+    for endow in branches.endowments:
+        await endow(onto_record, record, admin)
     # First: an old base with the new log asks, a new base with the old log would rename once more.
     await watched.begin(record.database, record.name, rebased.renames)
     record = await branches.change(record, base=to_json(rebased.base))
