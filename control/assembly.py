@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -117,7 +117,7 @@ class _Ground:
 class _Kept:
     """What people have decided and done, and what was measured, as the state database keeps it."""
 
-    token: str
+    token: str = field(repr=False)
     databases: Databases
     people: People
     journal: Journal
@@ -135,10 +135,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         roles=lambda: branches.production.roles,
         changed=workers.refresh_routes,
     )
-    configured = await targets.get((await branches.configured()).name)
-    throttles = Throttles(ground.database, RatioStore(ground.engine), configured.throttle)
-    await throttles.prepare()
-    workers.metrics.others.append(throttles.metrics)
+    throttles = await _open_throttles(ground)
     seeds = Seeds(branches, targets, settings.state_dir)
     runner, deploys, standing = await _deploying(ground, kept, seeds)
 
@@ -156,30 +153,28 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         replicas=settings.production.replicas,
         shapes_max=settings.usage.shapes_max,
     )
-    drifts = DriftStore(ground.engine, ground.database)
-    await drifts.prepare()
     return Service(
-        settings,
-        branches,
-        passwords,
-        deploys,
-        runner,
-        workers,
-        throttles,
-        targets,
-        standing,
-        Expiry(branches, standing, deploys),
-        seeds,
-        ground.host,
-        kept.token,
-        config,
+        settings=settings,
+        config=config,
+        token=kept.token,
+        host=ground.host,
+        branches=branches,
+        targets=targets,
+        standing=standing,
+        expiry=Expiry(branches, standing, deploys),
+        seeds=seeds,
+        passwords=passwords,
+        deploys=deploys,
+        runner=runner,
+        workers=workers,
+        throttles=throttles,
         databases=kept.databases,
         people=kept.people,
         journal=kept.journal,
         recommendations=recommendations,
         watched=ground.watched,
         speeds=kept.speeds,
-        drift=DriftWatch(drifts, branches, deploys),
+        drift=await _open_drift(ground, deploys),
         lints=kept.lints,
     )
 
@@ -282,6 +277,20 @@ async def _deploying(ground: _Ground, kept: _Kept, seeds: Seeds) -> tuple[Runner
         watched=ground.watched,
     )
     return runner, deploys, standing
+
+
+async def _open_throttles(ground: _Ground) -> Throttles:
+    configured = await ground.targets.get((await ground.branches.configured()).name)
+    throttles = Throttles(ground.database, RatioStore(ground.engine), configured.throttle)
+    await throttles.prepare()
+    ground.workers.metrics.others.append(throttles.metrics)
+    return throttles
+
+
+async def _open_drift(ground: _Ground, deploys: Deploys) -> DriftWatch:
+    store = DriftStore(ground.engine, ground.database)
+    await store.prepare()
+    return DriftWatch(store, ground.branches, deploys)
 
 
 async def _local_host(settings: Settings, secrets: SecretsFile) -> LocalHost:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -50,66 +50,61 @@ from router.store import now
 log = structlog.get_logger()
 
 WATCH_S = 1.0
+EVERYWHERE: Final = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Service:
-    """Everything the control process does, as the API and the command line see it."""
+    """Everything the control process does, as the API and the command line see it.
 
-    def __init__(
-        self,
-        settings: Settings,
-        branches: Branches,
-        passwords: Passwords,
-        deploys: Deploys,
-        runner: Runner,
-        workers: Workers,
-        throttles: Throttles,
-        targets: Targets,
-        standing: Standing,
-        expiry: Expiry,
-        seeds: Seeds,
-        host: LocalHost,
-        token: str,
-        config: str = "",
-        *,
-        databases: Databases,
-        people: People,
-        journal: Journal,
-        recommendations: Recommendations,
-        speeds: CopySpeeds,
-        drift: DriftWatch,
-        lints: Lints,
-        watched: Watched,
-    ) -> None:
-        self._host = host
-        self.targets = targets
-        self.standing = standing
-        self.expiry = expiry
-        self.seeds = seeds
-        self._settings = settings
-        self._config = config
-        self.branches = branches
-        self.passwords = passwords
-        self.deploys = deploys
-        self.runner = runner
-        self.workers = workers
-        self.throttles = throttles
-        self.token = token
-        self.databases = databases
-        self.people = people
-        self.journal = journal
-        self.recommendations = recommendations
-        self._speeds = speeds
-        self.drift = drift
-        self.lints = lints
-        self.watched = watched
-        self.organization = settings.control.organization
-        self.base_url = f"http://{settings.control.host}:{settings.control.port}"
-        # What listens everywhere is reached on this machine at least.
-        everywhere = settings.proxy.host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-        self.proxy_host = "127.0.0.1" if everywhere else settings.proxy.host
-        self.proxy_port = settings.proxy.port
-        self.started_at: datetime = now()
+    `settings` are those that hold now, `config` the file to read again when asked to. `token` is the one in
+    the state folder of this machine.
+    """
+
+    settings: Settings
+    config: str
+    token: str
+    host: LocalHost
+    branches: Branches
+    targets: Targets
+    standing: Standing
+    expiry: Expiry
+    seeds: Seeds
+    passwords: Passwords
+    deploys: Deploys
+    runner: Runner
+    workers: Workers
+    throttles: Throttles
+    databases: Databases
+    people: People
+    journal: Journal
+    recommendations: Recommendations
+    speeds: CopySpeeds
+    drift: DriftWatch
+    lints: Lints
+    watched: Watched
+    started_at: datetime = field(default_factory=now)
+
+    @property
+    def organization(self) -> str:
+        """The one organization there is."""
+        return self.settings.control.organization
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is reached."""
+        return f"http://{self.settings.control.host}:{self.settings.control.port}"
+
+    @property
+    def proxy_host(self) -> str:
+        """Where clients reach the proxy; what listens everywhere is reached on this machine at least."""
+        host = self.settings.proxy.host
+        return "127.0.0.1" if host in EVERYWHERE else host
+
+    @property
+    def proxy_port(self) -> int:
+        """The port of the proxy."""
+        return self.settings.proxy.port
 
     async def create_deploy_request(
         self, branch: str, into_branch: str, notes: str, actor: Actor, how: How = USUAL
@@ -122,7 +117,7 @@ class Service:
                 f"branch {branch!r} cannot be deployed into itself: name a branch made from it"
             )
         check_target(target)
-        how = replace(how, strategy=how.strategy or Strategy(self._settings.migrator.strategy))
+        how = replace(how, strategy=how.strategy or Strategy(self.settings.migrator.strategy))
         return await self.deploys.create(origin.database, origin.name, target.name, notes, actor, how)
 
     async def change_settings(self, changes: Mapping[str, Any]) -> None:
@@ -146,13 +141,13 @@ class Service:
         Raises ConfError with all mistakes, or StartRefused when an account is too powerful; then nothing is
         taken.
         """
-        outcome = reload(self._settings, load(self._config or None))
+        outcome = reload(self.settings, load(self.config or None))
         production = with_settings(self.branches.production, outcome.settings.production)
         try:
             await prove(production)
         except (AccountTooPowerful, DatabaseError) as error:
             raise StartRefused(str(error)) from error
-        self._settings = outcome.settings
+        self.settings = outcome.settings
         self.branches.adjust(outcome.settings.servers, production)
         await self.workers.change_limits(outcome.settings.proxy)
         log.info("configuration.reloaded", taken=outcome.taken, waiting=outcome.waiting)
@@ -161,7 +156,7 @@ class Service:
     async def costs(self, request: DeployRequest) -> Costs:
         """Say what room and time the copies of a deploy request will take, as its target is now."""
         return await costs_of(
-            request, request.operations, await self.targets.get(request.into_branch), self._speeds
+            request, request.operations, await self.targets.get(request.into_branch), self.speeds
         )
 
     async def garbage(self) -> list[Garbage]:
@@ -207,14 +202,14 @@ class Service:
     async def _watch_replicas(self) -> None:
         """Have clients read from those replicas only that are close enough behind."""
         while True:
-            production, settings = self.branches.production, self._settings.production
+            production, settings = self.branches.production, self.settings.production
             usable = await usable_replicas(
                 production.migrator, settings.replicas, lag_max_s=settings.replica_lag_max_s
             )
             usable = tuple(replace(server, account=production.traffic.account) for server in usable)
             if usable != production.replicas and production is self.branches.production:
                 log.warning("replicas.changed", usable=[str(server.address) for server in usable])
-                self.branches.adjust(self._settings.servers, replace(production, replicas=usable))
+                self.branches.adjust(self.settings.servers, replace(production, replicas=usable))
                 await self.workers.refresh_routes()
             await asyncio.sleep(WATCH_S)
 
@@ -223,8 +218,8 @@ class Service:
         while True:
             await asyncio.sleep(WATCH_S)
             try:
-                if self._host.asleep(PRODUCTION):
+                if self.host.asleep(PRODUCTION):
                     log.error("production.died")
-                    await self._host.wake(PRODUCTION)
+                    await self.host.wake(PRODUCTION)
             except ServerFailed as error:
                 log.error("production.not_started", reason=str(error))
