@@ -52,7 +52,8 @@ from router.hosts import LocalHost
 from router.model import Account, Branch, Flavor, User
 from router.secrets import TOKEN_PREFIX, SecretsFile
 from router.servers.programs import default_cache, find_server
-from router.store import BranchStore, open_state
+from router.state import open_state
+from router.store import BranchStore
 
 log = structlog.get_logger()
 

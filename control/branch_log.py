@@ -19,7 +19,7 @@ from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
 from proxy.channel import DefinitionChanged
 from router.errors import DatabaseError, ServerFailed
-from router.store import Moment
+from router.state import Moment
 
 log = structlog.get_logger()
 

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from control.errors import ControlError
 from control.production import Production
+from router.clock import now
 from router.model import Branch, PoolMode, Server
+from router.records import BranchRecord
 from router.servers.options import Purpose
-from router.store import BranchRecord, now
 
 SERVER_PREFIX: Final = "branch-"
 TTL_MAX_S: Final = 366 * 24 * 3600

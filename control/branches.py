@@ -23,12 +23,14 @@ from migrator.schema.seed import Wish, plan_seed
 from migrator.schema.serial import from_json, to_json
 from migrator.schema.verify import drop_leftovers
 from router.accounts import make_branch_account, make_rows_account
+from router.clock import now
 from router.database import Connection
 from router.errors import DatabaseError, ServerFailed, UnknownBranch
 from router.hosts import SCRATCH, LocalHost
 from router.model import SYSTEM, Account, Actor, Branch, PoolMode, Server, check_name
+from router.records import BranchRecord, BranchState, Home
 from router.secrets import new_id
-from router.store import BranchRecord, BranchState, BranchStore, Home, now
+from router.store import BranchStore
 
 log = structlog.get_logger()
 

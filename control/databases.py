@@ -13,7 +13,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from migrator.deploy.settings import DatabaseSettings, SettingRefused, changed
-from router.store import Moment, now
+from router.clock import now
+from router.state import Moment
 
 log = structlog.get_logger()
 

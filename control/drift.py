@@ -27,10 +27,11 @@ from migrator.schema.model import CodeKind, Schema
 from migrator.schema.parse import parse_create
 from migrator.schema.serial import from_json, to_json
 from migrator.schema.verify import proving_ground
+from router.clock import now
 from router.database import Connection, quote_name
 from router.errors import DatabaseError, RouteError, ServerFailed
 from router.model import Server
-from router.store import BranchRecord, now
+from router.records import BranchRecord
 
 log = structlog.get_logger()
 

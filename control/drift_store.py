@@ -12,7 +12,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from router.store import Moment, now
+from router.clock import now
+from router.state import Moment
 
 metadata: Final = sa.MetaData()
 

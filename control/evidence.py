@@ -29,9 +29,9 @@ from migrator.schema.order import (
 from migrator.schema.replay import replay
 from migrator.schema.shapes import SeenShape
 from migrator.schema.tally import compared_columns, used_tables
+from router.clock import now
 from router.errors import DatabaseError
 from router.model import Server
-from router.store import now
 
 log = structlog.get_logger()
 

@@ -12,8 +12,9 @@ from control.branches import Branches
 from control.errors import ControlError
 from control.standing import Standing, check_deletable, needs
 from migrator.deploy.actions import Deploys
+from router.clock import now
 from router.errors import RouteError
-from router.store import BranchRecord, BranchState, now
+from router.records import BranchRecord, BranchState
 
 log = structlog.get_logger()
 

@@ -13,9 +13,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from control.errors import ControlError
+from router.clock import now
 from router.model import Actor
 from router.secrets import new_id
-from router.store import Moment, now
+from router.state import Moment
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from migrator.schema.seed import Plan
 from router.accounts import make_branch_account
 from router.database import Connection, quote_name
 from router.model import Account, Server
-from router.store import BranchRecord
+from router.records import BranchRecord
 
 log = structlog.get_logger()
 

@@ -16,7 +16,7 @@ from migrator.deploy.request import DeployRequest
 from migrator.errors import MigratorError
 from router.errors import RouteError
 from router.model import Server
-from router.store import BranchRecord
+from router.records import BranchRecord
 
 Requests = Callable[[], Awaitable[Sequence[DeployRequest]]]
 

@@ -14,10 +14,12 @@ from typing import Final
 import structlog
 
 from control.errors import ControlError, NotFound
+from router.clock import now
 from router.errors import RouteError
 from router.model import Role, User
+from router.records import PasswordRecord
 from router.secrets import new_id, new_password, slow_hash, verifier
-from router.store import BranchStore, PasswordRecord, now
+from router.store import BranchStore
 
 log = structlog.get_logger()
 

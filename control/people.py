@@ -14,9 +14,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from control.errors import ControlError, NotFound
+from router.clock import now
 from router.model import LOCAL, Access, Actor, ActorKind
 from router.secrets import TOKEN_PREFIX, new_id, new_password
-from router.store import Moment, now
+from router.state import Moment
 
 log = structlog.get_logger()
 

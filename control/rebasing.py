@@ -26,7 +26,7 @@ from migrator.schema.verify import prove
 from router.database import quote_name
 from router.errors import DatabaseError
 from router.model import Server
-from router.store import BranchRecord
+from router.records import BranchRecord
 
 log = structlog.get_logger()
 

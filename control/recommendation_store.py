@@ -13,9 +13,10 @@ from control.errors import NotFound
 from migrator.deploy.recommended import Reckoning, Recommended, Standing
 from migrator.schema.recommend.recommendation import Kind, Recommendation
 from migrator.schema.recommend.watch import Observation
+from router.clock import now
 from router.model import Actor
 from router.secrets import new_id
-from router.store import Moment, now
+from router.state import Moment
 
 metadata = sa.MetaData()
 

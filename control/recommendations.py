@@ -24,10 +24,10 @@ from migrator.schema.recommend import recommend
 from migrator.schema.recommend.evidence import UNUSED_AFTER, Evidence, Use
 from migrator.schema.recommend.hints import hinted_indexes
 from migrator.schema.recommend.watch import by_place, least_idle, observe
+from router.clock import now
 from router.database import Connection
 from router.errors import DatabaseError, RouteError, ServerFailed
 from router.model import Actor, Server
-from router.store import now
 
 log = structlog.get_logger()
 

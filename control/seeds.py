@@ -17,7 +17,7 @@ from migrator.schema.errors import SchemaError
 from migrator.schema.seed import Wish
 from router.errors import DatabaseError, ServerFailed
 from router.model import SYSTEM, Actor
-from router.store import BranchRecord, BranchState
+from router.records import BranchRecord, BranchState
 
 log = structlog.get_logger()
 

@@ -41,11 +41,11 @@ from migrator.deploy.settings import SettingRefused
 from migrator.engine.direct.choose import Strategy
 from migrator.engine.ground.garbage import Garbage, waiting
 from router.accounts import AccountTooPowerful
+from router.clock import now
 from router.database import Connection
 from router.errors import DatabaseError, ServerFailed
 from router.hosts import PRODUCTION, LocalHost
 from router.model import Actor
-from router.store import now
 
 log = structlog.get_logger()
 

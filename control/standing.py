@@ -32,7 +32,7 @@ from router.accounts import AccountTooPowerful, make_branch_account, make_rows_a
 from router.database import Connection, quote_name
 from router.errors import DatabaseError, ServerFailed
 from router.model import SYSTEM, Actor, check_name
-from router.store import BranchRecord
+from router.records import BranchRecord
 
 log = structlog.get_logger()
 

@@ -24,7 +24,7 @@ from router.accounts import make_definer, make_migrator_account
 from router.database import Connection, quote_name
 from router.errors import DatabaseError
 from router.model import Account, Server
-from router.store import BranchRecord
+from router.records import BranchRecord
 
 log = structlog.get_logger()
 

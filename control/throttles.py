@@ -16,7 +16,7 @@ from migrator.throttle.history import Point
 from migrator.throttle.ratio import NOTHING, WHOLE_DATABASE, Ratio
 from migrator.throttle.store import RatioStore, Stored
 from migrator.throttle.throttler import Throttle
-from router.store import now
+from router.clock import now
 
 log = structlog.get_logger()
 

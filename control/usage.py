@@ -22,7 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from conf.settings import UsageSettings
 from migrator.schema.shapes import SeenShape, Use
 from proxy.channel import Shapes, ShapeSeen
-from router.store import Moment, now
+from router.clock import now
+from router.state import Moment
 
 log = structlog.get_logger()
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
-from enum import StrEnum
-from pathlib import Path
+from dataclasses import fields, replace
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from router.clock import now
 from router.errors import RouteError, UnknownBranch
-from router.model import Actor, Role, User
+from router.model import Role
+from router.records import BranchRecord, BranchState, Home, PasswordRecord
+from router.state import Moment, Networks, WholeActor
 
 metadata = sa.MetaData()
 
@@ -58,51 +57,6 @@ UPGRADES: dict[int, tuple[str, ...]] = {
 """What turns the tables of one format into those of the next."""
 
 
-class Moment(sa.types.TypeDecorator[datetime]):
-    """A point in time, stored as RFC 3339 text in UTC, so that every database keeps its zone."""
-
-    impl = sa.String(40)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:
-        """Turn a time into text."""
-        return value.astimezone(UTC).isoformat() if value else None
-
-    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
-        """Turn text into a time."""
-        return datetime.fromisoformat(value) if value else None
-
-
-class Networks(sa.types.TypeDecorator[tuple[str, ...]]):
-    """CIDR blocks, stored as text with commas between them."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(self, value: tuple[str, ...] | None, dialect: sa.Dialect) -> str:
-        """Turn networks into text."""
-        return ",".join(value or ())
-
-    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> tuple[str, ...]:
-        """Turn text into networks."""
-        return tuple(value.split(",")) if value else ()
-
-
-class Whole(sa.types.TypeDecorator[Actor]):
-    """An actor, stored whole as JSON: it outlives its token."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Actor | None, dialect: sa.Dialect) -> str | None:
-        """Turn an actor into text."""
-        return msgspec.json.encode(value).decode() if value else None
-
-    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> Actor | None:
-        """Turn text into an actor."""
-        return msgspec.json.decode(value, type=Actor) if value else None
-
-
 branches = sa.Table(
     "branches",
     metadata,
@@ -124,7 +78,7 @@ branches = sa.Table(
     sa.Column("schema_digest", sa.String(64), nullable=False),
     sa.Column("schema_at", Moment),
     sa.Column("seed", sa.Text, nullable=False),
-    sa.Column("actor", Whole),
+    sa.Column("actor", WholeActor),
     sa.UniqueConstraint("database", "name"),
 )
 
@@ -148,125 +102,6 @@ passwords = sa.Table(
     sa.Column("expires_at", Moment),
     sa.Column("replica", sa.Boolean, nullable=False),
 )
-
-
-class BranchState(StrEnum):
-    """Where a branch is in its life."""
-
-    PENDING = "pending"
-    READY = "ready"
-
-
-class Home(StrEnum):
-    """On which kind of server a branch lives."""
-
-    CONFIGURED = "configured"
-    """The production server that the configuration names, or the embedded one."""
-    LOCAL = "local"
-    """A server of its own on this machine."""
-
-
-@dataclass(frozen=True, slots=True)
-class BranchRecord:
-    """A branch as stored; `base` is its parent's schema at the time it was made, as text.
-
-    `parent` is what the branch of `parent_id` is called now, None when it is gone. With a `ttl_s` the branch
-    is deleted after `expires_at`, unless somebody still needs it. `schema_digest` tells schemas apart, and
-    `schema_at` is when it was last seen to change. `seed` says which rows it began with, empty for none;
-    `actor` made it.
-    """
-
-    id: str
-    database: str
-    name: str
-    parent_id: str | None
-    production: bool
-    safe_migrations: bool
-    state: BranchState
-    base: str | None
-    created_at: datetime
-    updated_at: datetime
-    home: Home = Home.LOCAL
-    is_default: bool = False
-    deletion_protected: bool = False
-    ttl_s: int | None = None
-    expires_at: datetime | None = None
-    schema_digest: str = ""
-    schema_at: datetime | None = None
-    seed: str = ""
-    actor: Actor | None = None
-    parent: str | None = field(default=None, metadata={"stored": False})
-
-    @property
-    def local(self) -> bool:
-        """Whether it lives on a server of its own on this machine."""
-        return self.home is Home.LOCAL
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordRecord:
-    """A password as stored; `branch_id` None lets it reach every branch of the database.
-
-    `branch` is what the branch of `branch_id` is called now. With a `ttl_s` it lets nobody in after
-    `expires_at`, unless it is renewed; other fields as in User.
-    """
-
-    id: str
-    database: str
-    branch_id: str | None
-    name: str
-    username: str
-    verifier: bytes = field(repr=False)
-    created_at: datetime
-    role: Role = Role.ADMIN
-    slow_hash: str = field(default="", repr=False)
-    native_verifier: bytes = field(default=b"", repr=False)
-    networks: tuple[str, ...] = ()
-    ttl_s: int | None = None
-    expires_at: datetime | None = None
-    replica: bool = False
-    branch: str | None = field(default=None, metadata={"stored": False})
-
-    @property
-    def user(self) -> User:
-        """The user that this password lets in."""
-        return User(
-            name=self.username,
-            verifier=self.verifier,
-            database=self.database,
-            branch=self.branch,
-            role=self.role,
-            slow_hash=self.slow_hash,
-            native_verifier=self.native_verifier,
-            networks=self.networks,
-            expires_at_s=self.expires_at.timestamp() if self.expires_at else None,
-            replica=self.replica,
-        )
-
-    def expired(self, moment: datetime) -> bool:
-        """Whether the password lets nobody in any more."""
-        return self.expires_at is not None and self.expires_at <= moment
-
-
-def now() -> datetime:
-    """Return the present moment in UTC."""
-    return datetime.now(UTC)
-
-
-def open_state(path: Path) -> AsyncEngine:
-    """Return the engine of the SQLite state database at `path`, whose folder is made if missing."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-
-    @sa.event.listens_for(engine.sync_engine, "connect")
-    def pragmas(connection: Any, _: object) -> None:
-        cursor = connection.cursor()
-        # A state change that was answered must survive a crash of the machine.
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 5000"):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    return engine
 
 
 class BranchStore:

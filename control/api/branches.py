@@ -20,7 +20,7 @@ from migrator.schema.diff import unified_diff
 from migrator.schema.masks import parse_mask
 from migrator.schema.render import canonical_text
 from migrator.schema.seed import Amount, Wish
-from router.store import BranchRecord
+from router.records import BranchRecord
 
 router = APIRouter(prefix=DATABASE, tags=["branches"])
 

@@ -19,8 +19,8 @@ from migrator.deploy.request import DeployRequest
 from migrator.deploy.settings import DatabaseSettings
 from migrator.engine.direct.choose import Strategy
 from migrator.engine.ground.operation import Status
+from router.clock import now
 from router.model import Actor, ActorKind
-from router.store import now
 
 
 @dataclass(frozen=True, slots=True)

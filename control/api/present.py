@@ -11,8 +11,9 @@ from control.branches import MAIN
 from control.databases import Decided
 from control.people import ServiceToken
 from proxy.channel import PinnedClient, PoolStats
+from router.clock import now
 from router.model import LOCAL, Actor
-from router.store import BranchRecord, PasswordRecord, now
+from router.records import BranchRecord, PasswordRecord
 
 Json = dict[str, Any]
 

@@ -12,7 +12,7 @@ from migrator.deploy import queue
 from migrator.deploy.approval import Review
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest
-from router.store import now
+from router.clock import now
 
 
 async def shown(service: Service, request: DeployRequest) -> Json:

@@ -16,8 +16,8 @@ from migrator.deploy.proposals import Proposals, given_up
 from migrator.deploy.request import DeployRequest, OperationRecord, RequestState
 from migrator.deploy.retry import once_more, same_work
 from migrator.engine.direct.choose import Strategy
+from router.clock import now
 from router.model import SYSTEM, Actor
-from router.store import now
 
 # What is left of an earlier deployment of the same request, and means nothing for the next.
 ANEW: Mapping[str, Any] = {

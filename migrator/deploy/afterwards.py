@@ -19,8 +19,8 @@ from migrator.deploy.request import DeployRequest
 from migrator.engine.ground.operation import Losing, Phase, Redoable, Repeatable
 from migrator.engine.swap.group import Group
 from migrator.errors import MigratorError, OwnershipUnknown
+from router.clock import now
 from router.model import SYSTEM
-from router.store import now
 
 log = structlog.get_logger()
 

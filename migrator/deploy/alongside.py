@@ -9,7 +9,7 @@ from migrator.deploy.copy_speed import CopySpeeds
 from migrator.deploy.migration_rows import MigrationRows
 from migrator.deploy.request import DeployRequest
 from migrator.engine.ground.operation import Status
-from router.store import now
+from router.clock import now
 
 
 class RowsAndSpeed(Alongside):

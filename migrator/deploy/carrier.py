@@ -21,9 +21,9 @@ from migrator.deploy.settings import DatabaseSettings
 from migrator.engine.swap.group import Group
 from migrator.errors import MigratorError, OwnershipUnknown, SourceChanged
 from migrator.schema.errors import SchemaError
+from router.clock import now
 from router.errors import DatabaseError, ServerFailed
 from router.model import SYSTEM
-from router.store import now
 
 log = structlog.get_logger()
 

@@ -16,7 +16,7 @@ from migrator.deploy.queue import held_up
 from migrator.deploy.request import DeployRequest
 from migrator.deploy.store import DeployStore
 from migrator.engine.ground.operation import Status
-from router.store import now
+from router.clock import now
 
 log = structlog.get_logger()
 

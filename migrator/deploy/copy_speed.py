@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from migrator.engine.estimate import CopySpeed, worth_keeping
 from migrator.engine.ground.operation import Status
-from router.store import Moment
+from router.state import Moment
 
 metadata = sa.MetaData()
 

@@ -8,10 +8,10 @@ from collections.abc import Collection, Mapping
 import structlog
 
 from migrator.schema.lint.facts import Facts, TableFacts
+from router.clock import now
 from router.database import Connection, Row, quote_name
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Flavor, Server
-from router.store import now
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from migrator.deploy.request import DeployRequest, OperationRecord
 from migrator.engine.ground.operation import Losing, Operation, Phase, Status
 from migrator.engine.swap.group import Group
 from migrator.errors import WrongPhase
-from router.store import now
+from router.clock import now
 
 FAILURE_POLL_S = 1.0
 

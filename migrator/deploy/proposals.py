@@ -20,10 +20,10 @@ from migrator.deploy.settings import DatabaseSettings
 from migrator.deploy.store import DeployStore
 from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
+from router.clock import now
 from router.errors import DatabaseError, ServerFailed
 from router.model import SYSTEM, Actor
 from router.secrets import new_id
-from router.store import now
 
 log = structlog.get_logger()
 

@@ -15,7 +15,7 @@ from migrator.engine.direct.choose import Strategy
 from migrator.schema.lint.finding import Finding
 from migrator.schema.order import DeployOrder
 from router.model import LOCAL, SYSTEM, Access, Actor, ActorKind
-from router.store import Moment
+from router.state import Moment
 
 metadata = sa.MetaData()
 

@@ -17,8 +17,8 @@ from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest
 from migrator.deploy.store import DeployStore
 from migrator.engine.ground.operation import Status
+from router.clock import now
 from router.model import SYSTEM
-from router.store import now
 
 log = structlog.get_logger()
 

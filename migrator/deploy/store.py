@@ -30,8 +30,8 @@ from migrator.deploy.rows import (
     unpacked,
 )
 from migrator.schema.renames import Renames
+from router.clock import now
 from router.model import Actor
-from router.store import now
 
 BEFORE_QUEUEING = {State.PENDING, *CHECKABLE}
 ACTIVE = {State.QUEUED, State.COMPLETE_ERROR, State.COMPLETE_REVERT, *RUNNING}

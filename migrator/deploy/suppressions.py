@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from migrator.deploy.errors import DeployError
 from migrator.schema.lint.lint import rules
 from migrator.schema.lint.suppression import Suppression
+from router.clock import now
 from router.secrets import new_id
-from router.store import Moment, now
+from router.state import Moment
 
 metadata = sa.MetaData()
 

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from migrator.throttle.ratio import Ratio
-from router.store import Moment, now
+from router.clock import now
+from router.state import Moment
 
 metadata: Final = sa.MetaData()
 

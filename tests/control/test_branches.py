@@ -20,9 +20,11 @@ from router.database import Connection
 from router.errors import DatabaseError, RouteError, ServerFailed, UnknownBranch
 from router.hosts import LocalHost
 from router.model import Account, Flavor, PoolMode
+from router.records import BranchState
 from router.servers.process import LocalServer
 from router.servers.programs import default_cache, find_server
-from router.store import BranchState, BranchStore, open_state
+from router.state import open_state
+from router.store import BranchStore
 from tests.support.servers import ADMIN, fresh_schema, remove_servers, until
 
 ACCOUNT = Account("headgate_branch", "secret of branches")

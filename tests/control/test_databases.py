@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from control.databases import Databases
 from migrator.deploy.settings import DatabaseSettings, Framework, SettingRefused
-from router.store import open_state
+from router.state import open_state
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import pytest
 from control import journal as module
 from control.errors import ControlError
 from control.journal import Journal, Subject
+from router.clock import now
 from router.model import LOCAL, SYSTEM
-from router.store import now, open_state
+from router.state import open_state
 
 
 @pytest.fixture

@@ -11,10 +11,13 @@ import pytest
 
 from control.errors import ControlError, NotFound
 from control.passwords import Passwords, PasswordWish
+from router.clock import now
 from router.errors import RouteError, UnknownBranch
 from router.model import Role
+from router.records import BranchRecord, BranchState
 from router.secrets import new_id, slow_hash_holds, verifier
-from router.store import BranchRecord, BranchState, BranchStore, now, open_state
+from router.state import open_state
+from router.store import BranchStore
 
 
 class Bench:

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from control import people as module
 from control.errors import ControlError, NotFound
 from control.people import People
+from router.clock import now
 from router.model import LOCAL, Access, Actor, ActorKind
-from router.store import now, open_state
+from router.state import open_state
 
 SECRET = "hg_tk_of_the_state_folder"
 

@@ -13,8 +13,9 @@ import pytest
 from control.index_usage import read_counters
 from control.recommendation_store import observations
 from proxy.channel import Shapes, ShapeSeen
+from router.clock import now
 from router.model import Flavor
-from router.store import now, open_state
+from router.state import open_state
 from tests.support.service import Running, running_service
 
 PATH = "/schema-recommendations"

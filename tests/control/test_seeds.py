@@ -13,7 +13,7 @@ from migrator.engine import seeding as module
 from migrator.engine.seeding import Seeding
 from router.database import Connection, Row
 from router.model import Flavor
-from router.store import BranchState
+from router.records import BranchState
 from tests.support.servers import until
 from tests.support.service import Running, running_service
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from router.accounts import prove_no_ddl
+from router.clock import now
 from router.database import Connection
 from router.errors import DatabaseError
 from router.model import Flavor
-from router.store import now
 from tests.support.service import Running, running_service
 
 TRIGGERS = (

@@ -18,7 +18,7 @@ from control.branch_log import BranchLog
 from control.usage import Usage
 from migrator.schema.tally import compared_columns, used_tables
 from proxy.channel import DefinitionChanged, Shapes, ShapeSeen
-from router.store import open_state
+from router.state import open_state
 
 DAY_S = 86_400.0
 

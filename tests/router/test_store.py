@@ -10,18 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from router.clock import now
 from router.errors import RouteError, UnknownBranch
 from router.model import Role, User
+from router.records import BranchRecord, BranchState, Home, PasswordRecord
 from router.secrets import new_id
-from router.store import (
-    BranchRecord,
-    BranchState,
-    BranchStore,
-    Home,
-    PasswordRecord,
-    now,
-    open_state,
-)
+from router.state import open_state
+from router.store import BranchStore
 
 
 @pytest.fixture

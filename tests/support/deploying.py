@@ -23,9 +23,9 @@ from migrator.deploy.settings import DatabaseSettings
 from migrator.deploy.store import DeployStore
 from migrator.engine.ground.operation import CutOver, Phase, Status
 from migrator.errors import MigratorError, WrongPhase
+from router.clock import now
 from router.model import Access, Actor, ActorKind
 from router.secrets import new_id
-from router.store import now
 
 ADA = Actor("ada", "ada", ActorKind.USER, Access.ADMIN)
 BOB = Actor("bob", "bob", ActorKind.USER, Access.ADMIN)

@@ -12,7 +12,8 @@ from control.throttles import Throttles
 from migrator.throttle.ratio import WHOLE_DATABASE, Ratio
 from migrator.throttle.store import RatioStore
 from migrator.throttle.throttler import Throttle
-from router.store import now, open_state
+from router.clock import now
+from router.state import open_state
 from tests.support.servers import until
 from tests.support.service import Running
 

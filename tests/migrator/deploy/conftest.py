@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from migrator.deploy.store import DeployStore
-from router.store import open_state
+from router.state import open_state
 from tests.support.deploying import Bench, Tables
 
 

@@ -16,8 +16,8 @@ from migrator.schema.lint.finding import Finding, Level
 from migrator.schema.model import Schema
 from migrator.schema.parse import parse_create
 from migrator.schema.serial import to_json
+from router.clock import now
 from router.model import LOCAL, Access, Actor, ActorKind, Flavor
-from router.store import now
 from tests.support.deploying import ADA, BOB, EVE, Bench, findings, made_by
 
 TOKEN = Actor("robot", "robot", ActorKind.SERVICE_TOKEN, Access.ADMIN, made_by="ada")

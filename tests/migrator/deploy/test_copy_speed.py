@@ -6,7 +6,7 @@ from pathlib import Path
 from migrator.deploy.copy_speed import CopySpeeds
 from migrator.engine.estimate import CopySpeed
 from migrator.engine.ground.operation import Phase, Status
-from router.store import open_state
+from router.state import open_state
 
 THEN = datetime(2026, 11, 20, tzinfo=UTC)
 

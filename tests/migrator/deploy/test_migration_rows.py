@@ -15,7 +15,7 @@ from migrator.deploy.settings import DatabaseSettings, Framework
 from router.database import Connection, Row
 from router.errors import DatabaseError
 from router.servers.process import LocalServer
-from router.store import open_state
+from router.state import open_state
 from tests.migrator.deploy.test_store import request as make_request
 from tests.support.servers import fresh_schema
 

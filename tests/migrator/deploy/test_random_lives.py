@@ -28,7 +28,7 @@ from migrator.deploy.runner import Runner
 from migrator.deploy.settings import DatabaseSettings
 from migrator.deploy.store import DeployStore
 from router.secrets import new_id
-from router.store import open_state
+from router.state import open_state
 from tests.support.deploying import ADA, BOB, findings
 from tests.support.pretended import Server, Table
 

@@ -17,9 +17,10 @@ from migrator.deploy.request import EVERYTHING, DeployRequest, OperationKind, Op
 from migrator.deploy.rows import deploy_requests
 from migrator.deploy.store import DeployStore
 from migrator.engine.direct.choose import Strategy
+from router.clock import now
 from router.model import LOCAL, SYSTEM, Actor
 from router.secrets import new_id
-from router.store import now, open_state
+from router.state import open_state
 from tests.support.deploying import ADA
 
 

@@ -11,7 +11,7 @@ from migrator.deploy.errors import DeployError
 from migrator.deploy.suppressions import SuppressionStore
 from migrator.schema.lint.finding import Finding, Level
 from migrator.schema.lint.suppression import suppress
-from router.store import open_state
+from router.state import open_state
 
 CHARSET = Finding("INVALID_CHARSET", Level.ERROR, "t", "…", element="column a")
 OTHER = Finding("INVALID_CHARSET", Level.ERROR, "u", "…", element="column a")
