@@ -29,6 +29,7 @@ from control.people import People
 from control.production import Production, greeting, open_production, prove, warnings_of
 from control.seeds import Seeds
 from control.service import Service
+from control.sleep import Sleep
 from control.standing import Standing
 from control.targets import MIGRATOR_USER, Targets, into
 from control.throttles import Throttles
@@ -108,6 +109,10 @@ class _Ground:
     async def requests(self) -> Sequence[DeployRequest]:
         return await self.deploy_store.all(self.database)
 
+    async def needed(self) -> Collection[str]:
+        """Return the branches that must not sleep though they have no clients."""
+        return into(await self.requests())
+
     async def number_of(self, branch: str) -> int | None:
         """Return the number of the open deploy request of a branch."""
         mine = [request for request in await self.requests() if request.branch == branch]
@@ -163,6 +168,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         targets=targets,
         standing=standing,
         expiry=Expiry(branches, standing, deploys),
+        sleep=Sleep(branches, workers.connections, ground.needed),
         seeds=seeds,
         passwords=passwords,
         deploys=deploys,
@@ -197,9 +203,6 @@ async def _lay_ground(settings: Settings, stack: contextlib.AsyncExitStack) -> _
     for warning in await warnings_of(production):
         log.warning("production.warned", reason=warning)
 
-    async def needed() -> Collection[str]:
-        return into(await deploy_store.all(production.database))
-
     workers = Workers(
         settings.run_dir / "control.sock", greeting=greeting(production.traffic), limits=settings.proxy
     )
@@ -212,8 +215,6 @@ async def _lay_ground(settings: Settings, stack: contextlib.AsyncExitStack) -> _
         production,
         Account(BRANCH_USER, secrets.get(BRANCH_USER)),
         changed=workers.refresh_routes,
-        connections=workers.connections,
-        needed=needed,
     )
     await branches.prepare()
     targets = Targets(settings, branches, workers, Account(MIGRATOR_USER, secrets.get(MIGRATOR_USER)))

@@ -1,10 +1,10 @@
-"""I make, wake, put to sleep and delete branches."""
+"""I make, wake and delete branches."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,17 +16,17 @@ from control.errors import ControlError, NotFound
 from control.idle import Idle
 from control.making import Begun, furnish_server, load_triggers
 from control.production import Production
+from control.scratch import Scratch
 from control.spare import Spare
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.model import Schema
 from migrator.schema.seed import Wish, plan_seed
 from migrator.schema.serial import from_json, to_json
-from migrator.schema.verify import drop_leftovers
 from router.accounts import make_branch_account, make_rows_account
 from router.clock import now
 from router.database import Connection
-from router.errors import DatabaseError, ServerFailed, UnknownBranch
-from router.hosts import SCRATCH, LocalHost
+from router.errors import DatabaseError, UnknownBranch
+from router.hosts import LocalHost
 from router.model import SYSTEM, Account, Actor, Branch, PoolMode, Server, check_name
 from router.records import BranchRecord, BranchState, Home
 from router.secrets import new_id
@@ -36,24 +36,17 @@ log = structlog.get_logger()
 
 MAIN = "main"
 """What the first branch is called at first: the one on the production server."""
-SLEEP_CHECK_S = 1.0
 
 
 Endow = Callable[[BranchRecord, BranchRecord, Server], Awaitable[None]]
 """Puts rows of its parent's into a branch: takes the parent, the branch, and its server with every right."""
 
 
-async def nothing_needed() -> Collection[str]:
-    """Return the names of no branches."""
-    return ()
-
-
 class Branches:
     """The branches of the production database and the local servers they live on.
 
     `changed` is awaited whenever the routing table is no longer what the workers have; it returns when they
-    have the new one. `connections` answers how many clients a branch has now, `needed` which branches must
-    not sleep though they have none.
+    have the new one.
     """
 
     def __init__(
@@ -65,32 +58,26 @@ class Branches:
         branch_account: Account,
         *,
         changed: Callable[[], Awaitable[None]],
-        connections: Callable[[str, str], int],
-        needed: Callable[[], Awaitable[Collection[str]]] = nothing_needed,
     ) -> None:
-        self._settings = settings
+        self.settings = settings
         self._store = store
         self._host = host
         self.production = production
         self.account = branch_account
         self._changed = changed
-        self._connections = connections
-        self._needed = needed
         # Whoever has rows for new and rebased branches adds itself here.
         self.endowments: list[Endow] = []
         # Why branches could not be made, by name, until one of that name is begun again.
         self.failures: dict[str, str] = {}
         # Branches whose definitions were seen to change since somebody looked at them.
         self.stale: set[str] = set()
-        self._idle = Idle(host)
+        self.idle = Idle(host)
         self.spare = Spare(host, SERVER_PREFIX, self._furnish)
-        # What proofs of a killed process left behind is dropped once, before the first proof of this one.
-        self._scratch_cleaning = asyncio.Lock()
-        self._scratch_clean = False
+        self.scratch = Scratch(host, self.idle)
 
     def adjust(self, settings: ServersSettings, production: Production) -> None:
         """Go on with other settings, and with production as its clients are to find it from now on."""
-        self._settings = settings
+        self.settings = settings
         self.production = production
 
     async def prepare(self) -> None:
@@ -233,14 +220,14 @@ class Branches:
         except BaseException:
             await asyncio.shield(self._remove(record))
             raise
-        self._idle.touch(server_name(record))
+        self.idle.touch(server_name(record))
         record = await self._store.change_branch(
             record, state=BranchState.READY, base=text, schema_digest=digest(text), schema_at=now()
         )
         duration_s = (now() - record.created_at).total_seconds()
         log.info("branch.created", branch=record.name, parent=begun.origin.name, duration_s=duration_s)
         await self._changed()
-        if self._settings.spare:
+        if self.settings.spare:
             self.spare.want(begun.schema)
         return record
 
@@ -292,7 +279,7 @@ class Branches:
     async def read(self, name: str) -> Schema:
         """Read the schema of a branch as it is now; a sleeping branch is woken for it."""
         record = await self.get(name)
-        with self._idle.in_use(server_name(record)):
+        with self.idle.in_use(server_name(record)):
             server = await self.admin(record) if record.local else self.production.migrator
             async with await open_reader(server) as connection:
                 return await read_schema(connection, self.production.schema)
@@ -308,7 +295,7 @@ class Branches:
 
     def in_use(self, record: BranchRecord) -> contextlib.AbstractContextManager[None]:
         """Keep the server of a branch from being put to sleep while the body runs."""
-        return self._idle.in_use(server_name(record))
+        return self.idle.in_use(server_name(record))
 
     async def note_changed(self, name: str) -> None:
         """Take that the definitions of a branch were seen to change."""
@@ -322,17 +309,6 @@ class Branches:
             raise ControlError(f"branch {name!r} has no base to compare with: it is production")
         return from_json(record.base)
 
-    @contextlib.asynccontextmanager
-    async def scratch(self) -> AsyncIterator[Server]:
-        """Keep the scratch server awake while the body runs."""
-        with self._idle.in_use(SCRATCH):
-            server = await self._host.wake(SCRATCH)
-            async with self._scratch_cleaning:
-                if not self._scratch_clean:
-                    await drop_leftovers(server)
-                    self._scratch_clean = True
-            yield server
-
     async def wake(self, name: str) -> Server:
         """Return the server of a branch, running, with the account for its clients."""
         record = await self.get(name)
@@ -345,7 +321,7 @@ class Branches:
         if record.state is BranchState.PENDING:
             raise ControlError(f"branch {record.name!r} is still being made: try again in a moment")
         name = server_name(record)
-        self._idle.touch(name)
+        self.idle.touch(name)
         slept = self._host.asleep(name)
         server = await self._host.wake(name)
         if slept:
@@ -358,7 +334,7 @@ class Branches:
     async def restart(self, record: BranchRecord) -> Server:
         """Start the server of a local branch again, for the purpose that it has now."""
         name = server_name(record)
-        with self._idle.in_use(name):
+        with self.idle.in_use(name):
             return await self._host.restart(name)
 
     def awake(self, branch_id: str) -> bool:
@@ -368,40 +344,12 @@ class Branches:
 
     async def routes(self) -> list[Branch]:
         """Return the branches as the routing table has them."""
-        mode = PoolMode(self._settings.pool_mode)
+        mode = PoolMode(self.settings.pool_mode)
         return [
             route_of(record, self.production, mode, self._address(record))
             for record in await self.all()
             if record.state is not BranchState.PENDING
         ]
-
-    async def put_idle_to_sleep(self) -> None:
-        """Stop the servers that nobody needs, and start those of production that died, until cancelled."""
-        while True:
-            await asyncio.sleep(SLEEP_CHECK_S)
-            awake = [
-                record for record in await self.all() if record.local and record.state is BranchState.READY
-            ]
-            needed = await self._needed() if any(record.safe_migrations for record in awake) else ()
-            for record in awake:
-                if record.production:
-                    await self._keep_running(record)
-                    continue
-                if record.name in needed or self._connections(record.database, record.name):
-                    self._idle.touch(server_name(record))
-                await self._idle.sleep_if_idle(server_name(record), self._settings.sleep_after_s)
-            for server in (SCRATCH, self.spare.server):
-                if server is not None:
-                    await self._idle.sleep_if_idle(server, self._settings.sleep_after_s)
-
-    async def _keep_running(self, record: BranchRecord) -> None:
-        if not self.asleep(record):
-            return
-        log.info("production.started", branch=record.name)
-        try:
-            await self.admin(record)
-        except ServerFailed as error:
-            log.error("production.not_started", branch=record.name, reason=str(error))
 
     async def _remove(self, record: BranchRecord) -> None:
         await self._store.delete_branch(record)

@@ -53,7 +53,7 @@ def checking(
             return Findings({}, (), f"{error} {error.hint}".strip())
         except (RouteError, ControlError, MigratorError) as error:
             return Findings({}, (), str(error))
-        async with branches.scratch() as server, await open_reader(server) as scratch:
+        async with branches.scratch.awake() as server, await open_reader(server) as scratch:
             names = frozenset({proposal.database, target.schema})
             witness = Witness(watched.usage, proposal, server, names, settings().recently_used_s)
             found = await review(

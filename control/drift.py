@@ -223,7 +223,7 @@ class DriftWatch:
         if not promised:
             return expected
         async with (
-            self._branches.scratch() as server,
+            self._branches.scratch.awake() as server,
             proving_ground(server, replace(found, tables=promised, opaque={}, code=())) as ground,
         ):
             printed = await ground.read()

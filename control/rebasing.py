@@ -63,7 +63,7 @@ async def rebase_branch(
     if renames.reused:
         told = "; ".join(finding.told for finding in exchanged(base, theirs, renames))
         raise ControlError(f"branch {record.name!r} cannot be rebased: {told}")
-    async with branches.scratch() as server, await open_reader(server) as scratch:
+    async with branches.scratch.awake() as server, await open_reader(server) as scratch:
         rebased = await rebase(
             scratch,
             base=base,

@@ -26,6 +26,7 @@ from control.production import prove, with_settings
 from control.recommendations import Recommendations
 from control.replicas import usable_replicas
 from control.seeds import Seeds
+from control.sleep import Sleep
 from control.standing import Standing
 from control.storage import Costs, costs_of
 from control.targets import Targets, check_target
@@ -69,6 +70,7 @@ class Service:
     targets: Targets
     standing: Standing
     expiry: Expiry
+    sleep: Sleep
     seeds: Seeds
     passwords: Passwords
     deploys: Deploys
@@ -182,7 +184,7 @@ class Service:
         """Do the work that nobody asks for: carry deploy requests, put idle branches to sleep."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.runner.run(self.deploys))
-            group.create_task(self.branches.put_idle_to_sleep())
+            group.create_task(self.sleep.run())
             group.create_task(self._watch_replicas())
             group.create_task(self.targets.run())
             group.create_task(self.expiry.run())

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from conf.settings import ServersSettings
-from control import branches as module
 from control import making
+from control import sleep as module
 from control.branches import Branches
 from control.errors import ControlError, NotFound
 from control.production import Production
+from control.sleep import Sleep
 from control.standing import check_deletable
 from router.database import Connection
 from router.errors import DatabaseError, RouteError, ServerFailed, UnknownBranch
@@ -57,11 +58,17 @@ class Bench:
             self.production,
             ACCOUNT,
             changed=self._note_change,
-            connections=lambda database, branch: self.clients.get(branch, 0),
         )
+
+    def connections(self, database: str, branch: str) -> int:
+        return self.clients.get(branch, 0)
 
     async def _note_change(self) -> None:
         self.changes += 1
+
+
+async def nothing_needed() -> tuple[str, ...]:
+    return ()
 
 
 @pytest.fixture
@@ -219,16 +226,16 @@ async def test_a_password_that_a_branch_user_changed_is_mended_when_the_branch_w
 async def test_idle_branches_sleep_and_wake_and_used_ones_stay(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SLEEP_CHECK_S", 0.01)
+    monkeypatch.setattr(module, "CHECK_S", 0.01)
     branches = bench.again(sleep_after_s=0.05)
     idle, used = await branches.create("idle"), await branches.create("used")
     bench.clients["used"] = 1
-    minding = asyncio.ensure_future(branches.put_idle_to_sleep())
+    minding = asyncio.ensure_future(Sleep(branches, bench.connections, nothing_needed).run())
     try:
         await until(lambda: branches.asleep(idle))
         assert not branches.asleep(used)
         # In use for longer than an idle server is kept.
-        async with branches.scratch() as server, await Connection.open(server) as connection:
+        async with branches.scratch.awake() as server, await Connection.open(server) as connection:
             assert await connection.fetch_value("SELECT SLEEP(0.3)") == 0
         await until(lambda: bench.host.asleep("scratch"))
         bench.clients["idle"] = 1

@@ -88,7 +88,7 @@ async def test_a_change_goes_from_a_branch_to_staging_and_from_there_to_main(her
         ("DELETE", "/branches/staging", None),
     ):
         assert f"while deploy request {number} is under way" in await refused(here, method, path, body)
-    assert await here.service.branches._needed() == {"staging"}
+    assert await here.service.sleep.needed() == {"staging"}
     await here.call("POST", f"/deploy-requests/{number}/revert")
     await here.request_until(number, "complete_revert")
     with pytest.raises(DatabaseError, match="phone"):
