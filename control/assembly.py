@@ -11,7 +11,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from conf.settings import Settings
-from control.advice import make_recommendations
 from control.branches import Branches
 from control.checking import checking
 from control.databases import Databases
@@ -27,6 +26,9 @@ from control.owner import sole_owner
 from control.passwords import Passwords
 from control.people import People
 from control.production import Production, greeting, open_production, prove, warnings_of
+from control.recommendation_source import Source
+from control.recommendation_store import RecommendationStore
+from control.recommendations import Recommendations
 from control.seeds import Seeds
 from control.service import Service
 from control.sleep import Sleep
@@ -149,16 +151,6 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         return await passwords.users(), await branches.routes()
 
     await stack.enter_async_context(workers.serving(routes, branches.wake))
-    recommendations = await make_recommendations(
-        ground.engine,
-        branches,
-        targets,
-        ground.deploy_store,
-        kept.databases,
-        ground.watched.usage,
-        replicas=settings.production.replicas,
-        shapes_max=settings.usage.shapes_max,
-    )
     return Service(
         settings=settings,
         config=config,
@@ -178,7 +170,7 @@ async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExit
         databases=kept.databases,
         people=kept.people,
         journal=kept.journal,
-        recommendations=recommendations,
+        recommendations=await _open_recommendations(ground, kept),
         watched=ground.watched,
         speeds=kept.speeds,
         drift=await _open_drift(ground, deploys),
@@ -293,6 +285,21 @@ async def _open_drift(ground: _Ground, deploys: Deploys) -> DriftWatch:
     store = DriftStore(ground.engine, ground.database)
     await store.prepare()
     return DriftWatch(store, ground.branches, deploys)
+
+
+async def _open_recommendations(ground: _Ground, kept: _Kept) -> Recommendations:
+    store = RecommendationStore(ground.engine)
+    await store.prepare()
+    source = Source(
+        ground.branches,
+        ground.targets,
+        ground.deploy_store,
+        kept.databases,
+        ground.watched.usage,
+        ground.settings.production.replicas,
+        ground.settings.usage.shapes_max,
+    )
+    return Recommendations(store, source, ground.branches)
 
 
 async def _local_host(settings: Settings, secrets: SecretsFile) -> LocalHost:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,15 +13,14 @@ import structlog
 from control.branches import Branches
 from control.errors import ControlError
 from control.index_usage import Counted, observations, read_counters
+from control.recommendation_source import Source
 from control.recommendation_store import RecommendationStore
 from control.storage import read_sizes
 from migrator.deploy.recommended import Recommended, Standing, reckon
-from migrator.deploy.request import DeployRequest
 from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
-from migrator.schema.model import Schema
 from migrator.schema.recommend import recommend
-from migrator.schema.recommend.evidence import UNUSED_AFTER, Evidence, Use
+from migrator.schema.recommend.evidence import Evidence, Use
 from migrator.schema.recommend.hints import hinted_indexes
 from migrator.schema.recommend.watch import by_place, least_idle, observe
 from router.clock import now
@@ -34,43 +33,6 @@ log = structlog.get_logger()
 EVERY: Final = timedelta(days=1)
 LOOK_S: Final = 30.0
 """How often it is seen whether a deployment has changed the schema."""
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """What the proxy saw since a moment: when tables, by name in lower case, were last used.
-
-    `since` is None when it cannot remember all kinds of statements. `hinted` are the indexes they name.
-    """
-
-    since: datetime | None
-    last_used: Mapping[str, datetime]
-    hinted: frozenset[str] = frozenset()
-
-    def use(self, table: str) -> Use | None:
-        """Return how a table was used, None when that is not known."""
-        if self.since is None:
-            return None
-        return Use(self.since, self.last_used.get(table.lower()), "as the proxy saw it")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where to look: production's servers (the primary first), its schema, and what else is known of it.
-
-    `swapped` gives number and state of the deploy requests that have changed production, or changed it back.
-    `spared` are tables, in lower case, that somebody needs though nothing shows it.
-    """
-
-    database: str
-    schema: str
-    servers: Callable[[], Awaitable[Sequence[Server]]]
-    read: Callable[[], Awaitable[Schema]]
-    requests: Callable[[], Awaitable[Sequence[DeployRequest]]]
-    swapped: Callable[[], Awaitable[Sequence[tuple[int, str]]]]
-    spared: Callable[[], frozenset[str]]
-    traffic: Callable[[], Awaitable[Traffic | None]]
-    unused_after: timedelta = UNUSED_AFTER
 
 
 class Recommendations:
@@ -205,7 +167,6 @@ class Recommendations:
             hinted=hinted | traffic.hinted if traffic else hinted,
             spared=source.spared(),
             rows={name: size.rows for name, size in sizes.items()},
-            unused_after=source.unused_after,
         )
 
     async def _uses(self, servers: Sequence[Server], moment: datetime) -> dict[tuple[str, str], Use]:

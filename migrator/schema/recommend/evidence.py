@@ -45,11 +45,10 @@ class Evidence:
     hinted: frozenset[str] = frozenset()
     spared: frozenset[str] = frozenset()
     rows: Mapping[str, int] = field(default_factory=dict)
-    unused_after: timedelta = UNUSED_AFTER
 
     def unused_days(self, use: Use | None) -> int | None:
         """Return for how many whole days something was not used, None when that is too short or not known."""
-        if use is None or self.now - use.idle_since < self.unused_after:
+        if use is None or self.now - use.idle_since < UNUSED_AFTER:
             return None
         return (self.now - use.idle_since).days
 
