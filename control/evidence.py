@@ -12,6 +12,7 @@ from control.usage import Usage
 from migrator.deploy.findings import Findings, Proposal
 from migrator.deploy.linting import Examine
 from migrator.deploy.request import OperationKind, OperationRecord
+from migrator.schema.deploy_order import deploy_order
 from migrator.schema.errors import SchemaError
 from migrator.schema.lint.facts import BrokenQuery, TableUsage
 from migrator.schema.lint.finding import Finding
@@ -24,7 +25,6 @@ from migrator.schema.order import (
     Order,
     TableChange,
     ViewChanged,
-    deploy_order,
 )
 from migrator.schema.replay import replay
 from migrator.schema.shapes import SeenShape

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from migrator.schema.deploy_order import deploy_order
 from migrator.schema.model import Table
 from migrator.schema.order import (
     Observed,
@@ -12,7 +13,6 @@ from migrator.schema.order import (
     TableChange,
     Tried,
     ViewChanged,
-    deploy_order,
 )
 from migrator.schema.parse import parse_create
 from migrator.schema.shapes import SeenShape
