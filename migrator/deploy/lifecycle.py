@@ -110,6 +110,10 @@ CHECKABLE = frozenset(
 )
 
 
+# What is proposed may still change with the branch.
+PROPOSED = CHECKABLE | {State.PENDING, State.QUEUED}
+
+
 def check_move(before: State, after: State) -> None:
     """Raise IllegalMove, naming the legal moves, unless a deployment may go from `before` to `after`."""
     if after not in MOVES[before]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from migrator.deploy import queue
-from migrator.deploy.approval import Review, ReviewState, refusal
-from migrator.deploy.errors import DeployError, IllegalMove, NotAllowed
+from migrator.deploy.errors import DeployError, IllegalMove
 from migrator.deploy.findings import Ahead, Check, Findings, Proposal, Snapshot
 from migrator.deploy.how import USUAL, How, at_first
-from migrator.deploy.lifecycle import CHECKABLE, COMING, State
-from migrator.deploy.request import DeployRequest, RequestState, Transition
+from migrator.deploy.lifecycle import COMING, State
+from migrator.deploy.request import DeployRequest, RequestState
 from migrator.deploy.retry import same_renames
+from migrator.deploy.reviewing import Reviewing
 from migrator.deploy.settings import DatabaseSettings
 from migrator.deploy.store import DeployStore
 from migrator.errors import MigratorError
@@ -27,69 +27,22 @@ from router.secrets import new_id
 
 log = structlog.get_logger()
 
-ASKED = frozenset({*CHECKABLE, State.PENDING, State.QUEUED})
-"""States in which a request still follows its branch, unless something is kept of a failed deployment."""
 
-
-class Proposals:
-    """The deploy requests of every database, until they are deployed.
-
-    `check` runs the checks, `notify` tells the runner that something has changed, `settings` are what people
-    have decided for the database, `administrators` how many there are. Every method raises DeployError with a
-    sentence for people when it cannot do what was asked.
-    """
+class Proposals(Reviewing):
+    """The deploy requests of every database, until they are deployed; `check` runs the checks."""
 
     def __init__(
         self,
         store: DeployStore,
         check: Check,
         notify: Callable[[], None],
-        settings: Callable[[], DatabaseSettings] = DatabaseSettings,
-        administrators: Callable[[], int] = lambda: 1,
+        settings: Callable[[], DatabaseSettings],
+        administrators: Callable[[], int],
     ) -> None:
-        self._store = store
+        super().__init__(store, notify, settings, administrators)
         self._check = check
-        self._notify = notify
-        self.settings = settings
-        self._administrators = administrators
-        # Held from reading a request to changing it, here and by the runner.
-        self.lock = asyncio.Lock()
         # Held while a request is checked that others must not overtake: the queue must not grow meanwhile.
         self._admission = asyncio.Lock()
-
-    # --- looking --------------------------------------------------------------------------------------------
-
-    async def all(self, database: str) -> Sequence[DeployRequest]:
-        """Return the requests of a database, newest first."""
-        return await self._store.all(database)
-
-    async def get(self, database: str, number: int) -> DeployRequest:
-        """Return one request."""
-        return await self._store.get(database, number)
-
-    async def ahead(self, database: str, number: int) -> list[DeployRequest]:
-        """Return what a queued request waits for, first to be carried first."""
-        return queue.ahead(await self._store.active(database), number, self.settings())
-
-    async def waits(self, request: DeployRequest) -> queue.Wait | None:
-        """Say why a queued request does not start; None for one that is not queued."""
-        if request.deployment_state is not State.QUEUED:
-            return None
-        return queue.wait(request, await self._store.active(request.database), self.settings(), now())
-
-    async def history(self, database: str, number: int) -> Sequence[Transition]:
-        """Return the steps of a request, oldest first."""
-        return await self._store.history(database, number)
-
-    async def reviews(self, database: str, number: int | None = None) -> Sequence[Review]:
-        """Return the comments and approvals of a request, or of all of a database, oldest first."""
-        return await self._store.reviews(database, number)
-
-    async def snapshot(self, request: DeployRequest) -> Snapshot | None:
-        """Return what a request proposes: the branch as it was when it was last looked at."""
-        return await self._store.snapshot(request)
-
-    # --- proposing ------------------------------------------------------------------------------------------
 
     async def create(
         self, database: str, branch: str, into_branch: str, notes: str, actor: Actor, how: How = USUAL
@@ -147,7 +100,7 @@ class Proposals:
         """
         async with self._admission:
             request = await self._store.get(database, number)
-            if not _follows(request):
+            if not request.follows:
                 return request
             try:
                 return await self._recheck(request, actor)
@@ -158,7 +111,7 @@ class Proposals:
     async def follow(self, database: str, branch: str | None = None) -> None:
         """Recheck what is proposed from a branch, or everything that is proposed: it has changed."""
         for request in await self._store.all(database):
-            if _follows(request) and branch in {None, request.branch, request.into_branch}:
+            if request.follows and branch in {None, request.branch, request.into_branch}:
                 await self.recheck(database, request.number)
 
     async def take_up(self, database: str) -> None:
@@ -189,7 +142,7 @@ class Proposals:
             request = await self._store.get(database, number)
             if not request.under_way:
                 request = await self._open(database, number)
-            before_swap = _follows(request) or request.deployment_state in COMING
+            before_swap = request.follows or request.deployment_state in COMING
             cutting = request.deployment_state in {State.IN_PROGRESS_CUTOVER, State.IN_PROGRESS_CANCEL}
             if changes.keys() & {"auto_cutover", "aggressive_cutover"} and (cutting or not before_swap):
                 raise IllegalMove(
@@ -203,56 +156,6 @@ class Proposals:
         self._notify()
         return request
 
-    # --- reviewing ------------------------------------------------------------------------------------------
-
-    async def review(
-        self, database: str, number: int, actor: Actor, state: ReviewState, body: str = ""
-    ) -> Review:
-        """Comment on a request, or approve it. Raises NotAllowed when the actor may not approve."""
-        async with self.lock:
-            request = await self._store.get(database, number)
-            if state is ReviewState.APPROVED:
-                if not _follows(request):
-                    raise IllegalMove(
-                        f"deploy request {number} cannot be approved in state {request.deployment_state}: "
-                        "only one that is not deployed yet can"
-                    )
-                if reason := refusal(request, actor, self._administrators()):
-                    raise NotAllowed(f"{actor.name} may not approve deploy request {number}: {reason}")
-            elif not body.strip():
-                raise DeployError("a comment needs a text")
-            return await self._review(request, actor, state, body)
-
-    async def confirm(
-        self, database: str, number: int, actor: Actor, keys: Collection[str] | None = None
-    ) -> DeployRequest:
-        """Say yes to findings that must be confirmed, by their keys; None is all there are now."""
-        async with self.lock:
-            request = await self._store.get(database, number)
-            asked = {finding.key for finding in request.findings if finding.asks}
-            unknown = sorted(set(keys or ()) - asked)
-            if unknown or not _follows(request):
-                what = f"says nothing like {unknown[0]!r}" if unknown else "is not waiting for it"
-                raise DeployError(
-                    f"deploy request {number} {what}: see what must be confirmed with: "
-                    f"headgate deploy-request show {database} {number}"
-                )
-            confirmed = sorted({*request.confirmed, *(asked if keys is None else keys)} & asked)
-            log.info("request.confirmed", number=number, actor=actor.name, keys=confirmed)
-            return await self._store.update(request, confirmed=tuple(confirmed))
-
-    async def invalidate(self, database: str, number: int, reason: str) -> DeployRequest:
-        """Dismiss the approvals of a request, and take it out of the queue, because the ground has moved."""
-        async with self.lock:
-            request = await self._store.get(database, number)
-            if not _follows(request):
-                return request
-            request = await self._dismiss(request, reason)
-            if request.deployment_state is State.QUEUED:
-                request = await self._store.move(request, State.READY, SYSTEM, reason)
-        self._notify()
-        return request
-
     async def branch_deleted(self, database: str, branch: str, actor: Actor) -> None:
         """Remember with its requests that a branch is gone."""
         for request in await self._store.all(database):
@@ -262,8 +165,6 @@ class Proposals:
     async def rename_branch(self, database: str, name: str, new_name: str) -> None:
         """Let the requests from and into a branch follow its new name; the caller holds the lock."""
         await self._store.rename_branch(database, name, new_name)
-
-    # --- shared ---------------------------------------------------------------------------------------------
 
     async def _settle(self, request: DeployRequest, actor: Actor) -> DeployRequest:
         """Check a request for the first time; checks that cannot be run are a reason not to deploy it."""
@@ -334,34 +235,6 @@ class Proposals:
             moved = await self._store.move(request, after, actor, reason, **recorded)
         self._notify()
         return moved
-
-    async def _dismiss(self, request: DeployRequest, changes: str) -> DeployRequest:
-        """Let nothing count any more that somebody said yes to, and tell everybody what has changed."""
-        dismissed = await self._store.dismiss(request)
-        if dismissed or request.confirmed:
-            log.info("request.dismissed", number=request.number, approvals=dismissed)
-            body = f"Approvals no longer count: what is proposed has changed.\n\n{changes}"
-            await self._review(request, SYSTEM, ReviewState.COMMENTED, body)
-        return await self._store.update(request, confirmed=())
-
-    async def _review(self, request: DeployRequest, actor: Actor, state: ReviewState, body: str) -> Review:
-        review = Review(new_id(), request.number, actor, state, body.strip(), now())
-        return await self._store.add_review(request, review)
-
-    async def _open(self, database: str, number: int) -> DeployRequest:
-        request = await self._store.get(database, number)
-        if request.state is RequestState.CLOSED:
-            raise IllegalMove(
-                f"deploy request {number} is closed: create a new one with: "
-                f"headgate deploy-request create {database} {request.branch}"
-            )
-        return request
-
-
-def _follows(request: DeployRequest) -> bool:
-    """Whether a request still follows its branch."""
-    asked = request.deployment_state in ASKED and not request.under_way
-    return asked and request.state is RequestState.OPEN
 
 
 def given_up(rows: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:

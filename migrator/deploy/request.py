@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from migrator.deploy.lifecycle import RUNNING, State
+from migrator.deploy.lifecycle import PROPOSED, RUNNING, State
 from migrator.engine.companions.triggers import TriggerPlan
 from migrator.engine.direct.choose import Choice, Method, Strategy
 from migrator.engine.outlook import Remark
@@ -168,6 +168,12 @@ class DeployRequest:
     def active(self) -> bool:
         """Whether it waits for its turn, or is under way."""
         return self.under_way or self.deployment_state is State.QUEUED
+
+    @property
+    def follows(self) -> bool:
+        """Whether it still follows its branch; not while something is kept of a failed deployment."""
+        proposed = self.deployment_state in PROPOSED and not self.under_way
+        return proposed and self.state is RequestState.OPEN
 
     @property
     def since(self) -> datetime:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from migrator.deploy.approval import Review
 from migrator.deploy.errors import IllegalMove, UnknownRequest
 from migrator.deploy.findings import Snapshot
-from migrator.deploy.lifecycle import CHECKABLE, RUNNING, State, check_move
+from migrator.deploy.lifecycle import PROPOSED, RUNNING, State, check_move
 from migrator.deploy.request import DeployRequest, Mark, Transition
 from migrator.deploy.rows import (
     deploy_requests,
@@ -33,7 +33,7 @@ from migrator.schema.renames import Renames
 from router.clock import now
 from router.model import Actor
 
-BEFORE_QUEUEING = {State.PENDING, *CHECKABLE}
+BEFORE_QUEUEING = PROPOSED - {State.QUEUED}
 ACTIVE = {State.QUEUED, State.COMPLETE_ERROR, State.COMPLETE_REVERT, *RUNNING}
 
 

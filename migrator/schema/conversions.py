@@ -149,14 +149,20 @@ def _to_integer(source: str, old: Column, new: Column, value: str) -> list[Doubt
             return [Doubt(f"values that are no {new.type}", "", TOO_LONG)]
         if source in ("moment", "time"):
             return [
-                Doubt(f"values outside {low} … {high}", f"{value} + 0 NOT BETWEEN {low} AND {high}", 1264),
+                Doubt(
+                    f"values outside {low} … {high}",
+                    f"{value} + 0 NOT BETWEEN {low} AND {high}",
+                    OUT_OF_RANGE,
+                ),
                 Doubt("fractions of a second", f"MICROSECOND({value}) <> 0", None),
             ]
         return [Doubt("values that are no numbers", "", NOT_IN_CHARSET)]
     numeric, found = number
     return [
         *found,
-        Doubt(f"values outside {low} … {high}", f"ROUND({numeric}) NOT BETWEEN {low} AND {high}", 1264),
+        Doubt(
+            f"values outside {low} … {high}", f"ROUND({numeric}) NOT BETWEEN {low} AND {high}", OUT_OF_RANGE
+        ),
         Doubt("digits behind the point", f"{numeric} <> ROUND({numeric})", None),
     ]
 
@@ -350,7 +356,9 @@ def _to_members(source: str, old: Column, new: Column, value: str) -> list[Doubt
             condition = f"({value} + 0) & {mask} <> 0"
         else:
             condition = f"{value} + 0 IN ({', '.join(str(number) for number, _ in gone)})"
-        return [Doubt(f"the removed {'member' if len(gone) == 1 else 'members'} {named}", condition, 1265)]
+        return [
+            Doubt(f"the removed {'member' if len(gone) == 1 else 'members'} {named}", condition, TRUNCATED)
+        ]
     if source == "text" and _family(new) == "enum":
         listed = ", ".join(_quoted(member) for member in members(new))
         return [Doubt(f"texts that are not in {new.type}", f"{value} NOT IN ({listed})", TRUNCATED)]
