@@ -1,7 +1,7 @@
 """I attack the guard where nothing else would stop me: the proxy's account on the server may do everything.
 
 Whatever goes through a branch with safe migrations, what the server says of its schema, users and settings
-must be the same afterwards. GUARD_EXAMPLES=100 tries a hundred times as much as usual.
+must be the same afterwards. HEADGATE_GUARD_EXAMPLES=100 tries a hundred times as much as usual.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.support.servers import fresh_schema
 from tests.support.statements import sessions_of_statements
 from tests.support.witness import Witness
 
-_TIMES = int(os.environ.get("GUARD_EXAMPLES", "1"))
+_TIMES = int(os.environ.get("HEADGATE_GUARD_EXAMPLES", "1"))
 
 _ORACLE = "SET sql_mode = ORACLE"
 
