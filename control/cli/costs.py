@@ -6,7 +6,9 @@ from typing import Any, Final
 
 from rich.text import Text
 
-BEFORE: Final = frozenset({"pending", "ready", "queued"})
+from migrator.deploy.lifecycle import State
+
+BEFORE: Final = frozenset({State.PENDING, State.READY, State.QUEUED})
 """The states in which it is of use to know."""
 
 

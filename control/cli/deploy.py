@@ -10,6 +10,7 @@ from control.cli.context import Context, Database, context
 from control.cli.options import Asked, Lossy, Wait
 from control.cli.progress import act
 from control.cli.which import Which, number_of, path
+from migrator.deploy.lifecycle import State
 
 Waits = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")]
 Force = Annotated[bool, typer.Option("--force", help="Do not ask.")]
@@ -95,7 +96,7 @@ def redo(ctx: typer.Context, database: Database, which: Which, wait: Waits = Tru
     here = context(ctx)
     number = number_of(here, database, which)
     request = act(here, database, number, "redo", wait, f"Deploy request {number} is being redone.")
-    if wait and request["deployment_state"] == "complete_revert":
+    if wait and request["deployment_state"] == State.COMPLETE_REVERT:
         raise typer.Exit(1)
 
 
@@ -124,7 +125,7 @@ def unblock(ctx: typer.Context, database: Database, which: Which) -> None:
 
 def _force(here: Context, database: str, number: int, wait: bool) -> None:
     where = path(database, number)
-    if here.client.get(where)["deployment_state"] == "pending_cutover":
+    if here.client.get(where)["deployment_state"] == State.PENDING_CUTOVER:
         here.client.post(f"{where}/apply-deploy")
     done = f"Deploy request {number} cuts over; connections that hold its tables for long are killed."
     act(here, database, number, "force-cutover", wait, done)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from migrator.deploy.lifecycle import State
+
 Step = tuple[str, str]
 """A sentence, and the command that it is about."""
 
-UNDER_WAY: Final = frozenset(
-    {"submitting", "in_progress", "in_progress_cutover", "in_progress_cancel"}
-    | {"in_progress_revert", "in_progress_redo"}
+LEFT_TO_DO: Final = frozenset(
+    {State.COMPLETE_PENDING_REVERT, State.COMPLETE_REVERT, State.COMPLETE_REVERT_ERROR}
 )
-LEFT_TO_DO: Final = frozenset({"complete_pending_revert", "complete_revert", "complete_revert_error"})
 """What may be done in these states is done with a deploy request that is closed."""
 
 
@@ -32,40 +32,40 @@ def next_steps(request: Any, database: str) -> list[Step]:
 def _open(request: Any) -> list[Step]:
     state, deployment = request["deployment_state"], request["deployment"]
     match state:
-        case "ready":
+        case State.READY:
             return _ready(deployment)
-        case "error" | "no_changes":
+        case State.ERROR | State.NO_CHANGES:
             return [
                 ("change the branch, then look again", "diff {at}"),
                 ("or give it up", "close {at}"),
             ]
-        case "queued":
+        case State.QUEUED:
             return [("take it out of the queue", "cancel {at}")]
-        case "pending_cutover":
+        case State.PENDING_CUTOVER:
             return [("swap the tables", "apply {at} --wait"), ("or stop it", "cancel {at} --wait")]
-        case "in_progress_cutover":
+        case State.IN_PROGRESS_CUTOVER:
             return [
                 ("kill the connections that hold its tables, if it waits for them", "apply {at} --force"),
                 ("or stop it", "cancel {at} --wait"),
             ]
-        case "complete_error":
+        case State.COMPLETE_ERROR:
             return [
                 ("try again what failed", "retry {at} --wait"),
                 ("or clear it away, and let the queue go on", "unblock {at}"),
             ]
-        case "complete_revert_error":
+        case State.COMPLETE_REVERT_ERROR:
             return [("try to revert it again", "revert {at}"), ("or let the change stand", "unblock {at}")]
-        case "complete_pending_revert":
+        case State.COMPLETE_PENDING_REVERT:
             return [
                 ("undo it, keeping what was written since", "revert {at}"),
                 ("or keep it for good, and let the next one start", "skip-revert {at}"),
             ]
-        case "complete_revert" if deployment["redo_until"]:
+        case State.COMPLETE_REVERT if deployment["redo_until"]:
             return [("take the revert back", "redo {at}"), ("or end that", "skip-revert {at}")]
-        case "cancelled" | "complete_cancel":
+        case State.CANCELLED | State.COMPLETE_CANCEL:
             return [("deploy it after all", "deploy {at} --wait"), ("or give it up", "close {at}")]
-        case _ if state in UNDER_WAY:
-            return [("stop it", "cancel {at} --wait")] if state in {"submitting", "in_progress"} else []
+        case State.SUBMITTING | State.IN_PROGRESS:
+            return [("stop it", "cancel {at} --wait")]
         case _:
             return []
 

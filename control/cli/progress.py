@@ -13,23 +13,30 @@ from control.cli.context import Context
 from control.cli.output import errors, people
 from control.cli.which import path
 from control.client import ApiRefused, Unreachable
+from migrator.deploy.lifecycle import State
 
 POLL_S: Final = 0.25
 SILENCE_S: Final = 60.0
 WAITING: Final = frozenset(
     {
-        "pending",
-        "queued",
-        "submitting",
-        "in_progress",
-        "in_progress_cutover",
-        "in_progress_cancel",
-        "in_progress_revert",
-        "in_progress_redo",
+        State.PENDING,
+        State.QUEUED,
+        State.SUBMITTING,
+        State.IN_PROGRESS,
+        State.IN_PROGRESS_CUTOVER,
+        State.IN_PROGRESS_CANCEL,
+        State.IN_PROGRESS_REVERT,
+        State.IN_PROGRESS_REDO,
     }
 )
 GOOD_ENDS: Final = frozenset(
-    {"complete", "complete_pending_revert", "pending_cutover", "complete_revert", "complete_cancel"}
+    {
+        State.COMPLETE,
+        State.COMPLETE_PENDING_REVERT,
+        State.PENDING_CUTOVER,
+        State.COMPLETE_REVERT,
+        State.COMPLETE_CANCEL,
+    }
 )
 
 
@@ -118,16 +125,16 @@ def outcome(request: Any, database: str) -> str:
     number, state = request["number"], request["deployment_state"]
     lock = request["deployment"]["longest_lock_ms"]
     locked = f" Its table was locked for {lock:.0f} ms." if lock else ""
-    if state == "complete_pending_revert":
+    if state == State.COMPLETE_PENDING_REVERT:
         until = request["deployment"]["deployment_revert_request"]["waiting_period_end_at"]
         return (
             f"Deploy request {number} is deployed.{locked}\n"
             f"Until {until} it can be undone, keeping what is written since: "
             f"headgate deploy-request revert {database} {number}"
         )
-    if state == "complete_revert":
+    if state == State.COMPLETE_REVERT:
         return _reverted(request, database, locked)
-    if state == "pending_cutover":
+    if state == State.PENDING_CUTOVER:
         return f"Everything is copied. Cut over with: headgate deploy-request apply {database} {number}"
     return f"Deploy request {number}: {state}"
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from control.cli.next_step import next_steps
 from control.cli.progress import progress_text
+from migrator.deploy.lifecycle import State
 
 LEVELS: Final = {
     "error": ("red", "blocks"),
@@ -22,8 +23,8 @@ LEVELS: Final = {
     "warning": ("yellow", "warning"),
     "info": ("cyan", "to know"),
 }
-GOOD: Final = frozenset({"ready", "complete", "complete_pending_revert"})
-BAD: Final = frozenset({"error", "complete_error", "complete_revert_error"})
+GOOD: Final = frozenset({State.READY, State.COMPLETE, State.COMPLETE_PENDING_REVERT})
+BAD: Final = frozenset({State.ERROR, State.COMPLETE_ERROR, State.COMPLETE_REVERT_ERROR})
 SIGNS: Final = {"+": "green", "-": "red"}
 
 
@@ -38,7 +39,7 @@ def picture(
         parts.append(_indented(Text(request["notes"])))
     for title, found in (
         ("Checks", [*findings(deployment["findings"]), *_remarks(request, deployment)]),
-        ("Reviews", list(_reviews(request, deployment))),
+        ("Reviews", list(_reviews(deployment))),
         ("Queue", list(_queue(deployment))),
         ("Operations", list(_operations(deployment))),
         ("Changes", list(difference(changes))),
@@ -105,7 +106,7 @@ def _remarks(request: Any, deployment: Any) -> Iterator[RenderableType]:
     """Yield what is to be said beside the findings, and why nothing goes on, unless a finding says that."""
     for warning in deployment["warnings"]:
         yield Text(warning, style="yellow")
-    told = request["deployment_state"] == "error" and deployment["lint_errors"]
+    told = request["deployment_state"] == State.ERROR and deployment["lint_errors"]
     if deployment["problem"] and not told:
         yield Text(deployment["problem"], style="red")
 
@@ -129,7 +130,7 @@ def _finding(finding: Any, style: str) -> RenderableType:
     return Group(*lines)
 
 
-def _reviews(request: Any, deployment: Any) -> Iterator[RenderableType]:
+def _reviews(deployment: Any) -> Iterator[RenderableType]:
     for review in deployment["reviews"]:
         style = "green" if review["state"] == "approved" and not review["dismissed_at"] else "dim"
         said = Text.assemble((review["state"], style), f" by {review['actor']['display_name']}")
@@ -176,7 +177,7 @@ def _operations(deployment: Any) -> Iterator[RenderableType]:
 
 def _times(request: Any, deployment: Any) -> Iterator[RenderableType]:
     window = deployment["deployment_revert_request"]
-    if request["deployment_state"] == "complete_pending_revert" and window:
+    if request["deployment_state"] == State.COMPLETE_PENDING_REVERT and window:
         yield Text(f"can be reverted until {window['waiting_period_end_at']}")
     if deployment["redo_until"]:
         yield Text(f"the revert can be taken back until {deployment['redo_until']}")
