@@ -17,7 +17,6 @@ from migrator.schema.errors import SchemaError
 from migrator.schema.lint.facts import BrokenQuery, TableUsage
 from migrator.schema.lint.finding import Finding
 from migrator.schema.lint.subject import Subject
-from migrator.schema.model import CodeKind, Schema
 from migrator.schema.order import (
     DeployOrder,
     Evidence,
@@ -29,6 +28,7 @@ from migrator.schema.order import (
 from migrator.schema.replay import replay
 from migrator.schema.shapes import SeenShape
 from migrator.schema.tally import compared_columns, used_tables
+from migrator.schema.views import view_texts
 from router.clock import now
 from router.errors import DatabaseError
 from router.model import Server
@@ -128,13 +128,9 @@ def _tables(subject: Subject) -> list[TableChange]:
 
 
 def _views(subject: Subject) -> list[ViewChanged]:
-    before, after = _view_texts(subject.before), _view_texts(subject.after)
+    before, after = view_texts(subject.before), view_texts(subject.after)
     return [
         ViewChanged(name, comes=name not in before, goes=name not in after)
         for name in sorted({*before, *after})
         if before.get(name) != after.get(name)
     ]
-
-
-def _view_texts(schema: Schema) -> dict[str, str]:
-    return {code.name: code.text for code in schema.code if code.kind is CodeKind.VIEW}

@@ -18,7 +18,8 @@ from migrator.schema.lint.finding import Finding
 from migrator.schema.lint.lint import lint
 from migrator.schema.lint.subject import Subject
 from migrator.schema.lint.suppression import Suppression, suppress
-from migrator.schema.model import CodeKind, Schema
+from migrator.schema.model import Schema
+from migrator.schema.views import view_texts
 from router.database import Connection
 
 Lint = Callable[[str], Awaitable[tuple[Finding, ...]]]
@@ -101,7 +102,7 @@ class Lints:
         return await self._store.remove(self._database, identity)
 
     async def _failing_views(self, name: str, schema: Schema) -> dict[str, str]:
-        views = [code.name for code in schema.code if code.kind is CodeKind.VIEW]
+        views = list(view_texts(schema))
         if not views:
             return {}
         record = await self._branches.get(name)

@@ -19,6 +19,7 @@ from migrator.schema.plan import Plan, referenced
 from migrator.schema.reconcile import reconciled
 from migrator.schema.renamed import inverse
 from migrator.schema.render import canonical_text
+from migrator.schema.views import view_texts
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Server
@@ -206,7 +207,7 @@ async def broken_views(
     scratch: Connection, before: Schema, after: Schema, touched: Set[str]
 ) -> dict[str, str]:
     """Return the views that work now, or are new, and would not work after the change, with the reasons."""
-    was, becomes = _view_texts(before), _view_texts(after)
+    was, becomes = view_texts(before), view_texts(after)
     changed = {name for name in {*was, *becomes} if was.get(name) != becomes.get(name)}
     views: set[str] = set()
     while found := {
@@ -226,10 +227,6 @@ async def broken_views(
             refused.append(await ground.load_code(code))
     worked = was.keys() - refused[0].keys()
     return {name: reason for name, reason in refused[1].items() if name in worked | changed}
-
-
-def _view_texts(schema: Schema) -> dict[str, str]:
-    return {code.name: code.text for code in schema.code if code.kind is CodeKind.VIEW}
 
 
 def _mentions(text: str, names: Iterable[str]) -> bool:

@@ -55,6 +55,11 @@ def with_views(schema: Schema, changes: tuple[ViewChange, ...]) -> tuple[Code, .
     return (*kept, *(change.after for change in changes if change.after is not None))
 
 
+def view_texts(schema: Schema) -> dict[str, str]:
+    """Return the CREATE VIEW of each of a schema's views, by name."""
+    return {name: code.text for name, code in _views(schema).items()}
+
+
 def _views(schema: Schema) -> dict[str, Code]:
     return {code.name: code for code in schema.code if code.kind is CodeKind.VIEW}
 
