@@ -215,7 +215,7 @@ class DriftWatch:
             choice = request.choice(record)
             # A hidden index is dropped only at the end of the window.
             hidden = choice is not None and choice.method is Method.HIDE_INDEX
-            if record.target and not record.view and not record.program and not hidden:
+            if record.target and record.of_table and not hidden:
                 try:
                     promised[record.table] = parse_create(record.target, found.flavor)
                 except NotCanonical:

@@ -82,7 +82,7 @@ class Witness:
         return replace(found, operations=operations, order=self._order if operations else None)
 
     def _noted(self, record: OperationRecord) -> OperationRecord:
-        if record.kind is not OperationKind.DROP or record.view or record.program:
+        if record.kind is not OperationKind.DROP or not record.of_table:
             return record
         usage = self._tables.get(record.table)
         seen = usage.last_seen if usage else None

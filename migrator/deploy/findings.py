@@ -114,7 +114,7 @@ def footprint(operations: Collection[OperationRecord], *schemas: Schema) -> tupl
 
     What a view or program is made of is not looked at: a change of one touches everything.
     """
-    if any(record.view or record.program for record in operations):
+    if not all(record.of_table for record in operations):
         return (EVERYTHING,)
     tables = {table for record in operations for table in record.touches}
     connected = set(tables)

@@ -69,6 +69,11 @@ class OperationRecord:
     triggers: TriggerPlan | None = None
 
     @property
+    def of_table(self) -> bool:
+        """Whether it is a table that it changes, and no view, trigger, routine or event."""
+        return not self.view and self.program is None
+
+    @property
     def touches(self) -> frozenset[str]:
         """The names that no other deployment may work on meanwhile."""
         return frozenset({self.table, self.becomes, self.on_table} - {""})
@@ -77,7 +82,7 @@ class OperationRecord:
     def instant(self) -> bool:
         """Whether it can be made without copying a table; creating and dropping copy nothing."""
         choice = self.choices.get(Strategy.INSTANT)
-        if self.kind is not OperationKind.ALTER or self.view or self.program:
+        if self.kind is not OperationKind.ALTER or not self.of_table:
             return True
         return choice is not None and choice.method is not Method.SHADOW
 

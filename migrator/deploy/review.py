@@ -108,7 +108,7 @@ async def _foreseen(
     foreseen: list[OperationRecord] = []
     views = [_view(change) for change in found.views]
     for record in in_order(_records(found), views, found.programs, found.target):
-        if record.view or record.program:
+        if not record.of_table:
             pass
         elif record.kind is OperationKind.ALTER and record.target is not None:
             if record.table in found.ahead:

@@ -103,7 +103,7 @@ def findings(need: StorageNeed) -> tuple[Finding, ...]:
 
 
 def _copies(request: DeployRequest | None, operation: OperationRecord) -> bool:
-    if operation.kind is not OperationKind.ALTER or operation.view:
+    if operation.kind is not OperationKind.ALTER or not operation.of_table:
         return False
     choice = request.choice(operation) if request else None
     return choice is None or choice.method is Method.SHADOW
