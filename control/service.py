@@ -157,9 +157,7 @@ class Service:
 
     async def costs(self, request: DeployRequest) -> Costs:
         """Say what room and time the copies of a deploy request will take, as its target is now."""
-        return await costs_of(
-            request, request.operations, await self.targets.get(request.into_branch), self.speeds
-        )
+        return await costs_of(request, await self.targets.get(request.into_branch), self.speeds)
 
     async def garbage(self) -> list[Garbage]:
         """List the tables of production that wait to be dropped."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from control.targets import Target
 from migrator.deploy.copy_speed import CopySpeeds
 from migrator.deploy.linting import Examine
-from migrator.deploy.request import DeployRequest, OperationRecord
+from migrator.deploy.request import DeployRequest
 from migrator.deploy.storage import Disk, StorageNeed, TableSize, findings, need_of, storage_need
 from migrator.engine.estimate import CopySpeed, Duration, estimate
 from migrator.schema.lint.finding import Finding
@@ -76,13 +76,11 @@ class Costs:
         return Duration(*(sum(parts) for parts in zip(*sums, strict=True)))
 
 
-async def costs_of(
-    request: DeployRequest, operations: Sequence[OperationRecord], target: Target, speeds: CopySpeeds
-) -> Costs:
-    """Return what operations of a request will take on its target, as it is now."""
-    names = [operation.table for operation in operations]
+async def costs_of(request: DeployRequest, target: Target, speeds: CopySpeeds) -> Costs:
+    """Return what the operations of a request will take on its target, as it is now."""
+    names = [operation.table for operation in request.operations]
     sizes = await read_sizes(target.server, target.schema, names)
-    need = storage_need(request, operations, sizes, await read_disk(target.server))
+    need = storage_need(request, request.operations, sizes, await read_disk(target.server))
     speed = await speeds.last(request.database, request.into_branch)
     durations = {
         name: duration

@@ -63,7 +63,7 @@ class StorageNeed:
 
 
 def storage_need(
-    request: DeployRequest | None,
+    request: DeployRequest,
     operations: Sequence[OperationRecord],
     sizes: Mapping[str, TableSize],
     disk: Disk,
@@ -102,10 +102,10 @@ def findings(need: StorageNeed) -> tuple[Finding, ...]:
     )
 
 
-def _copies(request: DeployRequest | None, operation: OperationRecord) -> bool:
+def _copies(request: DeployRequest, operation: OperationRecord) -> bool:
     if operation.kind is not OperationKind.ALTER or not operation.of_table:
         return False
-    choice = request.choice(operation) if request else None
+    choice = request.choice(operation)
     return choice is None or choice.method is Method.SHADOW
 
 
