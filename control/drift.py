@@ -13,6 +13,7 @@ import structlog
 from control.branches import Branches
 from control.drift_store import DriftState, DriftStore, FoundDrift
 from control.errors import ControlError
+from control.tentative import new_branch
 from migrator.deploy.actions import Deploys
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest, RequestState
@@ -114,18 +115,15 @@ class DriftWatch:
             name = name or f"undo-drift-{drift.number}"
             line = await self._store.line(branch.id)
             assert line is not None
-            await self._branches.create(name, branch.name)
-            try:
-                server = await self._branches.wake(name)
-                await self._take_back(server, await self._branches.read(name), from_json(line.schema))
-            except BaseException as error:
-                await asyncio.shield(self._branches.delete(name))
-                if isinstance(error, DatabaseError):
+            async with new_branch(self._branches, name, branch.name):
+                try:
+                    server = await self._branches.wake(name)
+                    await self._take_back(server, await self._branches.read(name), from_json(line.schema))
+                except DatabaseError as error:
                     raise ControlError(
                         f"the drift cannot be taken back on a branch: {error}. Undo it by hand, or take it "
                         f"with: headgate database drift {branch.database} --adopt"
                     ) from error
-                raise
             return await self._store.put(replace(drift, branch=name))
 
     async def _take_back(self, server: Server, found: Schema, line: Schema) -> None:

@@ -16,6 +16,7 @@ from control.index_usage import Counted, observations, read_counters
 from control.recommendation_source import Source
 from control.recommendation_store import RecommendationStore
 from control.storage import read_sizes
+from control.tentative import new_branch
 from migrator.deploy.recommended import Recommended, Standing, reckon
 from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
@@ -129,23 +130,23 @@ class Recommendations:
         """
         record = await self.open(number)
         name = branch or f"recommendation-{number}"
-        await self._branches.create(name)
-        try:
-            server = await self._branches.wake(name)
-            # Columns that foreign keys bind to each other change one after the other.
-            setup = ("SET SESSION foreign_key_checks = 0",)
-            async with await Connection.open(server, database=self._source.schema, setup=setup) as link:
-                for statement in record.recommendation.statements:
-                    await link.execute(statement)
-        except BaseException as error:
-            await asyncio.shield(self._branches.delete(name))
-            if isinstance(error, DatabaseError):
+        async with new_branch(self._branches, name):
+            try:
+                await self._change(name, record.recommendation.statements)
+            except DatabaseError as error:
                 raise ControlError(
                     f"recommendation {number} cannot be applied: {error}. Dismiss it with: headgate "
                     f"recommendation dismiss {self._source.database} {number}"
                 ) from error
-            raise
         return await self._store.put(replace(record, branch=name, updated_at=now()))
+
+    async def _change(self, branch: str, statements: Sequence[str]) -> None:
+        server = await self._branches.wake(branch)
+        # Columns that foreign keys bind to each other change one after the other.
+        setup = ("SET SESSION foreign_key_checks = 0",)
+        async with await Connection.open(server, database=self._source.schema, setup=setup) as link:
+            for statement in statements:
+                await link.execute(statement)
 
     async def _evidence(self) -> Evidence:
         source, moment = self._source, now()
