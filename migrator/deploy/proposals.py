@@ -123,10 +123,8 @@ class Proposals(Reviewing):
                     if request.deployment_state is State.PENDING:
                         await self._settle(request, SYSTEM)
 
-    async def edit(
-        self, database: str, number: int, actor: Actor, how: How, notes: str | None = None
-    ) -> DeployRequest:
-        """Change how a request cuts over and what becomes of its branch, until it does; or its notes.
+    async def edit(self, database: str, number: int, actor: Actor, how: How) -> DeployRequest:
+        """Change how a request cuts over and what becomes of its branch, until it does.
 
         Only these of `how` are looked at: auto_cutover, aggressive_cutover, auto_delete_branch. Switching
         auto_cutover on lets one that waits for its `apply` go on.
@@ -135,7 +133,6 @@ class Proposals(Reviewing):
             "auto_cutover": how.auto_cutover,
             "aggressive_cutover": how.aggressive_cutover,
             "auto_delete_branch": how.auto_delete_branch,
-            "notes": notes,
         }
         changes: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
         async with self.lock:

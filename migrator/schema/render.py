@@ -15,25 +15,22 @@ def canonical_text(table: Table) -> str:
     return _create(table, table.options, column_text)
 
 
-def render_create(
-    table: Table, name: str | None = None, *, without_names: Collection[str] = (), counter: bool = False
-) -> str:
-    """Print a CREATE TABLE that can be run, optionally for a table of another name.
+def render_create(table: Table, *, without_names: Collection[str] = (), counter: bool = False) -> str:
+    """Print a CREATE TABLE that can be run.
 
-    The AUTO_INCREMENT counter is left out unless `counter` is set: it belongs to the rows. Under another
-    name, and for those listed in `without_names`, constraints that share one name space per database are
-    printed without a name (the server makes one up): foreign keys always, checks on MySQL.
+    The AUTO_INCREMENT counter is left out unless `counter` is set: it belongs to the rows. Of constraints
+    that share one name space per database, foreign keys always and checks on MySQL, those listed in
+    `without_names` are printed without a name: the server makes one up.
     """
-    renamed = name is not None and name != table.name
 
     def kept(constraint: str) -> str:
-        return "" if renamed or constraint in without_names else constraint
+        return "" if constraint in without_names else constraint
 
     keys = tuple(replace(key, name=kept(key.name)) for key in table.foreign_keys)
     checks = table.checks
     if table.flavor is Flavor.MYSQL:
         checks = tuple(replace(check, name=kept(check.name)) for check in checks)
-    table = replace(table, name=name or table.name, foreign_keys=keys, checks=checks)
+    table = replace(table, foreign_keys=keys, checks=checks)
     options = tuple(option for option in table.options if counter or option.name != "AUTO_INCREMENT")
     return _create(table, options, column_definition)
 
