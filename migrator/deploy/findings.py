@@ -12,6 +12,7 @@ from migrator.schema.diff import unified_diff
 from migrator.schema.lint.finding import Finding
 from migrator.schema.model import Schema
 from migrator.schema.order import DeployOrder
+from migrator.schema.plan import connected
 from migrator.schema.renames import Renames
 from migrator.schema.serial import from_json
 
@@ -117,15 +118,7 @@ def footprint(operations: Collection[OperationRecord], *schemas: Schema) -> tupl
     if not all(record.of_table for record in operations):
         return (EVERYTHING,)
     tables = {table for record in operations for table in record.touches}
-    connected = set(tables)
-    for schema in schemas:
-        for table in schema.tables.values():
-            parents = {key.ref_table for key in table.foreign_keys}
-            if table.name in tables:
-                connected |= parents
-            elif parents & tables:
-                connected.add(table.name)
-    return tuple(sorted(connected))
+    return tuple(sorted(connected(tables, schemas)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from migrator.schema.model import Table
+from migrator.schema.model import Schema, Table
 from migrator.schema.renames import Renames
 
 
@@ -71,6 +71,19 @@ class Plan:
     def statements(self) -> tuple[str, ...]:
         """All statements, first to last."""
         return tuple(statement for operation in self.operations for statement in operation.statements)
+
+
+def connected(names: Set[str], schemas: Iterable[Schema]) -> frozenset[str]:
+    """Return these tables, and those that foreign keys of these schemas connect with them either way."""
+    found = set(names)
+    for schema in schemas:
+        for name, table in schema.tables.items():
+            parents = {key.ref_table for key in table.foreign_keys}
+            if name in names:
+                found |= parents
+            elif parents & names:
+                found.add(name)
+    return frozenset(found)
 
 
 def referenced(table: Table | None) -> set[str]:

@@ -10,7 +10,7 @@ from conf.settings import LintSettings
 from migrator.schema.delta import Delta, delta
 from migrator.schema.lint.facts import Facts
 from migrator.schema.model import Code, CodeKind, Schema, Table
-from migrator.schema.plan import Operation
+from migrator.schema.plan import Operation, connected
 from migrator.schema.renames import NONE, Renames
 
 
@@ -61,15 +61,7 @@ class Subject:
     @cached_property
     def _near(self) -> frozenset[str]:
         """The names of tables that are touched, and of those that foreign keys connect with them."""
-        near = set(self.touched)
-        for schema in (self.before, self.after):
-            for name, table in schema.tables.items():
-                parents = {key.ref_table for key in table.foreign_keys}
-                if name in self.touched:
-                    near |= parents
-                elif parents & self.touched:
-                    near.add(name)
-        return frozenset(near)
+        return connected(self.touched, (self.before, self.after))
 
     @cached_property
     def changes(self) -> tuple[TableChange, ...]:
