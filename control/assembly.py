@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from conf.settings import Settings
 from control.branches import Branches
-from control.checking import checking
+from control.checking import Checking
 from control.databases import Databases
 from control.drift import DriftWatch
 from control.drift_store import DriftStore
@@ -253,9 +253,10 @@ async def _deploying(ground: _Ground, kept: _Kept, seeds: Seeds) -> tuple[Runner
         delete_branch,
         RowsAndSpeed(rows, kept.speeds),
     )
+    checking = Checking(branches, targets, kept.databases.settings, kept.lints, ground.watched, kept.speeds)
     deploys = Deploys(
         ground.deploy_store,
-        checking(branches, targets, kept.databases.settings, kept.lints, ground.watched, kept.speeds),
+        checking.check,
         runner.notify,
         kept.databases.settings,
         kept.people.administrators,

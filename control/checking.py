@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from control.branches import Branches
@@ -11,10 +11,10 @@ from control.errors import ControlError
 from control.evidence import Witness
 from control.lints import Lints
 from control.storage import with_costs
-from control.targets import Targets
+from control.targets import Target, Targets
 from control.watched import Watched
 from migrator.deploy.copy_speed import CopySpeeds
-from migrator.deploy.findings import Ahead, Check, Findings, Proposal, Snapshot, footprint
+from migrator.deploy.findings import Ahead, Findings, Proposal, Snapshot, footprint
 from migrator.deploy.review import review
 from migrator.deploy.settings import DatabaseSettings
 from migrator.engine.forecast import forecast
@@ -22,65 +22,87 @@ from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
 from migrator.schema.fold import Change
 from migrator.schema.introspect import open_reader
+from migrator.schema.model import Schema
 from migrator.schema.renames import Renames
 from migrator.schema.serial import from_json, to_json
 from router.errors import RouteError
+from router.model import Server
 
 
-def checking(
-    branches: Branches,
-    targets: Targets,
-    settings: Callable[[], DatabaseSettings],
-    lints: Lints,
-    watched: Watched,
-    speeds: CopySpeeds,
-) -> Check:
-    """Return what checks a change from a branch into another."""
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """The schemas that a proposal is about, and what the branch has renamed since its base."""
 
-    async def check(proposal: Proposal) -> Findings:
+    base: Schema
+    branch: Schema
+    target: Schema
+    renames: Renames
+
+
+@dataclass(frozen=True, slots=True)
+class Checking:
+    """What the changes of one database are looked at with; `settings` are those that hold now."""
+
+    branches: Branches
+    targets: Targets
+    settings: Callable[[], DatabaseSettings]
+    lints: Lints
+    watched: Watched
+    speeds: CopySpeeds
+
+    async def check(self, proposal: Proposal) -> Findings:
+        """Check a change from a branch into another."""
         try:
-            target = await targets.get(proposal.into_branch)
-            if proposal.frozen:
-                base, theirs = from_json(proposal.frozen.base), from_json(proposal.frozen.branch)
-            else:
-                base, theirs = await branches.base(proposal.branch), await branches.read(proposal.branch)
-            ours = await branches.read(proposal.into_branch)
-            # The branch may have gone on since: what is frozen was renamed as it was then.
-            renames = proposal.frozen.renames if proposal.frozen else None
-            if renames is None:
-                renames = await watched.renames(proposal.database, proposal.branch, base, theirs)
+            target = await self.targets.get(proposal.into_branch)
+            sides = await self._sides(proposal)
         except SchemaError as error:
             return Findings({}, (), f"{error} {error.hint}".strip())
         except (RouteError, ControlError, MigratorError) as error:
             return Findings({}, (), str(error))
-        async with branches.scratch.awake() as server, await open_reader(server) as scratch:
-            names = frozenset({proposal.database, target.schema})
-            witness = Witness(watched.usage, proposal, server, names, settings().recently_used_s)
-            found = await review(
-                scratch,
-                base=base,
-                branch=theirs,
-                production=ours,
-                forecast=partial(forecast, target.server, server, target.schema),
-                ahead=[await _ahead(each, proposal.database, watched) for each in proposal.ahead],
-                renames=renames,
-                column_order=settings().column_order,
-                way_out="rebase the branch with: headgate branch rebase "
-                f"{proposal.database} {proposal.branch}",
-                examine=with_costs(
-                    partial(witness.examine, partial(lints.examine, proposal.branch, target)),
-                    target,
-                    await speeds.last(proposal.database, proposal.into_branch),
-                ),
-            )
-            found = witness.complete(found)
+        async with self.branches.scratch.awake() as server:
+            found = await self._review(proposal, sides, target, server)
         snapshot = proposal.frozen or Snapshot(
-            to_json(base), to_json(theirs), Renames(renames.columns, renames.tables)
+            to_json(sides.base),
+            to_json(sides.branch),
+            Renames(sides.renames.columns, sides.renames.tables),
         )
-        touched = footprint(found.operations, base, theirs, ours)
+        touched = footprint(found.operations, sides.base, sides.branch, sides.target)
         return replace(found, snapshot=snapshot, footprint=touched)
 
-    return check
+    async def _sides(self, proposal: Proposal) -> _Sides:
+        branches, frozen = self.branches, proposal.frozen
+        if frozen:
+            base, branch = from_json(frozen.base), from_json(frozen.branch)
+        else:
+            base, branch = await branches.base(proposal.branch), await branches.read(proposal.branch)
+        target = await branches.read(proposal.into_branch)
+        # The branch may have gone on since: what is frozen was renamed as it was then.
+        renames = frozen.renames if frozen else None
+        if renames is None:
+            renames = await self.watched.renames(proposal.database, proposal.branch, base, branch)
+        return _Sides(base, branch, target, renames)
+
+    async def _review(self, proposal: Proposal, sides: _Sides, target: Target, server: Server) -> Findings:
+        """Try the change on a scratch server, and have everybody look at it who has a say."""
+        settings, names = self.settings(), frozenset({proposal.database, target.schema})
+        witness = Witness(self.watched.usage, proposal, server, names, settings.recently_used_s)
+        speed = await self.speeds.last(proposal.database, proposal.into_branch)
+        by_rules = partial(self.lints.examine, proposal.branch, target)
+        async with await open_reader(server) as scratch:
+            found = await review(
+                scratch,
+                base=sides.base,
+                branch=sides.branch,
+                production=sides.target,
+                forecast=partial(forecast, target.server, server, target.schema),
+                ahead=[await _ahead(each, proposal.database, self.watched) for each in proposal.ahead],
+                renames=sides.renames,
+                column_order=settings.column_order,
+                way_out="rebase the branch with: headgate branch rebase "
+                f"{proposal.database} {proposal.branch}",
+                examine=with_costs(partial(witness.examine, by_rules), target, speed),
+            )
+            return witness.complete(found)
 
 
 async def _ahead(ahead: Ahead, database: str, watched: Watched) -> Change:

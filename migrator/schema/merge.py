@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from migrator.schema.column_order import ColumnOrder
 from migrator.schema.conflicts import Conflict, other_side
 from migrator.schema.merge_renames import rename_conflicts
-from migrator.schema.merge_table import merge_tables
-from migrator.schema.model import Schema, Table
+from migrator.schema.merge_table import MergedTable, merge_tables
+from migrator.schema.model import OpaqueTable, Schema, Table
 from migrator.schema.renamed import borne, exchanged_there, together, under_new_names, without
 from migrator.schema.renames import NONE, Renames
 from migrator.schema.render import column_definition
@@ -67,27 +67,14 @@ def merge(
     for name in sorted({*base.tables, *branch.tables, *theirs.tables}):
         old, ours, other = base.tables.get(name), branch.tables.get(name), theirs.tables.get(name)
         if name in base.opaque or name in branch.opaque:
-            kept = other  # nothing we could carry over; the difference is told as unsupported
-        elif _same(old, ours) or _same(ours, other):
-            kept = other
-        elif name in production.opaque:
-            kept = None
-            reason = f"the table is one we cannot change there: {production.opaque[name].reason}"
-            text = production.opaque[name].text
-            conflicts.append(Conflict(name, "table", _shown(ours), text, reason, against))
-        elif _same(old, other):
-            kept = ours
-        elif old is not None and ours is not None and other is not None:
-            merged = merge_tables(old, ours, other, column_order, against)
-            kept = merged.table
-            conflicts += merged.conflicts
-            notes += merged.notes
+            merged = MergedTable(other)  # nothing we could carry over; the difference is told as unsupported
         else:
-            kept = other
-            reason = _whole_table(old, ours, other_side(against))
-            conflicts.append(Conflict(name, "table", _shown(ours), _shown(other), reason, against))
-        if kept is not None:
-            tables[name] = kept
+            opaque = production.opaque.get(name)
+            merged = _merged(name, old, ours, other, opaque, column_order, against)
+        conflicts += merged.conflicts
+        notes += merged.notes
+        if merged.table is not None:
+            tables[name] = merged.table
     return Merged(
         replace(production, tables=tables),
         tuple(conflicts),
@@ -95,6 +82,29 @@ def merge(
         _from_there(ours_only, their_renames),
         _from_there(theirs_only, renames),
     )
+
+
+def _merged(
+    name: str,
+    old: Table | None,
+    ours: Table | None,
+    other: Table | None,
+    opaque: OpaqueTable | None,
+    column_order: ColumnOrder,
+    against: int | None,
+) -> MergedTable:
+    """Return what becomes of one table; `opaque` is production's, if it is one that we cannot read."""
+    if _same(old, ours) or _same(ours, other):
+        return MergedTable(other)
+    if opaque is not None:
+        reason = f"the table is one we cannot change there: {opaque.reason}"
+        return MergedTable(None, (Conflict(name, "table", _shown(ours), opaque.text, reason, against),))
+    if _same(old, other):
+        return MergedTable(ours)
+    if old is not None and ours is not None and other is not None:
+        return merge_tables(old, ours, other, column_order, against)
+    reason = _whole_table(old, ours, other_side(against))
+    return MergedTable(other, (Conflict(name, "table", _shown(ours), _shown(other), reason, against),))
 
 
 def _from_there(renames: Renames, made: Renames) -> Renames:

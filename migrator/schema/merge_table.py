@@ -22,11 +22,11 @@ from migrator.schema.model import (
 
 @dataclass(frozen=True, slots=True)
 class MergedTable:
-    """Their table with our changes; where they conflict, it has theirs."""
+    """Their table with our changes; where they conflict, it has theirs. None is no table."""
 
-    table: Table
-    conflicts: tuple[Conflict, ...]
-    notes: tuple[str, ...]
+    table: Table | None
+    conflicts: tuple[Conflict, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def merge_tables(
