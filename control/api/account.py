@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 
-from control.api.paths import DATABASE, Administrator, Here, PageNumber, PageSize, Who, check_organization
+from control.api.paths import (
+    DATABASE,
+    Administrator,
+    Anywhere,
+    Here,
+    PageNumber,
+    PageSize,
+    Who,
+    check_organization,
+)
 from control.api.present import Json, moment, page
 from control.errors import ControlError
 from control.service import Service
@@ -18,18 +27,16 @@ ONE_DATABASE = (
 
 
 @router.get("/user")
-async def get_user(request: Request, actor: Who) -> Json:
+async def get_user(service: Anywhere, actor: Who) -> Json:
     """Show who asks."""
-    service: Service = request.app.state.service
     return {**_user(service, actor), "default_organization": service.organization}
 
 
 @router.get(ORGANIZATION + "/members", dependencies=[Depends(check_organization)])
 async def list_members(
-    request: Request, actor: Who, q: str = "", number: PageNumber = 1, size: PageSize = 25
+    service: Anywhere, actor: Who, q: str = "", number: PageNumber = 1, size: PageSize = 25
 ) -> Json:
     """List who may call the API; `q` is a part of the name."""
-    service: Service = request.app.state.service
     actors = [LOCAL, *(token.actor for token in service.people.all())]
     return page([_member(service, each) for each in actors if q in each.name], number, size)
 

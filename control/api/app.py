@@ -30,6 +30,7 @@ from control.api import (
     storage,
     throttle,
 )
+from control.api.paths import Anywhere
 from control.api.recorder import Recorder
 from control.service import Service
 
@@ -95,9 +96,10 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
 
-async def authorize(request: Request, authorization: Annotated[str, Header()] = "") -> None:
+async def authorize(
+    request: Request, service: Anywhere, authorization: Annotated[str, Header()] = ""
+) -> None:
     """Let a request pass whose Authorization header is a service token, `<id>:<secret>`, and note whose."""
-    service: Service = request.app.state.service
     actor = await service.people.authenticate(authorization)
     if actor is None:
         raise HTTPException(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from control.api.paths import Anywhere
 from control.api.present import Json
-from control.service import Service
 
 router = APIRouter(tags=["health"])
 
@@ -18,9 +18,8 @@ async def alive() -> Json:
 
 
 @router.get("/readyz")
-async def ready(request: Request, response: Response) -> Json:
+async def ready(service: Anywhere, response: Response) -> Json:
     """Answer 200 when production answers and at least one worker serves clients, else 503 and the reason."""
-    service: Service = request.app.state.service
     reason = await service.not_ready()
     if reason:
         response.status_code = 503
@@ -29,7 +28,6 @@ async def ready(request: Request, response: Response) -> Json:
 
 
 @router.get("/metrics")
-async def metrics(request: Request) -> Response:
+async def metrics(service: Anywhere) -> Response:
     """Return what was measured, in Prometheus' text format."""
-    service: Service = request.app.state.service
     return Response(service.workers.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 
-from control.api.paths import Administrator, check_organization
+from control.api.paths import Administrator, Anywhere, check_organization
 from control.api.present import Json, moment
 from control.journal import PAGE_MAX, Entry
-from control.service import Service
 
 router = APIRouter(
     prefix="/organizations/{org}", tags=["audit log"], dependencies=[Depends(check_organization)]
@@ -20,7 +19,7 @@ FILTER = "audit_action:"
 
 @router.get("/audit-log")
 async def list_entries(
-    request: Request,
+    service: Anywhere,
     actor: Administrator,
     filters: Annotated[list[str] | None, Query(alias="filters[]")] = None,
     starting_after: str = "",
@@ -28,7 +27,6 @@ async def list_entries(
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 25,
 ) -> Json:
     """List what people have changed, newest first; `filters[]=audit_action:…` chooses actions."""
-    service: Service = request.app.state.service
     actions = [given.removeprefix(FILTER) for given in filters or () if given.startswith(FILTER)]
     found = await service.journal.entries(
         actions=actions, after=starting_after, before=ending_before, limit=limit

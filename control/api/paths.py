@@ -16,17 +16,21 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 DATABASE = "/organizations/{org}/databases/{db}"
 
 
-def check_organization(request: Request, org: str) -> None:
-    """Refuse an organization other than the configured one."""
+async def service_of(request: Request) -> Service:
+    """Return the service that the application serves."""
     service: Service = request.app.state.service
+    return service
+
+
+def check_organization(service: Anywhere, org: str) -> None:
+    """Refuse an organization other than the configured one."""
     if org != service.organization:
         raise HTTPException(404, f"there is no organization {org!r} here: there is {service.organization!r}")
 
 
-def service_for(request: Request, org: str, db: str) -> Service:
+def service_for(service: Anywhere, org: str, db: str) -> Service:
     """Return the service when the path's organization and database are the ones it serves."""
-    check_organization(request, org)
-    service: Service = request.app.state.service
+    check_organization(service, org)
     service.branches.check_database(db)
     return service
 
@@ -56,3 +60,4 @@ def check_administrator(actor: Actor, what: str = "do this") -> Actor:
 Who = Annotated[Actor, Depends(who)]
 Administrator = Annotated[Actor, Depends(administrator)]
 Here = Annotated[Service, Depends(service_for)]
+Anywhere = Annotated[Service, Depends(service_of)]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
-from control.api.paths import Administrator, PageNumber, PageSize, check_organization
+from control.api.paths import Administrator, Anywhere, PageNumber, PageSize, check_organization
 from control.api.present import Json, page, service_token
-from control.service import Service
 from router.model import Access
 
 router = APIRouter(
@@ -27,32 +26,28 @@ class NewToken(BaseModel):
 
 @router.get("")
 async def list_tokens(
-    request: Request, actor: Administrator, number: PageNumber = 1, size: PageSize = 25
+    service: Anywhere, actor: Administrator, number: PageNumber = 1, size: PageSize = 25
 ) -> Json:
     """List the service tokens, without their secrets."""
-    service: Service = request.app.state.service
     return page([service_token(token) for token in service.people.all()], number, size)
 
 
 @router.post("")
-async def create_token(request: Request, actor: Administrator, body: NewToken | None = None) -> Json:
+async def create_token(service: Anywhere, actor: Administrator, body: NewToken | None = None) -> Json:
     """Make a service token; its secret is in this answer and never shown again."""
-    service: Service = request.app.state.service
     asked = body or NewToken()
     token, secret = await service.people.create(asked.name, asked.access, actor, asked.ttl or None)
     return service_token(token, secret)
 
 
 @router.get("/{token_id}")
-async def get_token(request: Request, actor: Administrator, token_id: str) -> Json:
+async def get_token(service: Anywhere, actor: Administrator, token_id: str) -> Json:
     """Show a service token, without its secret."""
-    service: Service = request.app.state.service
     return service_token(service.people.get(token_id))
 
 
 @router.delete("/{token_id}", status_code=204)
-async def delete_token(request: Request, actor: Administrator, token_id: str) -> Response:
+async def delete_token(service: Anywhere, actor: Administrator, token_id: str) -> Response:
     """Delete a service token; it lets nobody in from now on."""
-    service: Service = request.app.state.service
     await service.people.delete(token_id)
     return Response(status_code=204)

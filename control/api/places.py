@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 
-from control.api.paths import Administrator, check_organization
+from control.api.paths import Administrator, Anywhere, check_organization
 from control.api.present import REGION, Json, database, organization, page
-from control.service import Service
 
 router = APIRouter(tags=["places"])
 
 
 @router.get("/organizations")
-async def list_organizations(request: Request) -> Json:
+async def list_organizations(service: Anywhere) -> Json:
     """List the one organization there is."""
-    service: Service = request.app.state.service
     return page([organization(service.organization, service.started_at)])
 
 
@@ -26,16 +24,14 @@ async def list_regions() -> Json:
 
 
 @router.get("/organizations/{org}", dependencies=[Depends(check_organization)])
-async def get_organization(request: Request) -> Json:
+async def get_organization(service: Anywhere) -> Json:
     """Show the organization."""
-    service: Service = request.app.state.service
     return organization(service.organization, service.started_at)
 
 
 @router.get("/organizations/{org}/databases", dependencies=[Depends(check_organization)])
-async def list_databases(request: Request) -> Json:
+async def list_databases(service: Anywhere) -> Json:
     """List the databases."""
-    service: Service = request.app.state.service
     name = service.branches.production.database
     branches = await service.branches.all()
     recommended = len(await service.recommendations.all("open"))
@@ -43,8 +39,7 @@ async def list_databases(request: Request) -> Json:
 
 
 @router.post("/organizations/{org}/reload", dependencies=[Depends(check_organization)])
-async def reload(request: Request, actor: Administrator) -> Json:
+async def reload(service: Anywhere, actor: Administrator) -> Json:
     """Read the configuration again: the answer names the settings that were taken, and those that wait."""
-    service: Service = request.app.state.service
     outcome = await service.reload()
     return {"taken": outcome.taken, "waiting": outcome.waiting}
