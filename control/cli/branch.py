@@ -13,6 +13,7 @@ from control.cli import branch_standing
 from control.cli.context import Context, Database, checked, context
 from control.cli.lint import lint_branch
 from control.cli.output import errors
+from control.cli.times import seconds
 
 app = typer.Typer(help="Make, look at and delete branches.", no_args_is_help=True)
 branch_standing.install(app)
@@ -86,7 +87,7 @@ def create(
     client = here.client
     wish: dict[str, Any] = {"name": name, "parent_branch": parent}
     if ttl:
-        wish["ttl"] = branch_standing.seconds(ttl)
+        wish["ttl"] = seconds(ttl)
     if seed_data or rows or percent or mask:
         wish |= {"seed_data": seed_data or "", "rows": rows, "percent": percent, "masks": mask or []}
     branch = client.post(f"databases/{database}/branches", wish)

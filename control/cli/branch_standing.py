@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from control.cli.context import Database, checked, context
+from control.cli.times import seconds
 
 Name = Annotated[str, typer.Argument(help="The branch, for example staging.", callback=checked)]
-UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Turn(StrEnum):
@@ -104,14 +103,6 @@ def expire(
     """Say how long a branch lives from now on."""
     said = "lives for ever" if seconds(ttl) == 0 else f"lives for {ttl} from now"
     _change(ctx, database, name, {"ttl": seconds(ttl)}, f"Branch {name} {said}.")
-
-
-def seconds(text: str) -> int:
-    """Return how many seconds a time such as 90m, 12h or 2d has; 0 means for ever."""
-    match = re.fullmatch(r"(\d+)([smhd]?)", text.strip())
-    if match is None:
-        raise typer.BadParameter(f"{text!r} is no time: write 90m, 12h or 2d")
-    return int(match[1]) * UNITS[match[2] or "s"]
 
 
 def _change(ctx: typer.Context, database: str, name: str, change: dict[str, Any], said: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from control.cli.branch import mysql_command
 from control.cli.context import Database, checked, context
+from control.cli.times import seconds
 from router.model import Role
 
 app = typer.Typer(help="Make, list and delete passwords.", no_args_is_help=True)
@@ -105,14 +105,6 @@ def delete(
     here = context(ctx)
     here.client.delete(f"databases/{database}/branches/{branch}/passwords/{password_id}")
     here.output.say(f"Password {password_id} is deleted.", {"id": password_id, "deleted": True})
-
-
-def seconds(text: str) -> int:
-    """Return how many seconds a time like `90s`, `30m`, `8h` or `7d` has."""
-    found = re.fullmatch(r"(\d{1,9})([smhd]?)", text)
-    if not found:
-        raise typer.BadParameter(f"{text!r} is not a time: write it as 90s, 30m, 8h or 7d")
-    return int(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
 
 
 def _chosen() -> str:

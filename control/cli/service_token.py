@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from control.cli.context import context
-from control.cli.password import seconds
+from control.cli.times import seconds
 from router.model import Access
 
 app = typer.Typer(help="Make, list and delete the tokens of people and programs.", no_args_is_help=True)
