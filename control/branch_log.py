@@ -59,6 +59,7 @@ class BranchLog:
         self._waiting: list[DefinitionChanged] = []
         self._changed: set[tuple[str, str]] = set()
         self._event = asyncio.Event()
+        # Held while what waits is written: who reads meanwhile waits for it.
         self._writing = asyncio.Lock()
 
     async def prepare(self) -> None:

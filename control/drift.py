@@ -68,6 +68,7 @@ class DriftWatch:
         self._store = store
         self._branches = branches
         self._deploys = deploys
+        # Held while somebody looks or decides: what is adopted or undone is what was seen last.
         self._looking = asyncio.Lock()
 
     async def run(self) -> None:

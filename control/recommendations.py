@@ -43,6 +43,7 @@ class Recommendations:
         self._store = store
         self._source = source
         self._branches = branches
+        # Two looks at a time would recommend everything twice.
         self._looking = asyncio.Lock()
 
     async def run(self) -> None:

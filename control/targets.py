@@ -59,8 +59,10 @@ class Targets:
         self._workers = workers
         self._account = account
         self.ratios = Ratios()
+        # Both by the id of the branch; targets look up in the second what they are called.
         self._ready: dict[str, Target] = {}
         self._names: dict[str, str] = {}
+        # Held while a server is made ready, which is done once, whoever asks.
         self._preparing = asyncio.Lock()
         self._appeared = asyncio.Event()
 

@@ -89,6 +89,7 @@ class Usage:
         self._settings = settings
         self._waiting: dict[_Key, _Runs] = {}
         self._known: set[str] = set()
+        # Held while what waits is written: who reads meanwhile waits for it.
         self._writing = asyncio.Lock()
 
     async def prepare(self) -> None:

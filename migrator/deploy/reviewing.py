@@ -41,7 +41,7 @@ class Reviewing:
         self._notify = notify
         self.settings = settings
         self._administrators = administrators
-        # Held from reading a request to changing it, here and by the runner.
+        # Held from reading a request to changing it: here, by the runner, and by who renames a branch.
         self.lock = asyncio.Lock()
 
     async def all(self, database: str) -> Sequence[DeployRequest]:
