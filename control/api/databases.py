@@ -28,9 +28,9 @@ OURS: Final = frozenset(field.name for field in dataclasses.fields(DatabaseSetti
 
 
 @router.get("")
-async def get_database(service: Here, db: str) -> Json:
+async def get_database(service: Here) -> Json:
     """Show a database with its settings."""
-    return await _shown(service, db)
+    return await shown(service)
 
 
 @router.patch("")
@@ -54,7 +54,7 @@ async def change_database(
         await service.standing.make_default(str(default))
         changes["default_branch"] = default
     note(request, **changes)
-    return await _shown(service, db)
+    return await shown(service)
 
 
 @router.get("/aggressive-cutover")
@@ -77,6 +77,8 @@ async def disable_aggressive_cutover(service: Here, actor: Administrator) -> Jso
     return {"enabled": False}
 
 
-async def _shown(service: Service, db: str) -> Json:
+async def shown(service: Service) -> Json:
+    """Return the database that is served, as the API shows it."""
+    name = service.branches.production.database
     branches, recommended = await service.branches.all(), await service.recommendations.all("open")
-    return database(db, service.base_url, branches, service.databases.decided, len(recommended))
+    return database(name, service.base_url, branches, service.databases.decided, len(recommended))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends
 
+from control.api import databases
 from control.api.paths import Administrator, Anywhere, check_organization
-from control.api.present import REGION, Json, database, organization, page
+from control.api.present import REGION, Json, organization, page
 
 router = APIRouter(tags=["places"])
 
@@ -32,10 +33,7 @@ async def get_organization(service: Anywhere) -> Json:
 @router.get("/organizations/{org}/databases", dependencies=[Depends(check_organization)])
 async def list_databases(service: Anywhere) -> Json:
     """List the databases."""
-    name = service.branches.production.database
-    branches = await service.branches.all()
-    recommended = len(await service.recommendations.all("open"))
-    return page([database(name, service.base_url, branches, service.databases.decided, recommended)])
+    return page([await databases.shown(service)])
 
 
 @router.post("/organizations/{org}/reload", dependencies=[Depends(check_organization)])
