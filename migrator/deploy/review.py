@@ -23,7 +23,7 @@ from migrator.schema.lint.finding import Finding, Level
 from migrator.schema.lint.subject import Subject
 from migrator.schema.model import Schema
 from migrator.schema.renames import NONE, Renames
-from migrator.schema.verdict import REBASE, Review
+from migrator.schema.verdict import REBASE, Verdict
 from migrator.schema.views import ViewChange
 from router.database import Connection
 from router.secrets import new_id
@@ -80,7 +80,7 @@ async def review(
 
 
 def _subject(
-    found: Review,
+    found: Verdict,
     records: Iterable[OperationRecord],
     refusals: Iterable[Refusal],
     versions: tuple[str, str],
@@ -100,7 +100,7 @@ def _subject(
 
 
 async def _foreseen(
-    found: Review, forecast: AskEngine
+    found: Verdict, forecast: AskEngine
 ) -> tuple[tuple[OperationRecord, ...], list[Refusal], list[str]]:
     """Return the operations with what the engine says of them, its refusals, and its warnings."""
     refusals: list[Refusal] = []
@@ -134,7 +134,7 @@ async def _foreseen(
     return tuple(foreseen), refusals, warnings
 
 
-def _records(found: Review) -> tuple[OperationRecord, ...]:
+def _records(found: Verdict) -> tuple[OperationRecord, ...]:
     return tuple(
         OperationRecord(
             id=new_id(),

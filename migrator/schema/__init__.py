@@ -12,7 +12,7 @@ from migrator.schema.parse import parse_create
 from migrator.schema.plan import Operation, OperationKind, Plan
 from migrator.schema.render import render_create
 from migrator.schema.serial import from_json, to_json
-from migrator.schema.verdict import Review
+from migrator.schema.verdict import Verdict
 from migrator.schema.verify import drop_leftovers, prove
 
 __all__ = [
@@ -25,10 +25,10 @@ __all__ = [
     "Plan",
     "ProofFailed",
     "ReadFailed",
-    "Review",
     "Schema",
     "SchemaError",
     "Table",
+    "Verdict",
     "check",
     "clone_schema",
     "diff",

@@ -19,7 +19,7 @@ from migrator.schema.renamed import borne, following_triggers
 from migrator.schema.renames import NONE, Renames
 from migrator.schema.table_renames import exchanged, not_alone
 from migrator.schema.trial import refused_programs
-from migrator.schema.verdict import Review
+from migrator.schema.verdict import Verdict
 from migrator.schema.verify import (
     Proof,
     as_printed_by,
@@ -43,7 +43,7 @@ async def check(
     renames: Renames = NONE,
     their_renames: Renames = NONE,
     column_order: ColumnOrder = ColumnOrder.APPEND,
-) -> Review:
+) -> Verdict:
     """Compare a branch with its base, with production as it is now, and with all that is ahead in the queue.
 
     Two changes go together if and only if both orders of making them work and give the same schema; that is
@@ -133,7 +133,7 @@ class _Case:
         self.orders.append(_Order(against, mine, theirs, merged.target, merged.renames, merged.their_renames))
         return merged.target
 
-    async def review(self, scratch: Connection) -> Review:
+    async def review(self, scratch: Connection) -> Verdict:
         views, refused = view_changes(self.base, self.branch, self.start)
         # Triggers go with a table that is renamed: no change of theirs.
         base = following_triggers(self.base, self.renames.tables)
@@ -144,7 +144,7 @@ class _Case:
             return self._refused(unsupported, conflicts)
         plan = replace(diff(self.start, self.target, self.orders[-1].renames), unsupported=unsupported)
         if not plan.operations and not views and not programs.changes:
-            return Review(plan, self.start, self.start, notes=tuple(self.notes))
+            return Verdict(plan, self.start, self.start, notes=tuple(self.notes))
         try:
             proved = await prove(scratch, self.start, plan, self.target)
         except ProofFailed as failure:
@@ -157,8 +157,8 @@ class _Case:
                 return self._refused(unsupported, (self._as_conflict(failure, order),))
         return await self._accepted(scratch, plan, proved, views, programs.changes)
 
-    def _refused(self, unsupported: tuple[str, ...], conflicts: tuple[Conflict, ...]) -> Review:
-        return Review(
+    def _refused(self, unsupported: tuple[str, ...], conflicts: tuple[Conflict, ...]) -> Verdict:
+        return Verdict(
             Plan(unsupported=unsupported),
             self.start,
             self.start,
@@ -219,7 +219,7 @@ class _Case:
         proved: Proof,
         views: tuple[ViewChange, ...],
         programs: tuple[ProgramChange, ...],
-    ) -> Review:
+    ) -> Verdict:
         tables = {**self.target.tables, **proved.tables}
         start = following_triggers(self.start, self.orders[-1].renames.tables)
         target = replace(start, tables=tables, code=with_views(start, views))
@@ -232,7 +232,7 @@ class _Case:
             operation if operation.after is None else replace(operation, after=tables[operation.table])
             for operation in plan.operations
         )
-        return Review(
+        return Verdict(
             Plan(operations, unsupported),
             self.start,
             target,

@@ -18,7 +18,7 @@ REBASE = "rebase the branch: its own change is made anew on production as it is 
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class Verdict:
     """What a branch means for production.
 
     `plan` leads from `start`, which is production with everything ahead in the queue deployed, to `target`;

@@ -9,7 +9,7 @@ from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.lint.finding import Level
 from migrator.schema.model import Schema
 from migrator.schema.renames import fold
-from migrator.schema.verdict import Review
+from migrator.schema.verdict import Verdict
 from router.model import Flavor, Server
 from router.servers.process import LocalServer
 from tests.migrator.schema.corpus import Case, conflict_cases, drop_databases, make_database
@@ -28,7 +28,7 @@ async def sides(server: Server, database: str, case: Case) -> list[Schema]:
     return found
 
 
-def verdict(review: Review) -> str:
+def verdict(review: Verdict) -> str:
     if review.conflicts:
         return "conflict"
     return "ok" if review.plan.operations else "nothing"
@@ -45,7 +45,7 @@ async def test_two_changes_go_together_or_not_whoever_came_first(
     )
     async with await open_reader(server.server) as scratch:
 
-        async def both(order: ColumnOrder) -> tuple[Review, Review]:
+        async def both(order: ColumnOrder) -> tuple[Verdict, Verdict]:
             return (
                 await check(
                     scratch,

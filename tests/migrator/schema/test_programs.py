@@ -18,7 +18,7 @@ from migrator.schema.program_text import (
     with_status,
 )
 from migrator.schema.programs import program_changes
-from migrator.schema.verdict import Review
+from migrator.schema.verdict import Verdict
 from router.model import Flavor
 from router.servers.process import LocalServer
 from tests.migrator.schema.corpus import Case
@@ -99,7 +99,7 @@ def test_an_events_status_is_told_apart_from_its_body() -> None:
 
 async def reviewed(
     server: LocalServer, database: str, base: list[str], branch: list[str], production: list[str]
-) -> Review:
+) -> Verdict:
     case = Case("", {"base": base, "branch": branch, "production": production})
     old, ours, theirs = await sides(server.server, database, case)
     async with await open_reader(server.server) as scratch:

@@ -9,7 +9,7 @@ from migrator.schema.introspect import open_reader
 from migrator.schema.model import Schema
 from migrator.schema.renames import NONE, Renames
 from migrator.schema.renames import fold as renames_of
-from migrator.schema.verdict import Review
+from migrator.schema.verdict import Verdict
 from router.model import Server
 from router.servers.process import LocalServer
 from tests.migrator.schema.corpus import make_database
@@ -47,7 +47,7 @@ class Branches:
         ahead: tuple[tuple[str, ...], ...],
         production: tuple[str, ...] = (),
         order: ColumnOrder = ColumnOrder.APPEND,
-    ) -> Review:
+    ) -> Verdict:
         base = await self.made()
         branch = await self.made(*ours)
         renames: Renames = renames_of(ours, base, branch) or NONE

@@ -9,7 +9,7 @@ from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.lint.finding import Level
 from migrator.schema.model import Schema
 from migrator.schema.renames import Reused, fold
-from migrator.schema.verdict import Review
+from migrator.schema.verdict import Verdict
 from router.model import Server
 from router.servers.process import LocalServer
 from tests.migrator.schema.corpus import make_database
@@ -28,7 +28,9 @@ async def made(server: Server, database: str, *statements: str) -> Schema:
         return await read_schema(connection, database)
 
 
-async def checked(server: Server, base: Schema, branch: Schema, production: Schema, log: list[str]) -> Review:
+async def checked(
+    server: Server, base: Schema, branch: Schema, production: Schema, log: list[str]
+) -> Verdict:
     async with await open_reader(server) as scratch:
         renames = fold(log, base, branch)
         return await check(scratch, base=base, branch=branch, production=production, renames=renames)
