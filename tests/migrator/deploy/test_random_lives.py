@@ -268,7 +268,7 @@ class Lives(RuleBasedStateMachine):
         self.server.resumed = asyncio.Event() if meanwhile else None
         work = asyncio.ensure_future(self.runner.run(self.carrying))
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 quiet = 0
                 while quiet < 3 and not (self.server.stopped and meanwhile is None):
                     if meanwhile and (self.server.stopped or quiet):
@@ -291,12 +291,18 @@ class Lives(RuleBasedStateMachine):
             each
             for each in resting
             if each.deployment_state not in AT_REST or each.acknowledged_at or each.finished_at
+            if not self._in_vain(each)
         ]
         over = [each for each in resting if (each.revert_until or each.updated_at) <= each.updated_at]
         over = [each for each in over if each.deployment_state is State.COMPLETE_PENDING_REVERT]
         waits = [await self.people.waits(each) for each in active if not each.under_way]
         yields = waits and any(each.deployment_state is State.COMPLETE_REVERT for each in resting)
         return not moving and not over and not yields and None not in waits
+
+    def _in_vain(self, request: DeployRequest) -> bool:
+        """Whether a request is tried again and again until what is broken is mended."""
+        broken = {f"revert of {table} fails" for verb, table in self.server.failing if verb == "revert"}
+        return request.deployment_state is State.IN_PROGRESS_CANCEL and request.problem in broken
 
     # --- what must always hold ------------------------------------------------------------------------------
 
