@@ -108,7 +108,7 @@ def _checks(request: DeployRequest, scene: Scene) -> Json:
         "warnings": list(request.warnings),
         "deploy_check_errors": request.problem if failed else None,
         "approvals_missing": missing(request, scene.reviews, scene.settings),
-        "unconfirmed": [finding.key for finding in unconfirmed(request, scene.reviews, scene.settings)],
+        "unconfirmed": [finding.key for finding in unconfirmed(request, scene.settings)],
         "reviews": [review(each) for each in scene.reviews],
         "order_hints": [] if request.order is None else [*hints(request.order)],
         "deploy_order": None if request.order is None else order(request.order),

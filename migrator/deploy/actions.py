@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from migrator.deploy import queue
-from migrator.deploy.approval import missing, unconfirmed
 from migrator.deploy.deadlines import SWAPPING
 from migrator.deploy.errors import DeployError, IllegalMove, NotApproved, NotDeployable, NothingToDeploy
 from migrator.deploy.how import USUAL, How, from_now
@@ -264,19 +263,6 @@ class Deploys(Proposals):
                 f"deploy request {request.number} is already under way (state {request.deployment_state}): "
                 f"watch it with: headgate deploy-request show {here}"
             )
-
-    async def _lacking(self, request: DeployRequest) -> str | None:
-        """Say what somebody must still say yes to before a request is carried out."""
-        reviews, settings = await self._store.reviews(request.database, request.number), self.settings()
-        if lacking := missing(request, reviews, settings):
-            return lacking
-        if unsure := unconfirmed(request, reviews, settings):
-            what = "; ".join(finding.sentence for finding in unsure)
-            return (
-                f"deploy request {request.number} needs to be confirmed: {what}. When it is meant so: "
-                f"headgate deploy-request confirm {request.database} {request.number}"
-            )
-        return None
 
     def _refuse_acknowledged(self, request: DeployRequest, states: Set[State], verb: str) -> None:
         _refuse_unless(request, states, verb)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -225,7 +226,10 @@ class Proposals(Reviewing):
                 await self._store.keep_snapshot(request, findings.snapshot)
             after, recorded = findings.state, findings.recorded()
             if after is State.READY and not changed:
-                after = State.QUEUED if before is State.QUEUED else ready
+                if before is not State.QUEUED:
+                    after = ready
+                elif not (reason := await self._lacking(replace(request, findings=findings.findings))):
+                    after = State.QUEUED
                 recorded |= changes
             if after is before:
                 return await self._store.update(request, **recorded)

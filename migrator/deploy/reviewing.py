@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 import structlog
 
 from migrator.deploy import queue
-from migrator.deploy.approval import Review, ReviewState, refusal
+from migrator.deploy.approval import Review, ReviewState, missing, refusal, unconfirmed
 from migrator.deploy.errors import DeployError, IllegalMove, NotAllowed
 from migrator.deploy.findings import Snapshot
 from migrator.deploy.lifecycle import State
@@ -77,7 +77,10 @@ class Reviewing:
     async def review(
         self, database: str, number: int, actor: Actor, state: ReviewState, body: str = ""
     ) -> Review:
-        """Comment on a request, or approve it. Raises NotAllowed when the actor may not approve."""
+        """Comment on a request, or approve it. Raises NotAllowed when the actor may not approve.
+
+        Who approves says yes to what asks for it now; what is found later asks again.
+        """
         async with self.lock:
             request = await self._store.get(database, number)
             if state is ReviewState.APPROVED:
@@ -88,6 +91,7 @@ class Reviewing:
                     )
                 if reason := refusal(request, actor, self._administrators()):
                     raise NotAllowed(f"{actor.name} may not approve deploy request {number}: {reason}")
+                request = await self._say_yes(request, actor, _asked(request))
             elif not body.strip():
                 raise DeployError("a comment needs a text")
             return await self._review(request, actor, state, body)
@@ -98,7 +102,7 @@ class Reviewing:
         """Say yes to findings that must be confirmed, by their keys; None is all there are now."""
         async with self.lock:
             request = await self._store.get(database, number)
-            asked = {finding.key for finding in request.findings if finding.asks}
+            asked = _asked(request)
             unknown = sorted(set(keys or ()) - asked)
             if unknown or not request.follows:
                 what = f"says nothing like {unknown[0]!r}" if unknown else "is not waiting for it"
@@ -106,9 +110,7 @@ class Reviewing:
                     f"deploy request {number} {what}: see what must be confirmed with: "
                     f"headgate deploy-request show {database} {number}"
                 )
-            confirmed = sorted({*request.confirmed, *(asked if keys is None else keys)} & asked)
-            log.info("request.confirmed", number=number, actor=actor.name, keys=confirmed)
-            return await self._store.update(request, confirmed=tuple(confirmed))
+            return await self._say_yes(request, actor, asked if keys is None else keys)
 
     async def invalidate(self, database: str, number: int, reason: str) -> DeployRequest:
         """Dismiss the approvals of a request, and take it out of the queue, because the ground has moved."""
@@ -131,6 +133,24 @@ class Reviewing:
             await self._review(request, SYSTEM, ReviewState.COMMENTED, body)
         return await self._store.update(request, confirmed=())
 
+    async def _lacking(self, request: DeployRequest) -> str | None:
+        """Say what somebody must still say yes to before a request is carried out."""
+        reviews, settings = await self._store.reviews(request.database, request.number), self.settings()
+        if lacking := missing(request, reviews, settings):
+            return lacking
+        if unsure := unconfirmed(request, settings):
+            what = "; ".join(finding.sentence for finding in unsure)
+            return (
+                f"deploy request {request.number} needs to be confirmed: {what}. When it is meant so: "
+                f"headgate deploy-request confirm {request.database} {request.number}"
+            )
+        return None
+
+    async def _say_yes(self, request: DeployRequest, actor: Actor, keys: Collection[str]) -> DeployRequest:
+        confirmed = sorted({*request.confirmed, *keys} & _asked(request))
+        log.info("request.confirmed", number=request.number, actor=actor.name, keys=confirmed)
+        return await self._store.update(request, confirmed=tuple(confirmed))
+
     async def _review(self, request: DeployRequest, actor: Actor, state: ReviewState, body: str) -> Review:
         review = Review(new_id(), request.number, actor, state, body.strip(), now())
         return await self._store.add_review(request, review)
@@ -143,3 +163,8 @@ class Reviewing:
                 f"headgate deploy-request create {database} {request.branch}"
             )
         return request
+
+
+def _asked(request: DeployRequest) -> frozenset[str]:
+    """Return the keys of the findings that somebody must say yes to."""
+    return frozenset(finding.key for finding in request.findings if finding.asks)

@@ -77,13 +77,12 @@ def test_only_standing_approvals_by_different_people_count() -> None:
     assert "headgate deploy-request review shop 1 --approve" in str(missing(request, [], STRICT))
 
 
-def test_what_loses_data_is_confirmed_by_its_key_or_by_who_approves() -> None:
+def test_what_loses_data_is_confirmed_by_its_key() -> None:
     request = made_by(ADA, findings=(LOSS, replace(LOSS, level=Level.WARNING)))
-    assert unconfirmed(request, [], STRICT) == (LOSS,)
-    assert unconfirmed(request, [said(BOB)], STRICT) == ()
-    assert unconfirmed(replace(request, confirmed=(LOSS.key,)), [], STRICT) == ()
-    assert unconfirmed(request, [], replace(STRICT, confirm_destructive=False)) == ()
-    assert unconfirmed(made_by(ADA, findings=(replace(LOSS, suppressed="we know"),)), [], STRICT) == ()
+    assert unconfirmed(request, STRICT) == (LOSS,)
+    assert unconfirmed(replace(request, confirmed=(LOSS.key,)), STRICT) == ()
+    assert unconfirmed(request, replace(STRICT, confirm_destructive=False)) == ()
+    assert unconfirmed(made_by(ADA, findings=(replace(LOSS, suppressed="we know"),)), STRICT) == ()
 
 
 async def test_a_deploy_waits_for_an_approval_where_that_is_required(bench: Bench) -> None:
@@ -119,6 +118,37 @@ async def test_findings_are_confirmed_one_by_one_or_all_before_a_deploy(bench: B
     with pytest.raises(NotApproved):
         await bench.deploy(1)
     assert set((await bench.deploys.confirm("shop", 1, ADA)).confirmed) == {LOSS.key, other.key}
+    assert (await bench.deploy(1)).deployment_state is State.QUEUED
+
+
+async def test_who_approves_says_yes_to_what_was_found_and_to_nothing_that_is_found_later(
+    bench: Bench,
+) -> None:
+    bench.decide(require_approval=True)
+    later = replace(LOSS, element="column fax")
+    bench.findings = proposing(PHONE)
+    await bench.create()
+    await bench.deploys.review("shop", 1, BOB, ReviewState.APPROVED)
+    assert (await bench.get(1)).confirmed == (LOSS.key,)
+    # Production has moved, not the branch: what was approved stays approved, and what is new asks.
+    bench.findings = replace(proposing(PHONE), findings=(LOSS, later))
+    with pytest.raises(NotApproved, match="needs to be confirmed"):
+        await bench.deploy(1)
+    await bench.deploys.review("shop", 1, BOB, ReviewState.APPROVED, "that, too")
+    assert (await bench.deploy(1)).deployment_state is State.QUEUED
+
+
+async def test_what_is_found_while_a_request_waits_takes_it_out_of_the_queue(bench: Bench) -> None:
+    bench.findings = replace(proposing(PHONE), findings=())
+    await bench.create()
+    await bench.deploys.review("shop", 1, BOB, ReviewState.APPROVED)
+    await bench.deploy(1)
+    bench.findings = proposing(PHONE)
+    await bench.deploys.follow("shop")
+    request = await bench.get(1)
+    assert request.deployment_state is State.READY
+    assert "headgate deploy-request confirm shop 1" in str(request.why(State.READY))
+    await bench.deploys.confirm("shop", 1, ADA)
     assert (await bench.deploy(1)).deployment_state is State.QUEUED
 
 
