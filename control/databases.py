@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from migrator.deploy.settings import DatabaseSettings, SettingRefused, changed
+from migrator.deploy.settings import GIVEN_UP, DatabaseSettings, SettingRefused, changed
 from router.clock import now
 from router.state import Moment
 
@@ -66,7 +66,10 @@ class Databases:
             query = sa.select(database_settings).where(database_settings.c.database == self._database)
             rows = (await connection.execute(query)).mappings().all()
         try:
-            settings = changed(self._usual, {row["name"]: msgspec.json.decode(row["value"]) for row in rows})
+            kept = {row["name"]: msgspec.json.decode(row["value"]) for row in rows}
+            settings = changed(
+                self._usual, {name: value for name, value in kept.items() if name not in GIVEN_UP}
+            )
         except SettingRefused as error:
             raise OSError(
                 f"the state database holds settings that this Headgate does not know: {error}. Run the "

@@ -10,7 +10,7 @@ import structlog
 
 from control.branches import Branches
 from control.errors import ControlError
-from control.standing import Standing, check_deletable, needs
+from control.standing import Standing, needs
 from migrator.deploy.actions import Deploys
 from router.clock import now
 from router.errors import RouteError
@@ -64,7 +64,7 @@ class Expiry:
     async def spared(self, record: BranchRecord) -> str:
         """Say why a branch is not deleted though its time is over; empty when it is."""
         try:
-            check_deletable(record)
+            self._standing.check_deletable(record)
         except ControlError as error:
             return str(error)
         for request in await self._deploys.all(record.database):

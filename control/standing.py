@@ -204,7 +204,7 @@ class Standing:
         record = await self._branches.get(name)
         doomed = [record, *(below(record, await self._branches.all()) if descendants else ())]
         for each in doomed:
-            check_deletable(each)
+            self.check_deletable(each)
             await self._check_unneeded(each, "is not deleted")
         for each in reversed(doomed):
             self._workers.cut_off(each.database, each.name)
@@ -214,6 +214,10 @@ class Standing:
             await self._watched.forget(each.database, each.name)
             await self._deploys.branch_deleted(each.database, each.name, actor)
         return [each.name for each in doomed]
+
+    def check_deletable(self, record: BranchRecord) -> None:
+        """Raise ControlError when a branch may not be deleted at all."""
+        check_deletable(record, self._settings())
 
     async def delete_deployed(self, request: DeployRequest) -> None:
         """Delete the branch of a request that is done, unless it holds more than what was deployed."""
@@ -284,7 +288,7 @@ def below(record: BranchRecord, records: Sequence[BranchRecord]) -> list[BranchR
     return [each for child in children for each in (child, *below(child, records))]
 
 
-def check_deletable(record: BranchRecord) -> None:
+def check_deletable(record: BranchRecord, settings: DatabaseSettings) -> None:
     """Raise ControlError when a branch may not be deleted at all."""
     if not record.local:
         raise ControlError(f"branch {record.name!r} is the production server itself: it cannot be deleted")
@@ -302,6 +306,12 @@ def check_deletable(record: BranchRecord) -> None:
         raise ControlError(
             f"branch {record.name!r} is protected from being deleted: take that back with: "
             f"headgate branch unprotect {record.database} {record.name}"
+        )
+    if settings.delete_protection:
+        raise ControlError(
+            f"branch {record.name!r} belongs to a database whose branches are protected from being deleted: "
+            f"an administrator takes that back with: headgate database set {record.database} "
+            "delete_protection=false"
         )
 
 

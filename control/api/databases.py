@@ -21,7 +21,6 @@ THEIRS: Final = {
     "migration_table_name": "migration_table",
     "allow_foreign_key_constraints": "allow_foreign_keys",
     "deletion_protected": "delete_protection",
-    "production_branch_web_console": "production_web_console",
 }
 """What PlanetScale's clients call a setting, and its name here."""
 OURS: Final = frozenset(field.name for field in dataclasses.fields(DatabaseSettings))

@@ -43,7 +43,8 @@ class DatabaseSettings:
     `deploy_schedule` says in words when deployments may start and cut over ("" is always), `gated_expiry_s`
     how long one may wait for its `apply` (0 is for ever), `cutover_retry_s` how long a cut-over yields to who
     holds its tables before it kills them (0 is for ever). A table that was used within `recently_used_s` is
-    dropped only after a warning. `migration_table` is that of the framework `other`.
+    dropped only after a warning. `migration_table` is that of the framework `other`. With `delete_protection`
+    no branch is deleted.
     """
 
     require_approval: bool = False
@@ -62,7 +63,6 @@ class DatabaseSettings:
     migration_table: str = ""
     recently_used_s: float = 7 * DAY_S
     delete_protection: bool = False
-    production_web_console: bool = False
 
 
 LEAST: Final[Mapping[str, float]] = {"required_approvals": 1}
@@ -70,6 +70,8 @@ LEAST: Final[Mapping[str, float]] = {"required_approvals": 1}
 MOST: Final[Mapping[str, float]] = {"required_approvals": 20}
 """The largest value of a number, where it is not a year of seconds."""
 YEAR_S: Final = 366 * DAY_S
+GIVEN_UP: Final = frozenset({"production_web_console"})
+"""Settings of earlier versions, which state may still hold."""
 EXPLAINED: Final[Mapping[str, str]] = {
     "require_approval": "a deploy request needs an approval before it is deployed",
     "required_approvals": "how many administrators must approve it, where that is needed",
@@ -87,8 +89,7 @@ EXPLAINED: Final[Mapping[str, str]] = {
     "migration_framework": "whose table of migrations is carried over from branches",
     "migration_table": "the table of migrations, when the framework is `other`",
     "recently_used_s": "a table used within this time is told of before it is dropped",
-    "delete_protection": "the database cannot be deleted",
-    "production_web_console": "people may run statements on production in the browser",
+    "delete_protection": "no branch of the database can be deleted, nor is one that expires",
 }
 """Each setting in a sentence, for people."""
 

@@ -17,6 +17,7 @@ from control.errors import ControlError, NotFound
 from control.production import Production
 from control.sleep import Sleep
 from control.standing import check_deletable
+from migrator.deploy.settings import DatabaseSettings
 from router.database import Connection
 from router.errors import DatabaseError, RouteError, ServerFailed, UnknownBranch
 from router.hosts import LocalHost
@@ -133,7 +134,7 @@ async def test_the_production_branch_is_made_once(bench: Bench) -> None:
     with pytest.raises(ControlError, match="no base to compare with"):
         await bench.branches.base("main")
     with pytest.raises(ControlError, match="it cannot be deleted"):
-        check_deletable(main)
+        check_deletable(main, DatabaseSettings())
 
 
 async def test_a_branch_that_cannot_be_made_leaves_nothing(

@@ -49,6 +49,16 @@ async def test_nothing_is_changed_when_one_value_is_refused(engine: AsyncEngine)
     assert databases.settings() == DatabaseSettings()
 
 
+async def test_settings_that_are_no_more_are_left_out(engine: AsyncEngine) -> None:
+    databases = Databases("shop", engine)
+    await databases.prepare()
+    row = "('shop', 'production_web_console', 'true', '2026-01-01T00:00:00+00:00')"
+    async with engine.begin() as connection:
+        await connection.execute(sa.text(f"INSERT INTO database_settings VALUES {row}"))
+    await databases.prepare()
+    assert databases.settings() == DatabaseSettings()
+
+
 async def test_settings_of_a_newer_headgate_are_not_left_out_silently(engine: AsyncEngine) -> None:
     databases = Databases("shop", engine)
     await databases.prepare()

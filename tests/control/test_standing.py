@@ -204,6 +204,21 @@ async def test_a_branch_expires_when_nobody_needs_it_any_more(here: Running) -> 
     assert "lives for ever" in await refused(here, "PATCH", "/branches/main", {"ttl": 60})
 
 
+async def test_no_branch_of_a_protected_database_is_deleted(here: Running) -> None:
+    await here.call("POST", "/branches", {"name": "kept", "ttl": 3600}, expect=201)
+    await here.call("PATCH", "", {"deletion_protected": True})
+    said = await refused(here, "DELETE", "/branches/kept")
+    assert "headgate database set shop delete_protection=false" in said
+    record = await here.service.branches._store.change_branch(
+        await here.service.branches.get("kept"), expires_at=now() - timedelta(seconds=1)
+    )
+    assert "protected" in await here.service.expiry.spared(record)
+    assert await here.service.expiry.look() == []
+    await here.call("PATCH", "", {"deletion_protected": False})
+    await here.service.expiry.look()
+    await here.call("GET", "/branches/kept", expect=404)
+
+
 async def test_branches_are_listed_as_asked_for(here: Running) -> None:
     async def names(query: str) -> list[str]:
         return [branch["name"] for branch in (await here.call("GET", f"/branches?{query}"))["data"]]
