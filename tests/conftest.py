@@ -12,6 +12,8 @@ from router.model import Flavor
 from router.servers.process import LocalServer
 from tests.support.servers import free_port, fresh_schema, running_server, session_folder
 
+pytest_plugins = ("tests.support.alone",)
+
 # Machines that are busy are no fault of what is tested.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
