@@ -36,6 +36,6 @@ def list_entries(
     if action:
         query["filters[]"] = [f"audit_action:{name}" for name in action]
     found = here.client.get("audit-log", **query)
-    here.output.table(found["data"], COLUMNS)
+    here.output.table(found["data"], COLUMNS, exact=True)
     if found["has_next"] and not here.output.is_json:
         here.output.say(f"\nThere is more: headgate audit-log list --after {found['cursor_end']}")

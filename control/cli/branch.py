@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -13,7 +14,7 @@ from control.cli import branch_standing
 from control.cli.context import Context, Database, checked, context
 from control.cli.lint import lint_branch
 from control.cli.output import errors
-from control.cli.times import seconds
+from control.cli.times import seconds, until
 
 app = typer.Typer(help="Make, look at and delete branches.", no_args_is_help=True)
 branch_standing.install(app)
@@ -97,7 +98,8 @@ def create(
         held = "all its rows" if seed_data is Rows.ALL else "a sample of its rows"
     password = client.post(f"databases/{database}/branches/{name}/passwords", {"name": "created with branch"})
     command = mysql_command(password, database)
-    expires = f" It is deleted after {branch['expires_at']}." if branch["expires_at"] else ""
+    end = branch["expires_at"]
+    expires = f" It is deleted after {until(end, datetime.now(UTC))}." if end else ""
     here.output.say(
         f"Branch [bold]{name}[/bold] is ready: the schema of {branch['parent_branch']}, and {held}."
         f"{expires}\n"

@@ -11,7 +11,7 @@ from control.cli import deploy, review
 from control.cli.context import Context, Database, context
 from control.cli.costs import BEFORE, costs
 from control.cli.options import Aggressive, Asked, AutoApply, AutoDelete, Lossy
-from control.cli.output import people
+from control.cli.output import lay_out, people
 from control.cli.progress import WAITING
 from control.cli.show_request import findings, picture
 from control.cli.throttle import Clear, For, Paused, Ratio, draw
@@ -111,7 +111,7 @@ def diff(ctx: typer.Context, database: Database, which: Which) -> None:
         return
     found = here.client.get(where)["deployment"]
     for line in findings(found["findings"]):
-        people.print(line)
+        lay_out(line)
     if found["problem"] and not found["lint_errors"]:
         people.print(Text(found["problem"], style="red"))
 
@@ -204,7 +204,7 @@ def _show(here: Context, database: str, request: Any) -> None:
     if request["deployment_state"] in BEFORE:
         check = here.client.get(f"{path(database, request['number'])}/storage-check")
         takes = costs(check) if check["storage_bytes_needed"] else None
-    people.print(picture(request, changes, database, takes))
+    lay_out(picture(request, changes, database, takes))
 
 
 app.command()(review.review)

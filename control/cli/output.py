@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from control.cli.times import ago, clock
+
 people = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def lay_out(picture: RenderableType) -> None:
+    """Print something for people whose long lines are wrapped at words, never cut."""
+    people.print(picture, soft_wrap=False)
 
 
 class Format(StrEnum):
@@ -45,16 +53,23 @@ class Output:
         else:
             people.print(text)
 
-    def table(self, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
-        """Print rows as a table whose columns are `heading: key`, or whole as JSON."""
+    def table(
+        self, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, exact: bool = False
+    ) -> None:
+        """Print rows as a table whose columns are `heading: key`, or whole as JSON.
+
+        Times are shown as how long ago they were, or when `exact`.
+        """
         if self.is_json:
             self.json(list(rows))
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in columns:
             table.add_column(heading.upper(), overflow="fold")
+        tell, at = clock if exact else ago, datetime.now(UTC)
         for row in rows:
-            table.add_row(*(Text(_cell(row.get(key))) for key in columns.values()))
+            shown = {key: tell(row[key], at) for key in row if key.endswith("_at") and row[key]}
+            table.add_row(*(Text(_cell(shown.get(key, row.get(key)))) for key in columns.values()))
         people.print(table if rows else "there are none")
 
     def diff(self, changes: Sequence[Mapping[str, str]]) -> None:

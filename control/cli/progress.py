@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import typer
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from control.cli.context import Context
 from control.cli.output import errors, people
+from control.cli.times import until
 from control.cli.which import path
 from control.client import ApiRefused, Unreachable
 from migrator.deploy.lifecycle import State
@@ -126,10 +128,10 @@ def outcome(request: Any, database: str) -> str:
     lock = request["deployment"]["longest_lock_ms"]
     locked = f" Its table was locked for {lock:.0f} ms." if lock else ""
     if state == State.COMPLETE_PENDING_REVERT:
-        until = request["deployment"]["deployment_revert_request"]["waiting_period_end_at"]
+        end = request["deployment"]["deployment_revert_request"]["waiting_period_end_at"]
         return (
             f"Deploy request {number} is deployed.{locked}\n"
-            f"Until {until} it can be undone, keeping what is written since: "
+            f"Until {until(end, datetime.now(UTC))} it can be undone, keeping what is written since: "
             f"headgate deploy-request revert {database} {number}"
         )
     if state == State.COMPLETE_REVERT:
@@ -144,9 +146,9 @@ def _reverted(request: Any, database: str, locked: str) -> str:
     if problem := request["deployment"]["problem"]:
         return f"Deploy request {number} stays reverted: {problem}"
     said = f"Deploy request {number} is reverted; rows written since the deployment are kept.{locked}"
-    if until := request["deployment"]["redo_until"]:
+    if end := request["deployment"]["redo_until"]:
         said += (
-            f"\nUntil {until}, or until another one is deployed, that can be taken back: "
-            f"headgate deploy-request redo {database} {number}"
+            f"\nUntil {until(end, datetime.now(UTC))}, or until another one is deployed, "
+            f"that can be taken back: headgate deploy-request redo {database} {number}"
         )
     return said

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from control.cli.next_step import next_steps
 from control.cli.progress import progress_text
+from control.cli.times import ago, until
 from migrator.deploy.lifecycle import State
 
 LEVELS: Final = {
@@ -45,7 +46,7 @@ def picture(
         ("Changes", list(difference(changes))),
         ("Deploy order", [Text(line) for line in deployment["order_hints"]]),
         ("Takes", [takes] if takes else []),
-        ("Times", list(_times(request, deployment))),
+        ("Times", list(_times(request, deployment, at))),
         ("Next", [_steps(steps)] if (steps := next_steps(request, database)) else []),
     ):
         if found:
@@ -77,17 +78,6 @@ def difference(changes: Any) -> Iterator[RenderableType]:
             yield Text(line, style=SIGNS.get(line[:1], "dim"))
 
 
-def ago(text: str | None, at: datetime) -> str:
-    """Say how long ago a time of the API was."""
-    if text is None:
-        return ""
-    seconds = (at - datetime.fromisoformat(text)).total_seconds()
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit} ago"
-    return "just now" if seconds < 10 else f"{seconds:.0f} s ago"
-
-
 def _head(request: Any, at: datetime) -> Text:
     state = request["deployment_state"]
     style = "green" if state in GOOD else "red" if state in BAD else "yellow"
@@ -104,10 +94,12 @@ def _head(request: Any, at: datetime) -> Text:
 
 def _remarks(request: Any, deployment: Any) -> Iterator[RenderableType]:
     """Yield what is to be said beside the findings, and why nothing goes on, unless a finding says that."""
+    told = {each["sentence"] for each in deployment["findings"]}
     for warning in deployment["warnings"]:
-        yield Text(warning, style="yellow")
-    told = request["deployment_state"] == State.ERROR and deployment["lint_errors"]
-    if deployment["problem"] and not told:
+        if warning not in told:
+            yield Text(warning, style="yellow")
+    blocked = request["deployment_state"] == State.ERROR and deployment["lint_errors"]
+    if deployment["problem"] and not blocked:
         yield Text(deployment["problem"], style="red")
 
 
@@ -124,9 +116,9 @@ def _finding(finding: Any, style: str) -> RenderableType:
         head.append(f"  suppressed: {finding['suppressed']}", style="dim")
     elif finding["confirmed"]:
         head.append("  confirmed", style="green")
-    lines: list[RenderableType] = [head, Text(f"  {finding['sentence']}")]
+    lines: list[RenderableType] = [head, _indented(Text(finding["sentence"]))]
     if finding["advice"]:
-        lines.append(Text(f"  {finding['advice']}", style="dim"))
+        lines.append(_indented(Text(finding["advice"], style="dim")))
     return Group(*lines)
 
 
@@ -166,21 +158,21 @@ def _operations(deployment: Any) -> Iterator[RenderableType]:
         )
         yield bar
         if operation["ddl_method_reason"]:
-            yield Text(f"  {operation['ddl_method_reason']}", style="dim")
+            yield _indented(Text(operation["ddl_method_reason"], style="dim"))
         for loss in operation["losses"]:
-            yield Text(f"  {loss} is gone when the revert window ends", style="yellow")
+            yield _indented(Text(f"{loss} is gone when the revert window ends", style="yellow"))
         for remark in operation["revert_forecast"]:
-            yield Text(f"  {remark['sentence']}", style="yellow")
+            yield _indented(Text(remark["sentence"], style="yellow"))
         if operation["deploy_errors"]:
-            yield Text(f"  {operation['deploy_errors']}", style="red")
+            yield _indented(Text(operation["deploy_errors"], style="red"))
 
 
-def _times(request: Any, deployment: Any) -> Iterator[RenderableType]:
+def _times(request: Any, deployment: Any, at: datetime) -> Iterator[RenderableType]:
     window = deployment["deployment_revert_request"]
     if request["deployment_state"] == State.COMPLETE_PENDING_REVERT and window:
-        yield Text(f"can be reverted until {window['waiting_period_end_at']}")
+        yield Text(f"can be reverted until {until(window['waiting_period_end_at'], at)}")
     if deployment["redo_until"]:
-        yield Text(f"the revert can be taken back until {deployment['redo_until']}")
+        yield Text(f"the revert can be taken back until {until(deployment['redo_until'], at)}")
     if deployment["revert_blocked"]:
         yield Text(f"not now: {deployment['revert_blocked']}", style="yellow")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from rich.text import Text
 
 from control.cli.context import Context
 from control.cli.output import people
+from control.cli.times import clock
 
 Ratio = Annotated[
     int | None,
@@ -51,7 +53,7 @@ def throttle(
 
 def sentence(state: Any) -> str:
     """Say how a throttle is."""
-    until = f" until {state['expires_at']}" if state["expires_at"] else ""
+    until = f" until {clock(state['expires_at'], datetime.now(UTC))}" if state["expires_at"] else ""
     if state["paused"]:
         said = f"Copying is paused{until}."
     elif state["ratio"]:
