@@ -130,7 +130,7 @@ async def check_five(production: Server, scratch: Server, base: str, branch: str
     parse_create.cache_clear()
     before = from_json(base)
     async with await open_reader(scratch) as link, await open_reader(production) as live:
-        theirs, ours = await read_schema(link, branch), await read_schema(live, "shop_1000")
+        theirs, ours = await asyncio.gather(read_schema(link, branch), read_schema(live, "shop_1000"))
         found = await review(
             link,
             base=before,

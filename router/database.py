@@ -167,6 +167,18 @@ class Connection:
         row = await self.fetch_one(sql, *args)
         return row[0] if row else None
 
+    async def fetch_each(self, statements: Sequence[str]) -> list[list[Row]]:
+        """Run statements in one round trip and return the rows of each.
+
+        After one that is refused none is run; DatabaseError does not say which it was.
+        """
+        async with self._guarded() as cursor:
+            await cursor.execute("; ".join(statements))
+            found = [list(await cursor.fetchall())]
+            while await cursor.nextset():
+                found.append(list(await cursor.fetchall()))
+            return found
+
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
         """Run the body in one transaction: committed at the end, rolled back on any error."""
@@ -210,15 +222,21 @@ class Connection:
     async def _run(
         self, sql: str | bytes, args: Sequence[object], *, rows: bool
     ) -> tuple[int, list[Row], list[str]]:
+        async with self._guarded() as cursor:
+            # Without arguments the text must not go through %-formatting.
+            affected = await cursor.execute(sql, args or None)
+            self.last_insert_id = int(cursor.lastrowid or 0)
+            names = [str(column[0]) for column in cursor.description or ()]
+            return int(affected or 0), list(await cursor.fetchall()) if rows else [], names
+
+    @contextlib.asynccontextmanager
+    async def _guarded(self) -> AsyncIterator[_Cursor]:
+        """Give a cursor; what goes wrong with it comes as an error of ours."""
         if self.closed:
             raise ConnectionLost(2006, "the connection is closed")
         try:
             async with self._raw.cursor(_Cursor) as cursor:
-                # Without arguments the text must not go through %-formatting.
-                affected = await cursor.execute(sql, args or None)
-                self.last_insert_id = int(cursor.lastrowid or 0)
-                names = [str(column[0]) for column in cursor.description or ()]
-                return int(affected or 0), list(await cursor.fetchall()) if rows else [], names
+                yield cursor
         except asyncio.CancelledError:
             # The answer is still on its way: nobody may use this connection again.
             self.abort()

@@ -56,6 +56,8 @@ _SUFFIX = re.compile(r"__hg[0-9]+$")
 _READS = 3
 # Opening a second connection takes as long as reading some tables.
 SHARED_FROM = 60
+# So many definitions are asked for at once: a round trip takes as long as what the server does for one.
+AT_ONCE = 50
 _NO_SUCH_TABLE = 1146
 
 # In double quotes where a program was written under ANSI_QUOTES.
@@ -167,7 +169,8 @@ async def _table_texts(connection: Connection, schema: str, names: Sequence[str]
     """Return the CREATE TABLE of each table; many are asked for on two connections at once."""
 
     async def show(link: Connection, some: Sequence[str]) -> dict[str, str]:
-        return {name: _text((await _show(link, "TABLE", name))[1]) for name in some}
+        rows = await _show_all(link, [("TABLE", name) for name in some])
+        return {name: _text(row[1]) for name, row in zip(some, rows, strict=True)}
 
     if len(names) < SHARED_FROM:
         return await show(connection, names)
@@ -240,12 +243,13 @@ async def _read_all_code(connection: Connection, schema: str, views: Sequence[st
         ],
         *[(CodeKind.EVENT, _text(name), "") for (name,) in await connection.fetch_all(EVENTS, schema)],
     ]
+    ours = [each for each in listed if not _ENGINES_OWN.search(each[1]) and not _ENGINES_OWN.search(each[2])]
     code = []
     async with _as_utf8(connection):
-        for kind, name, table in listed:
-            if not _ENGINES_OWN.search(name) and not _ENGINES_OWN.search(table):
-                read = _code(connection, schema, kind, name, table, await _show(connection, kind, name))
-                code.append(_under_its_own_name(read) if table else read)
+        rows = await _show_all(connection, [(kind, name) for kind, name, _ in ours])
+    for (kind, name, table), row in zip(ours, rows, strict=True):
+        read = _code(connection, schema, kind, name, table, row)
+        code.append(_under_its_own_name(read) if table else read)
     return code
 
 
@@ -322,9 +326,31 @@ def _without_database(text: str, database: str) -> str:
     return re.sub(pattern, lambda match: match[1] or "", text, flags=re.DOTALL)
 
 
+async def _show_all(connection: Connection, wanted: Sequence[tuple[str, str]]) -> list[Row]:
+    """Return what the server shows of each of these, by kind and name; many are asked for at once."""
+    rows: list[Row] = []
+    for start in range(0, len(wanted), AT_ONCE):
+        some = wanted[start : start + AT_ONCE]
+        try:
+            answers = await connection.fetch_each([_show_create(kind, name) for kind, name in some])
+        except ConnectionLost:
+            raise
+        except DatabaseError:
+            answers = []  # one is refused: asked for alone, it says which
+        if all(answers) and len(answers) == len(some):
+            rows += [answer[0] for answer in answers]
+        else:
+            rows += [await _show(connection, kind, name) for kind, name in some]
+    return rows
+
+
+def _show_create(kind: str, name: str) -> str:
+    return f"SHOW CREATE {kind} {quote_name(name)}"
+
+
 async def _show(connection: Connection, kind: str, name: str) -> Row:
     try:
-        row = await connection.fetch_one(f"SHOW CREATE {kind} {quote_name(name)}")
+        row = await connection.fetch_one(_show_create(kind, name))
     except ConnectionLost:
         raise
     except DatabaseError as error:

@@ -55,6 +55,34 @@ async def test_a_refused_statement_tells_its_number_and_the_connection_goes_on(
     assert await connection.fetch_value("SELECT 1") == 1
 
 
+async def test_many_statements_are_answered_in_one_round_trip(connection: Connection) -> None:
+    name = quote_name("a;b")
+    await connection.execute(f"CREATE TABLE {name} (a INT)")
+    assert await connection.fetch_each(
+        ["SELECT 1, '100%' UNION SELECT 2, ';'", f"SELECT a FROM {name}", "SELECT 3"]
+    ) == [[(1, "100%"), (2, ";")], [], [(3,)]]
+    with pytest.raises(DatabaseError) as caught:
+        await connection.fetch_each(["SELECT 1", "SELECT nothing", f"DROP TABLE {name}"])
+    assert caught.value.errno == 1054
+    assert await connection.fetch_all(f"SELECT a FROM {name}") == []
+
+
+async def test_a_connection_that_is_lost_between_two_answers_is_lost(
+    connection: Connection, admin: Connection
+) -> None:
+    asked = asyncio.ensure_future(connection.fetch_each(["SELECT 1", "SELECT SLEEP(600)", "SELECT 3"]))
+    busy = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = %s AND INFO LIKE %s"
+
+    async def sleeps() -> bool:
+        return bool(await admin.fetch_value(busy, connection.thread_id, "%SLEEP(600)%"))
+
+    await until(sleeps, timeout_s=60)
+    await admin.execute(f"KILL {connection.thread_id}")
+    with pytest.raises(ConnectionLost):
+        await asked
+    assert connection.closed
+
+
 async def test_a_connection_the_server_kills_is_lost_and_stays_so(
     connection: Connection, admin: Connection
 ) -> None:

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from migrator.schema.clone import load_tables
 from migrator.schema.errors import ReadFailed, SchemaMoved
-from migrator.schema.introspect import open_reader, read_schema, split_definer
+from migrator.schema.introspect import AT_ONCE, SHARED_FROM, open_reader, read_schema, split_definer
 from migrator.schema.model import CodeKind
 from router.database import Row, quote_name
-from router.model import Flavor
+from router.model import Account, Flavor
 from router.servers.process import LocalServer
 from tests.migrator.schema.corpus import drop_databases, load, table_statements
 
@@ -118,16 +119,16 @@ async def test_a_schema_that_changes_while_it_is_read_is_read_again(
     server: LocalServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with await load(server.server, database, ["CREATE TABLE t (a INT)"]) as connection:
-        fetch_one = connection.fetch_one
+        fetch_each = connection.fetch_each
         changes = ["ALTER TABLE u ADD COLUMN b VARCHAR(5)", "RENAME TABLE t TO u"]
 
-        async def fetch_and_meddle(sql: str, *args: object) -> Row | None:
-            if sql.startswith("SHOW CREATE TABLE") and changes:
+        async def fetch_and_meddle(statements: Sequence[str]) -> list[list[Row]]:
+            if statements[0].startswith("SHOW CREATE TABLE") and changes:
                 async with await open_reader(server.server, database=database) as other:
                     await other.execute(changes.pop())
-            return await fetch_one(sql, *args)
+            return await fetch_each(statements)
 
-        monkeypatch.setattr(connection, "fetch_one", fetch_and_meddle)
+        monkeypatch.setattr(connection, "fetch_each", fetch_and_meddle)
         schema = await read_schema(connection, database)
     assert schema.tables.keys() == {"u"}
     column = schema.tables["u"].column("b")
@@ -139,17 +140,46 @@ async def test_a_schema_that_never_stands_still_is_given_up(
     server: LocalServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with await load(server.server, database, ["CREATE TABLE t (a INT)"]) as connection:
-        fetch_one = connection.fetch_one
+        fetch_each = connection.fetch_each
         names = [f"n{number}" for number in range(99)]
 
-        async def fetch_and_meddle(sql: str, *args: object) -> Row | None:
+        async def fetch_and_meddle(statements: Sequence[str]) -> list[list[Row]]:
             async with await open_reader(server.server, database=database) as other:
                 await other.execute(f"CREATE TABLE {names.pop()} (a INT)")
-            return await fetch_one(sql, *args)
+            return await fetch_each(statements)
 
-        monkeypatch.setattr(connection, "fetch_one", fetch_and_meddle)
+        monkeypatch.setattr(connection, "fetch_each", fetch_and_meddle)
         with pytest.raises(SchemaMoved, match="changes while it is read"):
             await read_schema(connection, database)
+
+
+async def test_many_definitions_are_read_whole_and_in_order(server: LocalServer, database: str) -> None:
+    count = AT_ONCE + SHARED_FROM
+    statements = [
+        *[f"CREATE TABLE t{number} (c{number} INT)" for number in range(count)],
+        *[f"CREATE VIEW v{number} AS SELECT c{number} FROM t{number}" for number in range(AT_ONCE + 1)],
+    ]
+    async with await load(server.server, database, statements) as connection:
+        schema = await read_schema(connection, database)
+    assert {name: [column.name for column in table.columns] for name, table in schema.tables.items()} == {
+        f"t{number}": [f"c{number}"] for number in range(count)
+    }
+    assert {code.name for code in schema.code} == {f"v{number}" for number in range(AT_ONCE + 1)}
+    assert all(f"`c{code.name[1:]}`" in code.text for code in schema.code)
+
+
+async def test_the_one_of_many_that_cannot_be_read_is_named(server: LocalServer, database: str) -> None:
+    hidden = "CREATE PROCEDURE hidden() SELECT 1"
+    async with await load(server.server, database, ["CREATE TABLE t (a INT)", hidden]) as connection:
+        for statement in ("CREATE USER IF NOT EXISTS half", f"GRANT SELECT, EXECUTE ON {database}.* TO half"):
+            await connection.execute(statement)
+        try:
+            account = replace(server.server, account=Account("half", ""))
+            async with await open_reader(account) as reader:
+                with pytest.raises(ReadFailed, match="procedure 'hidden' is hidden from 'half'"):
+                    await read_schema(reader, database)
+        finally:
+            await connection.execute("DROP USER half")
 
 
 async def test_the_engines_own_tables_are_left_out(server: LocalServer, database: str) -> None:
