@@ -164,12 +164,15 @@ class Pool(Stock):
         self._arm()
 
     def _nothing_free(self) -> ProxyError:
-        pinned = ", ".join(f"{count} by {reason}" for reason, count in sorted(self._pinned().items()))
+        reasons = ", ".join(f"{count} by {reason}" for reason, count in sorted(self._pinned().items()))
+        pinned = sum(
+            backend.client is not None and bool(backend.client.reasons()) for backend in self._backends
+        )
         branch = self._served.branch
         return TooManyConnections(
             f'Too many connections: no connection to the server of branch "{branch.name}" became free in '
             f"{self._home.limits.query_wait_timeout_s:g} s; of {len(self._backends)} in this worker "
-            f"{sum(self._pinned().values())} are pinned{f' ({pinned})' if pinned else ''}"
+            f"{pinned} are pinned{f' ({reasons})' if reasons else ''}"
         )
 
     # -- handing over ---------------------------------------------------------------------------------------
@@ -356,9 +359,3 @@ class Pool(Stock):
         else:
             backend.renewed()
             self._release(backend)
-
-    # -- opening --------------------------------------------------------------------------------------------
-
-    # -- once a second --------------------------------------------------------------------------------------
-
-    # -- figures --------------------------------------------------------------------------------------------

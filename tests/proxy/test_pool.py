@@ -337,6 +337,20 @@ async def test_who_gets_a_warning_with_every_statement_does_not_keep_others_wait
             assert await waiting.query("SELECT 1") == [[b"1"]]
 
 
+async def test_who_waits_in_vain_is_told_how_many_clients_keep_theirs_and_why(
+    server: LocalServer, schema: str, tmp_path: Path
+) -> None:
+    async with (
+        sharing(tmp_path, server, schema, max_backend_connections=1, query_wait_timeout_s=0.3) as proxy,
+        raw_client(proxy.port) as keeping,
+        raw_client(proxy.port) as waiting,
+    ):
+        await keeping.query("CREATE TEMPORARY TABLE mine (id INT)")
+        await keeping.query("SELECT GET_LOCK('mine', 0)")
+        with pytest.raises(Exception, match=r"of 1 in this worker 1 are pinned \(1 by .*, 1 by .*\)"):
+            await waiting.query("SELECT 1")
+
+
 @contextlib.asynccontextmanager
 async def door(path: Path, server: LocalServer) -> AsyncIterator[Door]:
     """Pass connections to a Unix socket on to a server, but for those that are turned away."""
