@@ -18,6 +18,7 @@ from control.drift import DriftWatch
 from control.drift_store import DriftStore
 from control.errors import ControlError, NotFound, StartRefused
 from control.expiry import Expiry
+from control.handovers import HandOvers
 from control.journal import Journal
 from control.lints import Lints
 from control.migration_rows import make_migration_rows
@@ -131,6 +132,7 @@ class _Kept:
     journal: Journal
     speeds: CopySpeeds
     lints: Lints
+    handovers: HandOvers
 
 
 async def _assemble(settings: Settings, config: str, stack: contextlib.AsyncExitStack) -> Service:
@@ -221,7 +223,8 @@ async def _open_kept(ground: _Ground) -> _Kept:
     usual = DatabaseSettings(revert_window_s=settings.migrator.revert_window_s)
     databases, suppressions = Databases(ground.database, engine, usual), SuppressionStore(engine)
     people, journal, speeds = People(engine, token), Journal(engine), CopySpeeds(engine)
-    for store in (databases, suppressions, people, journal, speeds):
+    handovers = HandOvers(engine)
+    for store in (databases, suppressions, people, journal, speeds, handovers):
         await store.prepare()
     lints = Lints(
         ground.database,
@@ -231,7 +234,7 @@ async def _open_kept(ground: _Ground) -> _Kept:
         databases.settings,
         ground.number_of,
     )
-    return _Kept(token, databases, people, journal, speeds, lints)
+    return _Kept(token, databases, people, journal, speeds, lints, handovers)
 
 
 async def _deploying(ground: _Ground, kept: _Kept, seeds: Seeds) -> tuple[Runner, Deploys, Standing]:
@@ -270,7 +273,9 @@ async def _deploying(ground: _Ground, kept: _Kept, seeds: Seeds) -> tuple[Runner
         lint=kept.lints.errors,
         settings=kept.databases.settings,
         watched=ground.watched,
+        handovers=kept.handovers,
     )
+    await standing.take_up()
     return runner, deploys, standing
 
 

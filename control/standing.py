@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -14,8 +15,9 @@ import structlog
 from control.branch_record import lasting
 from control.branches import Branches
 from control.errors import ControlError
+from control.handovers import HandOvers
 from control.lints import Lint
-from control.ownership import hand_over
+from control.ownership import hand_over, put_back
 from control.rebasing import Outcome, rebase_branch
 from control.seeds import Seeds
 from control.targets import Targets
@@ -54,6 +56,7 @@ class Standing:
         lint: Lint,
         settings: Callable[[], DatabaseSettings],
         watched: Watched,
+        handovers: HandOvers,
     ) -> None:
         self._branches = branches
         self._targets = targets
@@ -63,6 +66,7 @@ class Standing:
         self._lint = lint
         self._settings = settings
         self._watched = watched
+        self._handovers = handovers
 
     async def enable_safe_migrations(self, name: str) -> BranchRecord:
         """Refuse direct DDL on a branch from now on, by guard and by server, and take deploy requests.
@@ -73,14 +77,16 @@ class Standing:
         if record.safe_migrations:
             return record
         await self._check_schema(record)
+        await self._handovers.note(record.id)
         record = await self._branches.change(record, safe_migrations=True)
         try:
             await self._raise_wall(record)
         except (AccountTooPowerful, DatabaseError, MigratorError, SchemaError, ServerFailed) as error:
-            await self._lower_wall(record)
+            await self._finish_handover(await self._lower_wall(record))
             raise ControlError(
                 f"branch {name!r} cannot have safe migrations: its server does not go along: {error}"
             ) from error
+        await self._handovers.end(record.id)
         log.info("safe_migrations.enabled", branch=name)
         return record
 
@@ -211,6 +217,7 @@ class Standing:
             await self._targets.forget(each)
             await self._seeds.cancel(each)
             await self._branches.delete(each.name)
+            await self._handovers.end(each.id)
             await self._watched.forget(each.database, each.name)
             await self._deploys.branch_deleted(each.database, each.name, actor)
         return [each.name for each in doomed]
@@ -265,10 +272,36 @@ class Standing:
         server = await self._branches.restart(record)
         self._workers.cut_off(record.database, record.name)
         await prove_no_ddl(replace(server, account=self._branches.account), schema)
+        await self._hand_over(record)
+
+    async def _hand_over(self, record: BranchRecord) -> None:
+        """Give what the account of a branch's clients has made to one that may do what it does.
+
+        Otherwise it would be without the right to fire: triggers and events need it of their definer.
+        """
         target = await self._targets.get(record.name)
-        # What it has made would be without the right to fire: triggers and events need it of their definer.
         account = f"{quote_name(self._branches.account.user)}@`%`"
-        await hand_over(target.server, schema, account, self._targets.definers.new)
+        note = partial(self._handovers.note, record.id)
+        await hand_over(target.server, target.schema, account, self._targets.definers.new, note)
+
+    async def take_up(self) -> None:
+        """Finish what a process that is gone was handing over, and put back what it left missing."""
+        for record in await self._branches.all():
+            try:
+                await self._finish_handover(record)
+            except (ControlError, DatabaseError, MigratorError, SchemaError, ServerFailed) as error:
+                # The next start tries it again; others go on without it.
+                log.error("branch.not_handed_over", branch=record.name, reason=str(error))
+
+    async def _finish_handover(self, record: BranchRecord) -> None:
+        begun = await self._handovers.begun()
+        if record.id not in begun:
+            return
+        if missing := begun[record.id]:
+            await put_back(await self._branches.admin(record), self._branches.production.schema, missing)
+        if record.safe_migrations:
+            await self._hand_over(record)
+        await self._handovers.end(record.id)
 
     async def _lower_wall(self, record: BranchRecord) -> BranchRecord:
         """Give the account of a branch's clients every right in its schema."""

@@ -19,7 +19,7 @@ from router.database import Connection, quote_name
 from router.errors import DatabaseError
 
 # The definition names something that is not there: perhaps it only is not there yet.
-_MISSING = frozenset({1054, 1146, 1305, 1356, 1449})
+MISSING = frozenset({1054, 1146, 1305, 1356, 1449})
 # A function that is not declared deterministic, on a server with a binary log.
 _UNSAFE_FUNCTION = 1418
 _UNKNOWN_VARIABLE = 1193
@@ -178,7 +178,7 @@ async def load_code(connection: Connection, code: Sequence[Code]) -> dict[str, s
                 try:
                     await create_code(connection, item)
                 except DatabaseError as error:
-                    if kind is not CodeKind.VIEW or error.errno not in _MISSING:
+                    if kind is not CodeKind.VIEW or error.errno not in MISSING:
                         raise CloneFailed(
                             f"the server does not take {kind.lower()} {item.name!r}: {error}"
                         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,27 @@ async def test_on_a_branch_with_safe_migrations_the_server_itself_refuses_ddl(he
     await here.on_branch("staging", "DELETE FROM customers WHERE id = 3")
     (route,) = [branch for branch in await here.service.branches.routes() if branch.name == "staging"]
     assert (route.safe_migrations, route.production, route.sleepable) == (True, False, True)
+
+
+async def test_a_hand_over_that_was_cut_off_is_finished_at_the_next_start(here: Running) -> None:
+    await here.call("POST", "/branches", {"name": "cut-off"}, expect=201)
+    await here.on_branch("cut-off", "CREATE PROCEDURE p() SELECT 1")
+    branches, standing = here.service.branches, here.service.standing
+    record, schema = await branches.get("cut-off"), await branches.read("cut-off")
+    (lost,) = (code for code in schema.code if code.name == "tidy")
+    handovers = standing._handovers
+    await handovers.note(record.id, replace(schema, tables={}, opaque={}, code=(lost,)))
+    record = await branches.change(record, safe_migrations=True)
+    async with await Connection.open(await branches.admin(record), database="shop") as admin:
+        await admin.execute("DROP TRIGGER tidy")
+    await standing.take_up()
+    after = {code.name: code for code in (await branches.read("cut-off")).code}
+    assert after["tidy"] == lost
+    assert after["tidy"].definer == after["p"].definer == here.service.targets.definers.new
+    assert await handovers.begun() == {}
+    await handovers.note(record.id)
+    await here.call("DELETE", "/branches/cut-off", expect=204)
+    assert await handovers.begun() == {}
 
 
 async def test_a_change_goes_from_a_branch_to_staging_and_from_there_to_main(here: Running) -> None:
@@ -190,9 +212,10 @@ async def test_a_branch_expires_when_nobody_needs_it_any_more(here: Running) -> 
         await here.service.branches.get("ci"), expires_at=now() - timedelta(seconds=1)
     )
     assert "'below' was made from it" in await expiry.spared(record)
-    await here.call("DELETE", "/branches/below", expect=204)
+    # At no moment does nobody need it: the service looks by itself, too.
     await here.on_branch("ci", "ALTER TABLE customers ADD COLUMN y INT")
     request = await here.call("POST", "/deploy-requests", {"branch": "ci", "into_branch": "main"}, expect=201)
+    await here.call("DELETE", "/branches/below", expect=204)
     assert f"deploy request {request['number']} needs it" in await expiry.spared(record)
     assert await expiry.look() == []
     await here.call("PATCH", f"/deploy-requests/{request['number']}", {"state": "closed"})
