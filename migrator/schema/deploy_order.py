@@ -54,9 +54,16 @@ def _combined(orders: set[Order]) -> Order:
     return orders.pop() if orders else Order.EITHER
 
 
+def _length(days: float) -> str:
+    minutes = days * 1440
+    if minutes < 120:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.0f} h" if days < 2 else f"{days:.1f} days"
+
+
 def _sentence(order: Order, evidence: Sequence[Evidence], observed: Observed) -> str:
     breaking = sum(one.order is Order.CODE_FIRST for one in evidence)
-    seen = f"{observed.days:.1f} days of observed traffic" if observed.days else "no traffic observed yet"
+    seen = f"{_length(observed.days)} of observed traffic" if observed.days else "no traffic observed yet"
     match order:
         case Order.EITHER:
             return f"safe in either order ({seen})"

@@ -76,6 +76,14 @@ def test_traffic_without_a_statement_that_breaks_refutes_what_was_feared() -> No
     assert found.sentence == "safe in either order (3.5 days of observed traffic)"
 
 
+@pytest.mark.parametrize(
+    ("minutes", "said"), [(3, "3 min"), (119, "119 min"), (120, "2 h"), (2879, "48 h"), (2880, "2.0 days")]
+)
+def test_it_is_said_for_how_long_traffic_was_observed(minutes: int, said: str) -> None:
+    found = deploy_order([changed(table(C), table())], observed=Observed(minutes / 1440))
+    assert found.sentence.endswith(f"({said} of observed traffic)")
+
+
 def test_traffic_refutes_nothing_about_rows_it_cannot_show() -> None:
     narrowed = changed(table(C), table("`c` int NOT NULL DEFAULT '0'"))
     assert deploy_order([narrowed], observed=Observed(3.5)).order is Order.CODE_FIRST

@@ -33,6 +33,6 @@ RULE = Rule(
     code="MIXED_COST",
     number="C23",
     levels=(Level.INFO,),
-    advice="Split it into two deploy requests if that helps: one copy does both as well.",
+    advice="Leave it, since one copy makes both; or make two deploy requests if a part is needed sooner.",
     check=check,
 )
