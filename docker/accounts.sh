@@ -18,4 +18,5 @@ GRANT REFERENCES, REPLICATION SLAVE, REPLICATION CLIENT, PROCESS, SHOW_ROUTINE, 
   SESSION_VARIABLES_ADMIN, SET_ANY_DEFINER
   ON *.* TO 'headgate_migrator'@'%';
 GRANT SELECT ON performance_schema.* TO 'headgate_migrator'@'%';
+GRANT SELECT ON mysql.procs_priv TO 'headgate_migrator'@'%';
 SQL

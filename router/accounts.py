@@ -57,10 +57,10 @@ MIGRATOR_GLOBAL_RIGHTS = {
 # What the right to let a program belong to somebody else was called before MySQL 8.2.
 _SET_DEFINER, _SET_DEFINER_ONCE = "SET_ANY_DEFINER", "SET_USER_ID"
 MIGRATOR_READS = {
-    Flavor.MYSQL: ("performance_schema.*",),
+    Flavor.MYSQL: ("performance_schema.*", "mysql.procs_priv"),
     Flavor.MARIADB: ("performance_schema.*", "mysql.proc"),
 }
-"""What it reads of the server's own: who waits for whom, and the text of routines."""
+"""What it reads of the server's own: who waits for whom, the text of routines, or who may call them."""
 REPLICATION_GLOBAL_RIGHTS = {
     Flavor.MYSQL: "REPLICATION SLAVE, REPLICATION CLIENT",
     Flavor.MARIADB: "REPLICATION SLAVE, BINLOG MONITOR",

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 
 import msgspec
+import structlog
 
 from conf.settings import MigratorSettings
 from migrator.engine.companions.trigger_text import moved
 from migrator.engine.companions.triggers import GUARD
+from migrator.engine.direct.routine_rights import Right, give_rights, not_ours_to_give, rights_on
 from migrator.engine.direct.step import LATER, Ends, Step
 from migrator.engine.direct.stored import (
     MISSING,
@@ -38,6 +40,8 @@ from migrator.schema.program_text import or_replace, renamed, trigger_before, wi
 from router.database import Connection, quote_name
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Flavor, Server
+
+log = structlog.get_logger()
 
 NOTHING = "nothing"
 _PACKAGES = (CodeKind.PACKAGE, CodeKind.PACKAGE_BODY)
@@ -93,6 +97,8 @@ class ChangeProgram(Step):
         options = json.loads(record.options or "{}") | {"former": msgspec.to_builtins(former)}
         record = await self._save(options=json.dumps(options))
         before = NOTHING if former is None else former.digest
+        if former is not None:
+            await self._try_rights(link, record, former)
         if code is None:
             return Ends(before, NOTHING)
         target = wanted(code, former, self._definers, self._place)
@@ -112,6 +118,24 @@ class ChangeProgram(Step):
         if after == before:
             raise Refused(f"{self._word} {self._table!r} is already what it is to become")
         return Ends(before, after)
+
+    async def _try_rights(self, link: Connection, record: Record, former: Stored) -> None:
+        """See that rights which go with the program could be given again; raises Refused."""
+        rights = await rights_on(link, self._schema, self._program, self._table)
+        if not rights:
+            return
+        trial = suffixed(self._table, _TRIAL)
+        await self._save(shadow=trial)
+        await self._drop(trial)  # of an interrupted attempt
+        try:
+            await make_stored(link, self._schema, former, renamed(former.text, self._table, trial))
+            await give_rights(link, self._schema, self._program, trial, rights)
+        except ConnectionLost:
+            raise
+        except DatabaseError as error:
+            raise not_ours_to_give(link, self._schema, self._program, self._table, rights, error) from error
+        finally:
+            await self._drop(trial)
 
     async def _tried(self, link: Connection, record: Record, target: Stored) -> str:
         """Make it under another name, a trigger on an empty table, and return its digest."""
@@ -144,6 +168,11 @@ class ChangeProgram(Step):
     async def _change(self, link: Connection, second: Connection, phase: Phase) -> None:
         start, end = self._ways(self._record_now, phase)
         there = await self._read(self._table)
+        if start is not None:
+            rights = await rights_on(second, self._schema, self._program, self._table)
+            kept = [msgspec.to_builtins(right) for right in rights]
+            options = json.loads(self._record_now.options or "{}") | {"rights": kept}
+            await self._save(options=json.dumps(options))
         if end is None:
             await self._watched(link, second, self._dropping())
         elif start is None or link.server.flavor is Flavor.MARIADB:
@@ -153,6 +182,7 @@ class ChangeProgram(Step):
                 second,
                 make_stored(link, self._schema, end, text if start is None else or_replace(text)),
             )
+            await self._give_back(link)
         elif self._program is CodeKind.TRIGGER:
             await self._watched(link, second, f"LOCK TABLES {quote_name(start.table)} WRITE")
             try:
@@ -178,8 +208,10 @@ class ChangeProgram(Step):
                 await self._watching(link, second, make_stored(link, self._schema, end, text))
             except MigratorError:
                 await make_stored(link, self._schema, start, former)
+                await self._give_back(link)
                 raise
             reach("program-made")
+            await self._give_back(link)
         finally:
             if not link.closed:
                 for guard in self._guards(start, end).values():
@@ -188,6 +220,7 @@ class ChangeProgram(Step):
     async def _ask_definition(self, record: Record) -> bool:
         await self.journal.end_lock_connections()
         await self._mend(record)
+        await self.journal.as_owner(self._give_back)
         return await super()._ask_definition(record)
 
     async def _mend(self, record: Record) -> None:
@@ -213,6 +246,20 @@ class ChangeProgram(Step):
 
         await self.journal.as_owner(work)
 
+    async def _give_back(self, link: Connection) -> None:
+        """Give the rights again that went with the program when it was last dropped, if it is there."""
+        rights = self._rights()
+        if not rights or await self._read(self._table) is None:
+            return
+        try:
+            await give_rights(link, self._schema, self._program, self._table, rights)
+        except ConnectionLost:
+            raise
+        except DatabaseError as error:
+            # It was tried before; whoever had the right is gone meanwhile, or our account may do less.
+            lost = [right.statement(self._schema, self._program, self._table) for right in rights]
+            log.error("rights.lost", operation=self.id, reason=str(error), statements=lost)
+
     # --- what it is about -----------------------------------------------------------------------------------
 
     async def _digest(self, link: Connection) -> str | None:
@@ -225,6 +272,10 @@ class ChangeProgram(Step):
         former = None if stored is None else msgspec.convert(stored, Stored)
         target = None if self._code is None else wanted(self._code, former, self._definers, self._place)
         return (target, former) if phase is Phase.REVERTING else (former, target)
+
+    def _rights(self) -> tuple[Right, ...]:
+        stored = json.loads(self._record_now.options or "{}").get("rights", [])
+        return msgspec.convert(stored, tuple[Right, ...])
 
     async def _text(self, link: Connection, program: Stored, there: Stored | None) -> bytes:
         """Return the statement that makes it: a trigger at its place, an event running if it does now."""
