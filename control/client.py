@@ -15,6 +15,8 @@ from control.token import authorization
 Json = Any
 
 TIMEOUT_S = 120.0
+PAGE: Final = 100
+"""How many elements of a list are fetched at once: the most that the API gives."""
 CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """What moves a terminal's cursor, or turns text around, and so can hide lines that are to be reviewed."""
 
@@ -65,6 +67,16 @@ class Client:
     def get(self, path: str, **query: str | int | list[str]) -> Json:
         """Fetch what is at a path below the organization."""
         return self._ask("GET", path, params=query)
+
+    def every(self, path: str, **query: str | int | list[str]) -> list[Json]:
+        """Fetch the list at a path below the organization, from all its pages."""
+        found: list[Json] = []
+        number = 1
+        while number:
+            listed = self.get(path, **query, page=number, per_page=PAGE)
+            found += listed["data"]
+            number = listed["next_page"] or 0
+        return found
 
     def post(self, path: str, body: Json = None) -> Json:
         """Create something, or do something."""

@@ -11,7 +11,7 @@ from control.api.deployment import diff
 from control.api.filters import Filter, Wanted, span
 from control.api.operations import operation
 from control.api.paths import DATABASE, Here, Number, PageNumber, PageSize, Who
-from control.api.present import Json, actor, moment, page
+from control.api.present import Json, actor, moment, page, whole
 from control.api.scene import shown, shown_all, shown_deployments
 from migrator.deploy import queue
 from migrator.deploy.how import How
@@ -136,7 +136,7 @@ async def get_history(service: Here, db: str, number: Number) -> Json:
         }
         for step in await service.deploys.history(db, number)
     ]
-    return page(steps, 1, max(len(steps), 1))
+    return whole(steps)
 
 
 @router.get("/deploy-queue")

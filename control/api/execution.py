@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from control.api.paths import DATABASE, Here, Number, Who
-from control.api.present import Json, page
+from control.api.present import Json, whole
 from control.api.scene import shown
 from migrator.deploy.how import How
 from migrator.engine.direct.choose import Strategy
@@ -109,7 +109,7 @@ async def list_misfits(service: Here, db: str, number: Number) -> Json:
         for operation, misfits in service.runner.misfits(request).items()
         for key, row in misfits.items()
     ]
-    return page(rows, 1, max(len(rows), 1))
+    return whole(rows)
 
 
 @router.post("/redo")

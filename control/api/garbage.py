@@ -7,7 +7,7 @@ from datetime import UTC
 from fastapi import APIRouter
 
 from control.api.paths import DATABASE, Here
-from control.api.present import Json, moment, page
+from control.api.present import Json, moment, whole
 
 router = APIRouter(prefix=DATABASE, tags=["garbage"])
 
@@ -15,7 +15,7 @@ router = APIRouter(prefix=DATABASE, tags=["garbage"])
 @router.get("/garbage")
 async def list_garbage(service: Here, db: str) -> Json:
     """List the tables that nobody needs any more; until it is dropped, RENAME brings one back."""
-    return page(
+    return whole(
         [
             {
                 "type": "GarbageTable",
@@ -26,6 +26,5 @@ async def list_garbage(service: Here, db: str) -> Json:
                 "dropped_after": moment(each.drop_after.replace(tzinfo=UTC)),
             }
             for each in await service.garbage()
-        ],
-        size=1000,
+        ]
     )

@@ -60,6 +60,11 @@ def page(items: Sequence[Any], number: int = 1, size: int = 25) -> Json:
     }
 
 
+def whole(items: Sequence[Any]) -> Json:
+    """Return a list that is given whole, as its only page."""
+    return page(items, 1, max(len(items), 1))
+
+
 def organization(name: str, since: datetime) -> Json:
     """Return the one organization there is."""
     return {

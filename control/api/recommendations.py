@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from control.api.paths import DATABASE, Here, Number, PageNumber, PageSize, Who
-from control.api.present import Json, moment, page
+from control.api.present import Json, moment, page, whole
 from control.api.present import actor as present_actor
 from control.api.recorder import note_done
 from control.service import Service
@@ -45,7 +45,7 @@ async def list_recommendations(
 async def refresh_recommendations(service: Here) -> Json:
     """Look at production now, not only once a day; the answer lists what is newly recommended."""
     records = await service.recommendations.look()
-    return page([await _shown(service, record) for record in records], size=100)
+    return whole([await _shown(service, record) for record in records])
 
 
 @router.get(ONE)

@@ -60,11 +60,11 @@ def list_branches(
 ) -> None:
     """List the branches of a database."""
     here = context(ctx)
-    query: dict[str, str | int] = {"q": q, "order": "desc" if newest else "asc", "per_page": 100}
+    query = {"q": q, "order": "desc" if newest else "asc"}
     for name, wanted in (("production", production), ("safe_migrations", safe_migrations)):
         if wanted is not None:
             query[name] = str(wanted).lower()
-    here.output.table(here.client.get(f"databases/{database}/branches", **query)["data"], COLUMNS)
+    here.output.table(here.client.every(f"databases/{database}/branches", **query), COLUMNS)
 
 
 @app.command()
@@ -174,7 +174,7 @@ def pools(ctx: typer.Context, database: Database, name: Name) -> None:
     here = context(ctx)
     columns = ("worker", "active", "linked", "idle", "opening", "pinned", "waiting", "longest_wait_ms")
     here.output.table(
-        here.client.get(f"databases/{database}/branches/{name}/pools")["data"],
+        here.client.every(f"databases/{database}/branches/{name}/pools"),
         {column.replace("_", " "): column for column in columns},
     )
 
@@ -184,7 +184,7 @@ def pinned(ctx: typer.Context, database: Database, name: Name) -> None:
     """List the clients that keep their connection to the server, and why."""
     here = context(ctx)
     here.output.table(
-        here.client.get(f"databases/{database}/branches/{name}/pinned")["data"],
+        here.client.every(f"databases/{database}/branches/{name}/pinned"),
         {
             "connection": "connection_id",
             "user": "username",

@@ -52,7 +52,7 @@ def list_requests(
     query = {"state": state, "branch": branch, "into_branch": into}
     query |= {"deployed_at": deployed, "running_at": running}
     chosen = {name: value for name, value in query.items() if value}
-    found = here.client.get(f"databases/{database}/deploy-requests", **chosen)["data"]
+    found = here.client.every(f"databases/{database}/deploy-requests", **chosen)
     if not here.output.is_json:
         found = [{**one, "by": one["actor"]["display_name"]} for one in found]
     here.output.table(found, COLUMNS)
@@ -131,7 +131,7 @@ def history(ctx: typer.Context, database: Database, which: Which) -> None:
 def queue(ctx: typer.Context, database: Database) -> None:
     """List the deployments that are under way or queued, in the order in which they are carried."""
     here = context(ctx)
-    found = here.client.get(f"databases/{database}/deploy-queue")["data"]
+    found = here.client.every(f"databases/{database}/deploy-queue")
     here.output.table(
         found,
         {

@@ -47,7 +47,7 @@ def list_rules(ctx: typer.Context) -> None:
 def list_suppressions(ctx: typer.Context, database: Database) -> None:
     """List which findings are lived with, why, and on whose word."""
     here = context(ctx)
-    here.output.table(here.client.get(_path(database), per_page=100)["data"], COLUMNS)
+    here.output.table(here.client.every(_path(database)), COLUMNS)
 
 
 @app.command()

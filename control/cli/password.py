@@ -22,7 +22,7 @@ def list_passwords(ctx: typer.Context, database: Database, branch: Branch) -> No
     """List the passwords that reach a branch."""
     here = context(ctx)
     here.output.table(
-        here.client.get(f"databases/{database}/branches/{branch}/passwords")["data"],
+        here.client.every(f"databases/{database}/branches/{branch}/passwords"),
         {
             "id": "id",
             "name": "name",

@@ -33,8 +33,8 @@ def list_recommendations(
     """List what is recommended, newest first."""
     here = context(ctx)
     wanted = {} if every else {"state": "open"}
-    found = here.client.get(f"databases/{database}/schema-recommendations", per_page=100, **wanted)
-    here.output.table(found["data"], COLUMNS)
+    found = here.client.every(f"databases/{database}/schema-recommendations", **wanted)
+    here.output.table(found, COLUMNS)
 
 
 @app.command()
@@ -58,8 +58,7 @@ def refresh(ctx: typer.Context, database: Database) -> None:
     here = context(ctx)
     where = f"databases/{database}/schema-recommendations"
     here.client.post(f"{where}/refresh")
-    found = here.client.get(where, per_page=100, state="open")
-    here.output.table(found["data"], COLUMNS)
+    here.output.table(here.client.every(where, state="open"), COLUMNS)
 
 
 @app.command()

@@ -35,7 +35,7 @@ def reviews(ctx: typer.Context, database: Database, which: Which) -> None:
     """List what people have said about a deploy request, oldest first."""
     here = context(ctx)
     number = number_of(here, database, which)
-    found = here.client.get(f"{path(database, number)}/reviews", per_page=100)["data"]
+    found = here.client.every(f"{path(database, number)}/reviews")
     if not here.output.is_json:
         found = [{**one, "who": one["actor"]["display_name"]} for one in found]
     here.output.table(found, COLUMNS)

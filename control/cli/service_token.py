@@ -26,7 +26,7 @@ COLUMNS = {
 def list_tokens(ctx: typer.Context) -> None:
     """List the service tokens; secrets are not shown."""
     here = context(ctx)
-    here.output.table(here.client.get("service-tokens", per_page=100)["data"], COLUMNS)
+    here.output.table(here.client.every("service-tokens"), COLUMNS)
 
 
 @app.command()
