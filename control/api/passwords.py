@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
@@ -10,6 +12,7 @@ from control.api.present import Json, page, password
 from control.passwords import PasswordWish
 from control.service import Service
 from router.model import Actor, Role
+from router.records import PasswordRecord
 
 router = APIRouter(prefix=DATABASE, tags=["passwords"])
 PASSWORDS = "/branches/{name}/passwords"
@@ -45,19 +48,14 @@ class PasswordChange(BaseModel):
 @router.get("/passwords")
 async def list_all_passwords(service: Here, number: PageNumber = 1, size: PageSize = 25) -> Json:
     """List the passwords of all branches."""
-    records = await service.passwords.all()
-    return page(
-        [password(record, service.proxy_host, service.proxy_port) for record in records], number, size
-    )
+    return page(await _shown_all(service, await service.passwords.all()), number, size)
 
 
 @router.get(PASSWORDS)
 async def list_passwords(service: Here, name: str, number: PageNumber = 1, size: PageSize = 25) -> Json:
     """List the passwords that reach a branch."""
     await service.branches.get(name)
-    records = await service.passwords.all(name)
-    shown = [password(record, service.proxy_host, service.proxy_port) for record in records]
-    return page(shown, number, size)
+    return page(await _shown_all(service, await service.passwords.all(name)), number, size)
 
 
 @router.post(PASSWORDS, status_code=201)
@@ -78,14 +76,14 @@ async def create_password(service: Here, name: str, actor: Who, body: NewPasswor
         secret=body.password,
     )
     made, secret = await service.passwords.create(wish)
-    return password(made, service.proxy_host, service.proxy_port, secret)
+    return {**await _shown(service, made), "plain_text": secret}
 
 
 @router.get(PASSWORDS + "/{password_id}")
 async def get_password(service: Here, name: str, password_id: str) -> Json:
     """Show a password, without its secret."""
     record = await service.passwords.get(name, password_id)
-    return password(record, service.proxy_host, service.proxy_port)
+    return await _shown(service, record)
 
 
 @router.patch(PASSWORDS + "/{password_id}")
@@ -95,7 +93,7 @@ async def change_password(
     """Rename a password, or change the networks it may be used from."""
     await _check_change(service, name, password_id, actor)
     record = await service.passwords.change(name, password_id, name=body.name, networks=body.cidrs)
-    return password(record, service.proxy_host, service.proxy_port)
+    return await _shown(service, record)
 
 
 @router.post(PASSWORDS + "/{password_id}/renew")
@@ -103,7 +101,7 @@ async def renew_password(service: Here, name: str, password_id: str, actor: Who)
     """Let a password that expires live for its whole time again."""
     await _check_change(service, name, password_id, actor)
     record = await service.passwords.renew(name, password_id)
-    return password(record, service.proxy_host, service.proxy_port)
+    return await _shown(service, record)
 
 
 @router.delete(PASSWORDS + "/{password_id}", status_code=204)
@@ -112,6 +110,23 @@ async def delete_password(service: Here, name: str, password_id: str, actor: Who
     await _check_change(service, name, password_id, actor)
     await service.passwords.delete(name, password_id)
     return Response(status_code=204)
+
+
+async def _shown(service: Service, record: PasswordRecord) -> Json:
+    return (await _shown_all(service, [record]))[0]
+
+
+async def _shown_all(service: Service, records: Sequence[PasswordRecord]) -> list[Json]:
+    production = {branch.name for branch in await service.branches.all() if branch.production}
+    return [
+        password(
+            record,
+            service.proxy_host,
+            service.proxy_port,
+            production=record.branch is None or record.branch in production,
+        )
+        for record in records
+    ]
 
 
 async def _check_change(service: Service, name: str, password_id: str, actor: Actor) -> None:

@@ -176,21 +176,21 @@ def branch(record: BranchRecord, base_url: str, asleep: bool) -> Json:
     }
 
 
-def password(record: PasswordRecord, host: str, port: int, secret: str | None = None) -> Json:
-    """Return a password; its secret only when it has just been made."""
+def password(record: PasswordRecord, host: str, port: int, *, production: bool) -> Json:
+    """Return a password without its secret; `production` is whether it reaches production."""
     return {
         "id": record.id,
         "name": record.name,
         "username": record.username,
         "access_host_url": host,
         "port": port,
-        "plain_text": secret,
+        "plain_text": None,
         "role": str(record.role),
         "actor": ACTOR,
         "database_branch": {
-            "id": record.branch,
+            "id": record.branch_id,
             "name": record.branch,
-            "production": record.branch in (None, MAIN),
+            "production": production,
         },
         "region": REGION,
         "created_at": moment(record.created_at),

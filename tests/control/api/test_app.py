@@ -220,6 +220,17 @@ async def test_no_answer_but_the_one_that_makes_a_password_holds_a_secret(runnin
     await running.call("DELETE", f"/branches/main/passwords/{made['id']}", expect=404)
 
 
+async def test_a_password_says_whether_it_reaches_production_whatever_that_is_called(
+    running: Running,
+) -> None:
+    made = await running.call("POST", "/branches/main/passwords", {"name": "ci"}, expect=201)
+    branch = await running.call("PATCH", "/branches/main", {"new_name": "trunk"})
+    [shown] = (await running.call("GET", "/branches/trunk/passwords"))["data"]
+    assert shown["database_branch"] == {"id": branch["id"], "name": "trunk", "production": True}
+    await running.call("PATCH", "/branches/trunk", {"new_name": "main"})
+    await running.call("DELETE", f"/branches/main/passwords/{made['id']}", expect=204)
+
+
 async def test_the_description_lists_the_paths_and_no_page_loads_foreign_scripts(running: Running) -> None:
     assert (await running.http.get("/docs")).status_code == 404
     paths = (await running.http.get("/openapi.json")).json()["paths"]
