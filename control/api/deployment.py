@@ -8,7 +8,7 @@ from datetime import datetime
 
 from control.api.findings import lint_entry
 from control.api.html import of_diff, of_notes
-from control.api.operations import operation, waits_for_table
+from control.api.operations import operation
 from control.api.order import hints, order
 from control.api.present import Json, actor, moment
 from migrator.deploy.approval import Review, ReviewState, approvers, missing, unconfirmed
@@ -134,7 +134,8 @@ def _way(request: DeployRequest) -> Json:
 def _place(request: DeployRequest, scene: Scene) -> Json:
     """Where it stands in the queue, and what it waits for."""
     waits = scene.wait
-    locked = [record.table for record in request.operations if waits_for_table(scene.statuses.get(record.id))]
+    statuses = [(record.table, scene.statuses.get(record.id)) for record in request.operations]
+    locked = [table for table, status in statuses if status and status.waits_for_table]
     return {
         "preceding_deployments": [_preceding(other) for other in scene.ahead],
         "queue_position": scene.position,

@@ -39,7 +39,7 @@ def operation(request: DeployRequest, record: OperationRecord, status: Status | 
             {"sentence": remark.sentence, "error_number": remark.errno, "loses_data": remark.loses}
             for remark in request.outlook(record)
         ],
-        "table_locked": waits_for_table(status),
+        "table_locked": bool(status and status.waits_for_table),
         "table_recently_used": record.recently_used_at is not None,
         "table_recently_used_at": moment(record.recently_used_at),
         "removed_foreign_key_names": _removed_foreign_keys(record),
@@ -59,11 +59,6 @@ def _object_type(record: OperationRecord) -> str:
 def _removed_foreign_keys(record: OperationRecord) -> list[str]:
     found = (FOREIGN_KEY_GONE.findall(statement) for statement in record.statements)
     return [name.replace("``", "`") for names in found for name in names]
-
-
-def waits_for_table(status: Status | None) -> bool:
-    """Whether somebody else holds the table that is to be swapped."""
-    return status is not None and status.activity.startswith("trying again in ")
 
 
 def _progress(request: DeployRequest, status: Status | None) -> Json:

@@ -19,7 +19,7 @@ from conf.settings import MigratorSettings
 from migrator.engine.ground.blockers import clear_way
 from migrator.engine.ground.failpoints import reach
 from migrator.engine.ground.journal import Record
-from migrator.engine.ground.operation import CutOver, Phase
+from migrator.engine.ground.operation import CutOver, Phase, again_in
 from migrator.engine.ground.owned import Owned, Told
 from migrator.engine.ground.session import REPEATABLE
 from migrator.engine.swap.cutover import TrafficGate
@@ -212,7 +212,7 @@ class Step(Owned, ABC):
 
     async def _pause(self, attempts: int, error: Exception) -> None:
         pause_s = PAUSES_S[min(attempts, len(PAUSES_S)) - 1]
-        self._activity = f"trying again in {pause_s:g} s: {error}"
+        self._activity = again_in(pause_s, error)
         log.info("change.postponed", operation=self.id, reason=str(error), attempt=attempts)
         await asyncio.sleep(pause_s)
 

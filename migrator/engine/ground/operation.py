@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
+
+AGAIN: Final = "trying again in "
 
 
 class Phase(StrEnum):
@@ -50,6 +52,16 @@ class Status:
     eta_low_s: float | None = None
     eta_high_s: float | None = None
     stalled: str | None = None
+
+    @property
+    def waits_for_table(self) -> bool:
+        """Whether somebody else holds the table that is to be swapped."""
+        return self.activity.startswith(AGAIN)
+
+
+def again_in(pause_s: float, error: Exception) -> str:
+    """Return what an operation does while it waits for a table that could not be had."""
+    return f"{AGAIN}{pause_s:g} s: {error}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from conf.settings import MigratorSettings
 from migrator.engine.ground.blockers import clear_way
 from migrator.engine.ground.failpoints import reach
 from migrator.engine.ground.journal import Record, read_server_identity
-from migrator.engine.ground.operation import CutOver, Phase
+from migrator.engine.ground.operation import CutOver, Phase, again_in
 from migrator.engine.ground.owned import Owned, Told
 from migrator.engine.swap.cutover import TrafficGate
 from migrator.engine.swap.part import Part, Way
@@ -206,7 +206,7 @@ class Renaming(Owned, ABC):
                         return CutOver(0.0, attempts)
                     await self._save(phase=way.before)
                 pause_s = BACKOFF_S[min(attempts, len(BACKOFF_S)) - 1]
-                self._activity = f"trying again in {pause_s:g} s: {error}"
+                self._activity = again_in(pause_s, error)
                 log.info("cutover.postponed", operation=self.id, reason=str(error), attempt=attempts)
                 await asyncio.sleep(pause_s)
         raise AssertionError("unreachable")

@@ -12,7 +12,7 @@ import structlog
 
 from conf.settings import MigratorSettings
 from migrator.engine.ground.journal import Change, Journal
-from migrator.engine.ground.operation import CutOver
+from migrator.engine.ground.operation import CutOver, again_in
 from migrator.engine.swap.cutover import Busy, CutOverAttempt, TrafficGate, patience_s
 from migrator.engine.swap.part import Part, Way
 from migrator.errors import NotNow, OwnershipUnknown
@@ -162,7 +162,7 @@ async def _pause(members: Sequence[Member], attempts: int, error: Exception) -> 
     if isinstance(error, Busy):
         pause_s = min(pause_s, BUSY_PAUSE_MAX_S)
     for member in members:
-        member.tell(f"trying again in {pause_s:g} s: {error}")
+        member.tell(again_in(pause_s, error))
     log.info("cutover.postponed", operation=members[0].id, reason=str(error), attempt=attempts)
     until, forced = time.monotonic() + pause_s, any(member.forced for member in members)
     while (left_s := until - time.monotonic()) > 0:

@@ -251,7 +251,7 @@ async def test_a_cut_over_that_waits_for_somebody_is_forced_through_the_api(runn
 
         async def waits() -> bool:
             [operation] = (await call("GET", "/deploy-requests/1/operations"))["data"]
-            return "trying again" in operation["activity"]
+            return bool(operation["table_locked"])
 
         await until(waits)
         forced = await call("POST", "/deploy-requests/1/force-cutover")
