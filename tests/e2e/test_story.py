@@ -16,7 +16,7 @@ import pytest
 
 from control.demo.check import held
 from router.model import Flavor
-from tests.support.headgate import Headgate, headgate_in, rows
+from tests.support.headgate import Headgate, data, run_on, running_in
 from tests.support.servers import remove_servers, wait_until
 
 PATIENCE_S = 900.0
@@ -80,34 +80,22 @@ def test_a_schema_change_travels_from_a_branch_to_production_and_back_under_live
 
 @pytest.fixture(params=list(Flavor), ids=str)
 def headgate(server_folder: Path, request: pytest.FixtureRequest) -> Iterator[Headgate]:
-    with headgate_in(server_folder / f"e2e-{request.param}", request.param) as headgate:
-        headgate.start()
-        headgate.until_ready()
+    with running_in(server_folder / f"e2e-{request.param}", request.param) as headgate:
         yield headgate
-        assert headgate.interrupt() == 0
-        assert headgate.pids() == []
-
-
-def done(headgate: Headgate, *words: str) -> Any:
-    ended = headgate.run_here("--format", "json", *words)
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
 
 
 def branch(headgate: Headgate, name: str, *changes: str) -> None:
     """Make a branch and change it."""
-    password = done(headgate, "branch", "create", "shop", name)["password"]
-    with headgate.connect(password["username"], password["plain_text"]) as developer:
-        for change in changes:
-            rows(developer, change)
+    password = data(headgate, "branch", "create", "shop", name)["password"]
+    run_on(headgate, password, *changes)
 
 
 def request(headgate: Headgate, *words: str) -> str:
-    return str(done(headgate, "deploy-request", "create", "shop", *words)["number"])
+    return str(data(headgate, "deploy-request", "create", "shop", *words)["number"])
 
 
 def shown(headgate: Headgate, number: str) -> Any:
-    return done(headgate, "deploy-request", "show", "shop", number)
+    return data(headgate, "deploy-request", "show", "shop", number)
 
 
 def test_deployments_wait_for_each_other_and_what_no_longer_fits_is_refused(headgate: Headgate) -> None:
@@ -118,9 +106,9 @@ def test_deployments_wait_for_each_other_and_what_no_longer_fits_is_refused(head
         "CREATE TABLE notes (id INT PRIMARY KEY, body TEXT)",
     )
     seed = request(headgate, "seed")
-    deployed = done(headgate, "deploy-request", "deploy", "shop", seed, "--wait")
+    deployed = data(headgate, "deploy-request", "deploy", "shop", seed, "--wait")
     assert deployed["deployment_state"] == "complete_pending_revert"
-    done(headgate, "deploy-request", "skip-revert", "shop", seed)
+    data(headgate, "deploy-request", "skip-revert", "shop", seed)
 
     branch(headgate, "first", "ALTER TABLE customers MODIFY name VARCHAR(60) NOT NULL")
     branch(headgate, "second", "ALTER TABLE customers MODIFY name VARCHAR(70) NOT NULL")
@@ -131,7 +119,7 @@ def test_deployments_wait_for_each_other_and_what_no_longer_fits_is_refused(head
     assert "table 'loose' has no unique key" in refused.stderr
 
     first, second = request(headgate, "first", "--disable-auto-apply"), request(headgate, "second")
-    waiting = done(headgate, "deploy-request", "deploy", "shop", first, "--wait")
+    waiting = data(headgate, "deploy-request", "deploy", "shop", first, "--wait")
     assert waiting["deployment_state"] == "pending_cutover"
     # What conflicts with the queue is told so at once, and never after waiting.
     refused = headgate.run_here("deploy-request", "deploy", "shop", second)
@@ -147,8 +135,8 @@ def test_deployments_wait_for_each_other_and_what_no_longer_fits_is_refused(head
     assert again.returncode == 1
     assert "already under way" in again.stderr
 
-    done(headgate, "deploy-request", "apply", "shop", first, "--wait")
-    done(headgate, "deploy-request", "skip-revert", "shop", first)
+    data(headgate, "deploy-request", "apply", "shop", first, "--wait")
+    data(headgate, "deploy-request", "skip-revert", "shop", first)
     wait_until(
         lambda: shown(headgate, other)["deployment_state"] == "complete_pending_revert", timeout_s=PATIENCE_S
     )

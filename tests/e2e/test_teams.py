@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from router.model import Flavor
-from tests.support.headgate import Headgate, headgate_in, rows
+from tests.support.headgate import Headgate, data, rows, run_on, running_in
 from tests.support.servers import wait_until
 
 PATIENCE_S = 240.0
@@ -131,23 +131,13 @@ class Calls:
 
 @pytest.fixture(scope="module", params=list(Flavor), ids=str)
 def headgate(server_folder: Path, request: pytest.FixtureRequest) -> Iterator[Headgate]:
-    with headgate_in(server_folder / f"teams-{request.param}", request.param) as headgate:
-        headgate.start()
-        headgate.until_ready()
+    with running_in(server_folder / f"teams-{request.param}", request.param) as headgate:
         yield headgate
-        assert headgate.interrupt() == 0
 
 
 def token(headgate: Headgate, name: str, access: str = "member") -> str:
-    ended = headgate.run_here("--format", "json", "service-token", "create", name, "--access", access)
-    made = json.loads(ended.stdout)
+    made = data(headgate, "service-token", "create", name, "--access", access)
     return f"{made['id']}:{made['token']}"
-
-
-def local(headgate: Headgate, *words: str) -> Any:
-    ended = headgate.run_here("--format", "json", *words)
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
 
 
 def until(door: Door, number: int, state: str) -> Any:
@@ -189,7 +179,7 @@ class Shop:
         until(door, number, "complete_pending_revert")
         door.do("skip-revert", number)
         until(door, number, "complete")
-        web = local(self.headgate, "password", "create", "shop", "main", "web", "--role", "readwriter")
+        web = data(self.headgate, "password", "create", "shop", "main", "web", "--role", "readwriter")
         self.web = self.headgate.connect(web["username"], web["plain_text"])
         rows(self.web, f"INSERT INTO {self.customers} (name) VALUES ('Ada'), ('Bo')")
 
@@ -197,10 +187,7 @@ class Shop:
         """Run statements on a branch, which is made if it is not there."""
         if branch not in self.changed:
             self.changed[branch] = door.branch(branch)
-        password = self.changed[branch]
-        with self.headgate.connect(password["username"], password["plain_text"]) as developer:
-            for statement in statements:
-                rows(developer, statement)
+        run_on(self.headgate, self.changed[branch], *statements)
 
     def definition(self) -> str:
         return str(rows(self.web, f"SHOW CREATE TABLE {self.customers}")[0][1])
@@ -211,122 +198,151 @@ def test_two_teams_deploy_what_conflicts_one_after_the_other_and_take_it_back(
     headgate: Headgate, checkouts: type[Commands | Calls], searchs: type[Commands | Calls]
 ) -> None:
     suffix = checkouts.__name__.lower()
-    local(headgate, "database", "set", "shop", "require_approval=false")
+    data(headgate, "database", "set", "shop", "require_approval=false")
     with (
         contextlib.closing(Shop(headgate, suffix)) as shop,
         contextlib.closing(checkouts(headgate, token(headgate, f"checkout-{suffix}"))) as checkout,
         contextlib.closing(searchs(headgate, token(headgate, f"search-{suffix}"))) as search,
         contextlib.closing(searchs(headgate, token(headgate, f"lead-{suffix}", "admin"))) as lead,
     ):
-        numbers = play(shop, checkout, search, lead)
+        numbers = Story(shop, checkout, search, lead).play()
     assert_recorded(headgate, suffix, *numbers)
 
 
-def play(shop: Shop, checkout: Door, search: Door, lead: Door) -> tuple[int, int, int]:
-    """Play the story, and return the numbers of the deploy requests in it."""
-    local(shop.headgate, "database", "set", "shop", "require_approval=true")
+class Story:
+    """Checkout and search change the same table at the same time; lead approves what they propose."""
 
-    # Both want the names of customers to be longer, and search wants to find them, too.
-    longer, findable, priced = (f"{what}-{shop.suffix}" for what in ("longer", "findable", "priced"))
-    shop.change(checkout, longer, f"ALTER TABLE {shop.customers} MODIFY name VARCHAR(60) NOT NULL")
-    shop.change(
-        search,
-        findable,
-        f"ALTER TABLE {shop.customers} MODIFY name VARCHAR(80) NOT NULL, ADD KEY by_name (name)",
-    )
-    first = checkout.create(longer, gated=True)["number"]
-    second = search.create(findable, gated=False)
-    assert second["deployment_state"] == "ready"
-    second = second["number"]
+    def __init__(self, shop: Shop, checkout: Door, search: Door, lead: Door) -> None:
+        self.shop, self.checkout, self.search, self.lead = shop, checkout, search, lead
+        self.longer, self.findable, self.priced = (
+            f"{what}-{shop.suffix}" for what in ("longer", "findable", "priced")
+        )
+        self.first = self.second = self.third = 0
 
-    # It needs an approval, which no member gives.
-    for attempt in (lambda: checkout.do("deploy", first), lambda: search.do("deploy", second)):
-        with pytest.raises(Refused, match="needs an approval"):
-            attempt()
-    for member in (checkout, search):
-        with pytest.raises(Refused, match="may not approve"):
-            member.review(first, approve=True)
-    search.review(first, approve=False, comment="We want 80 characters!")
-    for number in (first, second):
-        lead.review(number, approve=True)
-    assert checkout.show(first)["num_comments"] == 1
+    def play(self) -> tuple[int, int, int]:
+        """Play it, and return the numbers of the deploy requests in it."""
+        data(self.shop.headgate, "database", "set", "shop", "require_approval=true")
+        self.propose()
+        self.approve()
+        self.meet_a_conflict()
+        self.wait_behind_the_gate()
+        self.open_the_gate()
+        self.rebase()
+        self.take_back()
+        return self.first, self.second, self.third
 
-    # The first one is gated; the second one conflicts with it and is told so at once.
-    checkout.do("deploy", first)
-    until(checkout, first, "pending_cutover")
-    with pytest.raises(Refused, match=f"{shop.customers}.*name"):
-        search.do("deploy", second)
-    refused = search.show(second)
-    assert refused["deployment_state"] == "error"
-    (conflict,) = refused["deployment"]["lint_errors"]
-    assert (conflict["lint_error"], conflict["conflict_against"]) == ("CONFLICT", first)
-    assert (conflict["table_name"], conflict["conflict_columns"]) == (shop.customers, ["name"])
+    def propose(self) -> None:
+        """Both want the names of customers to be longer, and search wants to find them, too."""
+        customers = self.shop.customers
+        self.shop.change(
+            self.checkout, self.longer, f"ALTER TABLE {customers} MODIFY name VARCHAR(60) NOT NULL"
+        )
+        self.shop.change(
+            self.search,
+            self.findable,
+            f"ALTER TABLE {customers} MODIFY name VARCHAR(80) NOT NULL, ADD KEY by_name (name)",
+        )
+        self.first = self.checkout.create(self.longer, gated=True)["number"]
+        second = self.search.create(self.findable, gated=False)
+        assert second["deployment_state"] == "ready"
+        self.second = second["number"]
 
-    # Another change of search waits behind the gate, changes its mind, and then its branch.
-    shop.change(search, priced, f"ALTER TABLE {shop.orders} ADD COLUMN price DECIMAL(9,2)")
-    third = search.create(priced, gated=False)["number"]
-    lead.review(third, approve=True)
-    waiting = search.do("deploy", third)["deployment"]
-    assert (waiting["queue_position"], waiting["queue_paused"]) == (1, True)
-    assert f"headgate deploy-request apply shop {first}" in waiting["queue_pause_reason"]
-    assert search.do("cancel", third)["deployment_state"] == "cancelled"
-    search.do("deploy", third)
-    shop.change(search, priced, f"ALTER TABLE {shop.orders} ADD KEY of_customer (customer_id)")
-    search.look_again(third)
-    until(search, third, "ready")
-    with pytest.raises(Refused, match="needs an approval"):
+    def approve(self) -> None:
+        """Each needs an approval, which no member gives."""
+        for member, number in ((self.checkout, self.first), (self.search, self.second)):
+            with pytest.raises(Refused, match="needs an approval"):
+                member.do("deploy", number)
+        for member in (self.checkout, self.search):
+            with pytest.raises(Refused, match="may not approve"):
+                member.review(self.first, approve=True)
+        self.search.review(self.first, approve=False, comment="We want 80 characters!")
+        for number in (self.first, self.second):
+            self.lead.review(number, approve=True)
+        assert self.checkout.show(self.first)["num_comments"] == 1
+
+    def meet_a_conflict(self) -> None:
+        """The first one is gated; the second one conflicts with it and is told so at once."""
+        customers = self.shop.customers
+        self.checkout.do("deploy", self.first)
+        until(self.checkout, self.first, "pending_cutover")
+        with pytest.raises(Refused, match=f"{customers}.*name"):
+            self.search.do("deploy", self.second)
+        refused = self.search.show(self.second)
+        assert refused["deployment_state"] == "error"
+        (conflict,) = refused["deployment"]["lint_errors"]
+        assert (conflict["lint_error"], conflict["conflict_against"]) == ("CONFLICT", self.first)
+        assert (conflict["table_name"], conflict["conflict_columns"]) == (customers, ["name"])
+
+    def wait_behind_the_gate(self) -> None:
+        """Another change of search waits behind the gate, changes its mind, and then its branch."""
+        shop, search, lead = self.shop, self.search, self.lead
+        shop.change(search, self.priced, f"ALTER TABLE {shop.orders} ADD COLUMN price DECIMAL(9,2)")
+        self.third = third = search.create(self.priced, gated=False)["number"]
+        lead.review(third, approve=True)
+        waiting = search.do("deploy", third)["deployment"]
+        assert (waiting["queue_position"], waiting["queue_paused"]) == (1, True)
+        assert f"headgate deploy-request apply shop {self.first}" in waiting["queue_pause_reason"]
+        assert search.do("cancel", third)["deployment_state"] == "cancelled"
         search.do("deploy", third)
-    lead.review(third, approve=True)
-    assert search.do("deploy", third)["deployment_state"] == "queued"
+        shop.change(search, self.priced, f"ALTER TABLE {shop.orders} ADD KEY of_customer (customer_id)")
+        search.look_again(third)
+        until(search, third, "ready")
+        with pytest.raises(Refused, match="needs an approval"):
+            search.do("deploy", third)
+        lead.review(third, approve=True)
+        assert search.do("deploy", third)["deployment_state"] == "queued"
 
-    # The gate opens; the window of the first one holds the queue until it is skipped.
-    checkout.do("apply", first)
-    until(checkout, first, "complete_pending_revert")
-    held = search.show(third)["deployment"]
-    assert [each["deploy_request_number"] for each in held["preceding_deployments"]] == [first]
-    assert f"skip-revert shop {first}" in held["queue_pause_reason"]
-    checkout.do("skip-revert", first)
-    until(search, third, "complete_pending_revert")
-    search.do("skip-revert", third)
-    until(search, third, "complete")
-    assert "varchar(60)" in shop.definition()
+    def open_the_gate(self) -> None:
+        """The gate opens; the window of the first one holds the queue until it is skipped."""
+        self.checkout.do("apply", self.first)
+        until(self.checkout, self.first, "complete_pending_revert")
+        held = self.search.show(self.third)["deployment"]
+        assert [each["deploy_request_number"] for each in held["preceding_deployments"]] == [self.first]
+        assert f"skip-revert shop {self.first}" in held["queue_pause_reason"]
+        self.checkout.do("skip-revert", self.first)
+        until(self.search, self.third, "complete_pending_revert")
+        self.search.do("skip-revert", self.third)
+        until(self.search, self.third, "complete")
+        assert "varchar(60)" in self.shop.definition()
 
-    # Search rebases, gives up its side of the conflict, makes it anew, and needs a new approval.
-    with pytest.raises(Refused, match="drop-conflicts"):
-        search.rebase(findable, drop_conflicts=False)
-    search.rebase(findable, drop_conflicts=True)
-    shop.change(search, findable, f"ALTER TABLE {shop.customers} MODIFY name VARCHAR(80) NOT NULL")
-    search.look_again(second)
-    rebased = search.show(second)
-    assert (rebased["deployment_state"], rebased["approved"]) == ("ready", False)
-    lead.review(second, approve=True)
-    search.do("deploy", second)
-    until(search, second, "complete_pending_revert")
-    definition = shop.definition()
-    assert "varchar(80)" in definition
-    assert "by_name" in definition
+    def rebase(self) -> None:
+        """Search rebases, gives up its side of the conflict, makes it anew, and needs a new approval."""
+        search = self.search
+        with pytest.raises(Refused, match="drop-conflicts"):
+            search.rebase(self.findable, drop_conflicts=False)
+        search.rebase(self.findable, drop_conflicts=True)
+        longer = f"ALTER TABLE {self.shop.customers} MODIFY name VARCHAR(80) NOT NULL"
+        self.shop.change(search, self.findable, longer)
+        search.look_again(self.second)
+        rebased = search.show(self.second)
+        assert (rebased["deployment_state"], rebased["approved"]) == ("ready", False)
+        self.lead.review(self.second, approve=True)
+        search.do("deploy", self.second)
+        until(search, self.second, "complete_pending_revert")
+        definition = self.shop.definition()
+        assert "varchar(80)" in definition
+        assert "by_name" in definition
 
-    # It was a mistake; what was written since stays.
-    rows(shop.web, f"INSERT INTO {shop.customers} (name) VALUES ('Chen')")
-    wait_until(lambda: search.show(second)["deployment"]["revert_blocked"] is None, timeout_s=PATIENCE_S)
-    search.do("revert", second)
-    reverted = until(search, second, "complete_revert")
-    assert (reverted["state"], reverted["deployment"]["reverted_actor"]["display_name"]) == (
-        "closed",
-        f"search-{shop.suffix}",
-    )
-    definition = shop.definition()
-    assert "varchar(60)" in definition
-    assert "by_name" not in definition
-    names = rows(shop.web, f"SELECT name FROM {shop.customers} ORDER BY id")
-    assert names == [("Ada",), ("Bo",), ("Chen",)]
-    search.do("skip-revert", second)
-    return first, second, third
+    def take_back(self) -> None:
+        """It was a mistake; what was written since stays."""
+        shop, search, second = self.shop, self.search, self.second
+        rows(shop.web, f"INSERT INTO {shop.customers} (name) VALUES ('Chen')")
+        wait_until(lambda: search.show(second)["deployment"]["revert_blocked"] is None, timeout_s=PATIENCE_S)
+        search.do("revert", second)
+        reverted = until(search, second, "complete_revert")
+        assert reverted["state"] == "closed"
+        assert reverted["deployment"]["reverted_actor"]["display_name"] == f"search-{shop.suffix}"
+        definition = shop.definition()
+        assert "varchar(60)" in definition
+        assert "by_name" not in definition
+        names = rows(shop.web, f"SELECT name FROM {shop.customers} ORDER BY id")
+        assert names == [("Ada",), ("Bo",), ("Chen",)]
+        search.do("skip-revert", second)
 
 
 def assert_recorded(headgate: Headgate, suffix: str, first: int, second: int, third: int) -> None:
     """Whoever did something is in the audit log, in order, with what it was done to and from where."""
-    log = local(headgate, "audit-log", "list", "--limit", "100")
+    log = data(headgate, "audit-log", "list", "--limit", "100")
     told = [
         (one["actor_display_name"].removesuffix(f"-{suffix}"), one["audit_action"], one["auditable_id"])
         for one in reversed(log)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from router.model import Flavor
-from tests.support.headgate import Headgate, headgate_in, rows
+from tests.support.headgate import Headgate, data, rows, run_on, running_in
 from tests.support.servers import wait_until
 
 SEED = (
@@ -20,34 +20,23 @@ SEED = (
 
 @pytest.fixture(params=list(Flavor), ids=str)
 def headgate(server_folder: Path, request: pytest.FixtureRequest) -> Iterator[Headgate]:
-    with headgate_in(server_folder / f"usage-{request.param}", request.param) as headgate:
-        headgate.start()
-        headgate.until_ready()
+    with running_in(server_folder / f"usage-{request.param}", request.param) as headgate:
         yield headgate
-        assert headgate.interrupt() == 0
-
-
-def done(headgate: Headgate, *words: str) -> Any:
-    ended = headgate.run_here("--format", "json", *words)
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
 
 
 def asked(headgate: Headgate, name: str, *changes: str) -> Any:
     """Make a branch, change it through the proxy, and return its deploy request as it is shown."""
-    password = done(headgate, "branch", "create", "shop", name)["password"]
-    with headgate.connect(password["username"], password["plain_text"]) as developer:
-        for change in changes:
-            rows(developer, change)
-    number = str(done(headgate, "deploy-request", "create", "shop", name)["number"])
-    return done(headgate, "deploy-request", "show", "shop", number)
+    password = data(headgate, "branch", "create", "shop", name)["password"]
+    run_on(headgate, password, *changes)
+    number = str(data(headgate, "deploy-request", "create", "shop", name)["number"])
+    return data(headgate, "deploy-request", "show", "shop", number)
 
 
 def test_real_traffic_says_what_breaks_and_what_was_renamed(headgate: Headgate) -> None:
     seed = asked(headgate, "seed", *SEED)
-    done(headgate, "deploy-request", "deploy", "shop", str(seed["number"]), "--wait")
-    done(headgate, "deploy-request", "skip-revert", "shop", str(seed["number"]))
-    login = done(headgate, "password", "create", "shop", "main", "web", "--role", "readwriter")
+    data(headgate, "deploy-request", "deploy", "shop", str(seed["number"]), "--wait")
+    data(headgate, "deploy-request", "skip-revert", "shop", str(seed["number"]))
+    login = data(headgate, "password", "create", "shop", "main", "web", "--role", "readwriter")
     with headgate.connect(login["username"], login["plain_text"]) as web:
         rows(web, "INSERT INTO customers (name, nick) VALUES ('Ada', 'secret')")
         for number in range(20):
@@ -61,8 +50,8 @@ def test_real_traffic_says_what_breaks_and_what_was_renamed(headgate: Headgate) 
 
     def breaks() -> bool:
         nonlocal dropped
-        dropped = done(headgate, "deploy-request", "show", "shop", number)
-        done(headgate, "deploy-request", "diff", "shop", number)
+        dropped = data(headgate, "deploy-request", "show", "shop", number)
+        data(headgate, "deploy-request", "diff", "shop", number)
         evidence = dropped["deployment"]["deploy_order"]["evidence"]
         return sum(each["count"] for each in evidence) == 21
 

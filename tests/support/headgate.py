@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pymysql
 import pytest
@@ -177,6 +179,47 @@ def headgate_in(folder: Path, flavor: Flavor = Flavor.MARIADB, **environment: st
             headgate.process.wait(END_S)
         headgate.ends()
         remove_servers(folder)
+
+
+@contextlib.contextmanager
+def running_in(folder: Path, flavor: Flavor = Flavor.MARIADB, **environment: str) -> Iterator[Headgate]:
+    """A Headgate that runs, and at the end stops when it is asked to and leaves nothing behind."""
+    with headgate_in(folder, flavor, **environment) as headgate:
+        headgate.start()
+        headgate.until_ready()
+        yield headgate
+        assert headgate.interrupt() == 0
+        assert headgate.pids() == []
+
+
+def said(headgate: Headgate, *words: str) -> str:
+    """Run a command that must succeed and return what it printed."""
+    done = headgate.run_here(*words)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def data(headgate: Headgate, *words: str) -> Any:
+    """Run a command that must succeed and return what it printed for programs."""
+    return json.loads(said(headgate, "--format", "json", *words))
+
+
+def refused(headgate: Headgate, *words: str, status: int = 1, **changes: str) -> str:
+    """Run a command that must be refused and return its one sentence."""
+    done = headgate.run_here(*words, **changes)
+    assert done.returncode == status, (done.stdout, done.stderr)
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    # Who uses a command wrongly is told, on more lines, how it is used.
+    assert status == 2 or len(done.stderr.strip().splitlines()) == 1, done.stderr
+    return done.stderr
+
+
+def run_on(headgate: Headgate, password: Any, *statements: str) -> list[list[tuple[object, ...]]]:
+    """Run statements as the user of a password, and return the rows of each."""
+    with headgate.connect(password["username"], password["plain_text"]) as client:
+        return [rows(client, statement) for statement in statements]
 
 
 def rows(connection: pymysql.Connection, sql: str) -> list[tuple[object, ...]]:

@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pymysql
 import pytest
 
-from tests.support.headgate import Headgate, headgate_in, rows
+from tests.support.headgate import Headgate, data, refused, run_on, running_in, said
 
 
 @pytest.fixture(scope="module")
 def headgate(server_folder: Path) -> Iterator[Headgate]:
     """One Headgate that runs for all of these tests."""
-    with headgate_in(server_folder / "branch-commands") as headgate:
-        headgate.start()
-        headgate.until_ready()
+    with running_in(server_folder / "branch-commands") as headgate:
         yield headgate
-        assert headgate.interrupt() == 0
-        assert headgate.pids() == []
-
-
-def said(headgate: Headgate, *words: str) -> str:
-    done = headgate.run_here(*words)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def data(headgate: Headgate, *words: str) -> Any:
-    return json.loads(said(headgate, "--format", "json", *words))
-
-
-def refused(headgate: Headgate, *words: str, status: int = 1) -> str:
-    done = headgate.run_here(*words)
-    assert done.returncode == status, (done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    return done.stderr
-
-
-def run_on(headgate: Headgate, password: Any, *statements: str) -> list[list[tuple[object, ...]]]:
-    with headgate.connect(password["username"], password["plain_text"]) as client:
-        return [rows(client, statement) for statement in statements]
 
 
 def names(headgate: Headgate, *filters: str) -> set[str]:

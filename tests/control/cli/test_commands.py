@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.headgate import Headgate, headgate_in, rows
+from control import client
+from tests.support.headgate import Headgate, data, refused, rows, run_on, running_in, said
 
 
 @pytest.fixture(scope="module")
 def headgate(server_folder: Path) -> Iterator[Headgate]:
     """One Headgate that runs for all of these tests."""
-    with headgate_in(server_folder / "cli") as headgate:
-        headgate.start()
-        headgate.until_ready()
+    with running_in(server_folder / "cli") as headgate:
         yield headgate
-        assert headgate.interrupt() == 0
-        assert headgate.pids() == []
-
-
-def said(headgate: Headgate, *words: str) -> str:
-    """Run a command that must succeed and return what it printed."""
-    done = headgate.run_here(*words)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
-
-
-def data(headgate: Headgate, *words: str) -> Any:
-    """Run a command that must succeed and return what it printed for programs."""
-    return json.loads(said(headgate, "--format", "json", *words))
-
-
-def refused(headgate: Headgate, *words: str, status: int = 1, **changes: str) -> str:
-    """Run a command that must be refused and return its one sentence."""
-    done = headgate.run_here(*words, **changes)
-    assert done.returncode == status, (done.stdout, done.stderr)
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    return done.stderr
-
-
-def run_on(headgate: Headgate, password: Any, *statements: str) -> None:
-    with headgate.connect(password["username"], password["plain_text"]) as client:
-        for statement in statements:
-            rows(client, statement)
 
 
 def test_a_change_from_branch_to_production_and_back_by_commands(headgate: Headgate) -> None:
@@ -221,6 +187,19 @@ def test_every_command_explains_itself(headgate: Headgate) -> None:
         assert group in top
         assert said(headgate, group, "--help")
     assert headgate.run("nonsense").returncode == 2
+
+
+def test_a_list_is_shown_whole_on_however_many_pages_it_comes(
+    headgate: Headgate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [data(headgate, "service-token", "create", name, "--ttl", "1h") for name in ("ann", "bea", "cem")]
+    for size in (1, 2, 3, 100):
+        monkeypatch.setattr(client, "PAGE", size)
+        listed = data(headgate, "service-token", "list")
+        assert [each["id"] for each in listed] == [each["id"] for each in made]
+    assert data(headgate, "password", "list", "shop", "main") == []
+    for each in made:
+        said(headgate, "service-token", "delete", each["id"])
 
 
 def test_people_get_tokens_of_their_own_and_what_they_do_is_in_the_audit_log(headgate: Headgate) -> None:
