@@ -101,37 +101,8 @@ class Connection:
 
         `decode=False` leaves every string as bytes. The session starts with autocommit on and utf8mb4.
         """
-        address, account = server.address, server.account
-        raw: _Link | None = None
-        try:
-            raw = _Link(
-                public_key(server.public_key),
-                host=address.host,
-                port=address.port,
-                unix_socket=address.socket,
-                user=account.user,
-                password=account.password,
-                db=database,
-                charset="utf8mb4",
-                use_unicode=decode,
-                autocommit=True,
-                ssl=client_context(server.tls),
-                # Its own time-out is asyncio.wait_for, which before Python 3.12 may lose a cancellation.
-                connect_timeout=None,
-            )
-            async with asyncio.timeout(timeout_s):
-                await raw._connect()
-        except BaseException as error:
-            if raw is not None:
-                raw.drop()
-            if isinstance(error, TimeoutError):
-                raise ConnectionLost(
-                    0, f"the server at {address} did not answer within {timeout_s:g} s"
-                ) from None
-            if isinstance(error, (pymysql.err.Error, OSError, EOFError)):
-                raise _ours(error, f"connecting to {address} as {account.user!r}: ") from error
-            raise
-        if address.socket is None:
+        raw = await _log_in(server, database, decode, timeout_s)
+        if server.address.socket is None:
             _notice_silence(raw)
         connection = cls(raw, server)
         try:
@@ -246,6 +217,41 @@ class Connection:
             if isinstance(ours, ConnectionLost):
                 self.abort()
             raise ours from error
+
+
+async def _log_in(server: Server, database: str | None, decode: bool, timeout_s: float) -> _Link:
+    """Connect and log in; when that fails no socket stays open."""
+    address, account = server.address, server.account
+    raw: _Link | None = None
+    try:
+        raw = _Link(
+            public_key(server.public_key),
+            host=address.host,
+            port=address.port,
+            unix_socket=address.socket,
+            user=account.user,
+            password=account.password,
+            db=database,
+            charset="utf8mb4",
+            use_unicode=decode,
+            autocommit=True,
+            ssl=client_context(server.tls),
+            # Its own time-out is asyncio.wait_for, which before Python 3.12 may lose a cancellation.
+            connect_timeout=None,
+        )
+        async with asyncio.timeout(timeout_s):
+            await raw._connect()
+    except BaseException as error:
+        if raw is not None:
+            raw.drop()
+        if isinstance(error, TimeoutError):
+            raise ConnectionLost(
+                0, f"the server at {address} did not answer within {timeout_s:g} s"
+            ) from None
+        if isinstance(error, (pymysql.err.Error, OSError, EOFError)):
+            raise _ours(error, f"connecting to {address} as {account.user!r}: ") from error
+        raise
+    return raw
 
 
 def _notice_silence(raw: aiomysql.Connection) -> None:

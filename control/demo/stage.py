@@ -64,6 +64,29 @@ async def staged(
 
     `say` is told what happens meanwhile. Raises StartRefused, ServerNotFound and ServerFailed.
     """
+    _check_startable(settings)
+    flavor = Flavor(settings.servers.flavor)
+    say(f"finding a {flavor} server (a missing one is fetched, which takes a moment)")
+    programs = await find_server(flavor, configured=settings.servers.program, fetch=settings.servers.fetch)
+    supervisor = Supervisor(settings, config, log_to=settings.state_dir / "logs")
+    running = asyncio.ensure_future(supervisor.run())
+    try:
+        say(f"starting {flavor} {programs.version}, control and {settings.proxy.workers} workers")
+        await _until_ready(Client(settings), running)
+        stage = await _set(settings, supervisor, programs, say, orders)
+        await stage.load.start()
+        try:
+            yield stage
+        finally:
+            await stage.load.stop()
+    finally:
+        say("stopping")
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def _check_startable(settings: Settings) -> None:
+    """Raise StartRefused where production is not ours, or a port is taken."""
     if settings.production.host or settings.production.socket:
         raise StartRefused(
             "the demo fills its production server with sample rows, so it only runs on the embedded one: "
@@ -72,43 +95,32 @@ async def staged(
     check_port(settings.control)
     for sock in listen(settings.proxy):
         sock.close()
-    flavor = Flavor(settings.servers.flavor)
-    say(f"finding a {flavor} server (a missing one is fetched, which takes a moment)")
-    programs = await find_server(flavor, configured=settings.servers.program, fetch=settings.servers.fetch)
-    supervisor = Supervisor(settings, config, log_to=settings.state_dir / "logs")
-    running = asyncio.ensure_future(supervisor.run())
-    try:
-        say(f"starting {flavor} {programs.version}, control and {settings.proxy.workers} workers")
-        client = Client(settings)
-        await _until_ready(client, running)
-        # The token is made by the first start, so only now it can be read.
-        client = Client(settings)
-        secrets = SecretsFile(settings.state_dir / "secrets.json")
-        admin = _production(settings, programs, secrets, ADMIN_USER)
-        traffic = _production(settings, programs, secrets, settings.production.proxy_user)
-        refusal = await prove_no_ddl(traffic, settings.production.schema or settings.production.database)
-        say(f"the proxy's own account could not change the schema either; the server says: {refusal}")
-        say(f"filling the sample shop with {orders:,} orders, if it is not there yet")
-        async with await Connection.open(admin) as connection:
-            await shop.fill(connection, settings.production.database, orders)
-        password = await asyncio.to_thread(_application_password, client, settings)
-        load = Load(
-            Address(settings.proxy.host, settings.proxy.port),
-            APPLICATION,
-            password,
-            settings.production.database,
-            clients=CLIENTS,
-            rate_per_s=OPERATIONS_PER_S,
-        )
-        await load.start()
-        try:
-            yield Stage(settings, supervisor, client, programs, admin, traffic, password, load)
-        finally:
-            await load.stop()
-    finally:
-        say("stopping")
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _set(
+    settings: Settings, supervisor: Supervisor, programs: Programs, say: Callable[[str], None], orders: int
+) -> Stage:
+    """Fill the shop of a Headgate that runs, and make ready the application that is to use it."""
+    # The token is made by the first start, so only now it can be read.
+    client = Client(settings)
+    secrets = SecretsFile(settings.state_dir / "secrets.json")
+    admin = _production(settings, programs, secrets, ADMIN_USER)
+    traffic = _production(settings, programs, secrets, settings.production.proxy_user)
+    refusal = await prove_no_ddl(traffic, settings.production.schema or settings.production.database)
+    say(f"the proxy's own account could not change the schema either; the server says: {refusal}")
+    say(f"filling the sample shop with {orders:,} orders, if it is not there yet")
+    async with await Connection.open(admin) as connection:
+        await shop.fill(connection, settings.production.database, orders)
+    password = await asyncio.to_thread(_application_password, client, settings)
+    load = Load(
+        Address(settings.proxy.host, settings.proxy.port),
+        APPLICATION,
+        password,
+        settings.production.database,
+        clients=CLIENTS,
+        rate_per_s=OPERATIONS_PER_S,
+    )
+    return Stage(settings, supervisor, client, programs, admin, traffic, password, load)
 
 
 async def _until_ready(client: Client, running: asyncio.Future[None]) -> None:
