@@ -14,7 +14,11 @@ from migrator.schema.model import Schema, Table
 from migrator.schema.parse import parse_create
 from router.model import Flavor, Server
 from router.servers.process import LocalServer
-from tests.migrator.schema.lint.cases import CASES, Case
+from tests.migrator.schema.lint.case import Case
+from tests.migrator.schema.lint.change_cases import CHANGE_CASES
+from tests.migrator.schema.lint.schema_cases import SCHEMA_CASES
+
+CASES = [*SCHEMA_CASES, *CHANGE_CASES]
 
 
 async def schemas(server: Server, database: str, case: Case) -> tuple[Schema, Schema]:
