@@ -69,11 +69,22 @@ class Passwords:
         self._store = store
         self._roles = roles
         self._changed = changed
+        # Held from reading a password to writing it: what is deleted meanwhile must not come back.
+        self._writing = asyncio.Lock()
 
-    async def create(self, wish: PasswordWish) -> tuple[PasswordRecord, str]:
-        """Make a password and return it with its secret, once. Raises ControlError or RouteError."""
+    async def create(
+        self, wish: PasswordWish, check: Callable[[PasswordRecord], None] = lambda _: None
+    ) -> tuple[PasswordRecord, str]:
+        """Make a password and return it with its secret, once. Raises ControlError or RouteError.
+
+        It takes the place of one with the same user name, unless `check` raises for that.
+        """
         record, secret = await self._make(wish)
-        await self._store.put_password(record)
+        async with self._writing:
+            for earlier in await self.all():
+                if earlier.username == record.username:
+                    check(earlier)
+            await self._store.put_password(record)
         log.info("password.created", user=record.username, branch=record.branch, role=str(record.role))
         await self._changed()
         return record, secret
@@ -95,31 +106,34 @@ class Passwords:
         self, branch: str, password_id: str, *, name: str | None, networks: Sequence[str] | None
     ) -> PasswordRecord:
         """Rename a password, or change where it may be used from."""
-        record = await self.get(branch, password_id)
-        if name is not None:
-            record = replace(record, name=name or record.name)
-        if networks is not None:
-            record = replace(record, networks=_networks(networks))
-        await self._store.put_password(record)
+        async with self._writing:
+            record = await self.get(branch, password_id)
+            if name is not None:
+                record = replace(record, name=name or record.name)
+            if networks is not None:
+                record = replace(record, networks=_networks(networks))
+            await self._store.put_password(record)
         await self._changed()
         return record
 
     async def renew(self, branch: str, password_id: str) -> PasswordRecord:
         """Let a password live for its whole time again. Raises ControlError when it does not expire."""
-        record = await self.get(branch, password_id)
-        if record.ttl_s is None:
-            raise ControlError(f"password {password_id!r} does not expire: there is nothing to renew")
-        if record.expired(now()):
-            raise ControlError(f"password {password_id!r} has expired: create a new one")
-        record = replace(record, expires_at=now() + timedelta(seconds=record.ttl_s))
-        await self._store.put_password(record)
+        async with self._writing:
+            record = await self.get(branch, password_id)
+            if record.ttl_s is None:
+                raise ControlError(f"password {password_id!r} does not expire: there is nothing to renew")
+            if record.expired(now()):
+                raise ControlError(f"password {password_id!r} has expired: create a new one")
+            record = replace(record, expires_at=now() + timedelta(seconds=record.ttl_s))
+            await self._store.put_password(record)
         await self._changed()
         return record
 
     async def delete(self, branch: str, password_id: str) -> None:
         """Delete one of the passwords that reach a branch, or raise NotFound; its connections end at once."""
-        record = await self.get(branch, password_id)
-        await self._store.delete_password(self._database, record.id)
+        async with self._writing:
+            record = await self.get(branch, password_id)
+            await self._store.delete_password(self._database, record.id)
         log.info("password.deleted", user=record.username, branch=record.branch)
         await self._changed()
 

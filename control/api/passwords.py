@@ -75,7 +75,13 @@ async def create_password(service: Here, name: str, actor: Who, body: NewPasswor
         native=body.native,
         secret=body.password,
     )
-    made, secret = await service.passwords.create(wish)
+    production = await _production(service)
+
+    def check(earlier: PasswordRecord) -> None:
+        if earlier.branch in production:
+            check_administrator(actor, f"replace {earlier.username!r}, which reaches production")
+
+    made, secret = await service.passwords.create(wish, check)
     return {**await _shown(service, made), "plain_text": secret}
 
 
@@ -117,16 +123,22 @@ async def _shown(service: Service, record: PasswordRecord) -> Json:
 
 
 async def _shown_all(service: Service, records: Sequence[PasswordRecord]) -> list[Json]:
-    production = {branch.name for branch in await service.branches.all() if branch.production}
+    production = await _production(service)
     return [
         password(
             record,
             service.proxy_host,
             service.proxy_port,
-            production=record.branch is None or record.branch in production,
+            production=record.branch in production,
         )
         for record in records
     ]
+
+
+async def _production(service: Service) -> frozenset[str | None]:
+    """Return the branches whose passwords reach production; None are those that reach every branch."""
+    found = (branch.name for branch in await service.branches.all() if branch.production)
+    return frozenset({None, *found})
 
 
 async def _check_change(service: Service, name: str, password_id: str, actor: Actor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +15,7 @@ from control.passwords import Passwords, PasswordWish
 from router.clock import now
 from router.errors import RouteError, UnknownBranch
 from router.model import Role
-from router.records import BranchRecord, BranchState
+from router.records import BranchRecord, BranchState, PasswordRecord
 from router.secrets import new_id, slow_hash_holds, verifier
 from router.state import open_state
 from router.store import BranchStore
@@ -81,6 +82,33 @@ async def test_a_password_is_deleted_only_where_it_belongs(bench: Bench) -> None
     await bench.passwords.delete("add-phone", bound.id)
     assert bench.changes == before + 1
     assert await bench.passwords.all("add-phone") == []
+
+
+async def test_a_password_that_is_deleted_while_it_is_changed_does_not_come_back(bench: Bench) -> None:
+    bound, _ = await bench.passwords.create(PasswordWish("add-phone", ttl_s=3600))
+    await asyncio.gather(
+        bench.passwords.change("add-phone", bound.id, name="other", networks=["10.0.0.0/8"]),
+        bench.passwords.renew("add-phone", bound.id),
+        bench.passwords.delete("add-phone", bound.id),
+        bench.passwords.change("add-phone", bound.id, name="another", networks=None),
+        return_exceptions=True,
+    )
+    assert await bench.passwords.all() == []
+
+
+async def test_a_user_name_that_is_taken_is_given_away_only_if_that_may_be(bench: Bench) -> None:
+    earlier, _ = await bench.passwords.create(PasswordWish("main", username="web"))
+
+    def check(found: PasswordRecord) -> None:
+        assert found == earlier
+        raise ControlError("not yours")
+
+    wish = PasswordWish("add-phone", username="web")
+    with pytest.raises(ControlError, match="not yours"):
+        await bench.passwords.create(wish, check)
+    assert await bench.passwords.all() == [earlier]
+    later, _ = await bench.passwords.create(wish)
+    assert await bench.passwords.all() == [later]
 
 
 async def test_a_password_for_an_unknown_branch_is_refused(bench: Bench) -> None:

@@ -77,6 +77,25 @@ async def test_a_member_may_not_do_what_administrators_may(
         assert "only administrators" in answer.json()["message"]
 
 
+async def test_a_member_takes_no_user_name_from_who_reaches_production(running: Running) -> None:
+    shop = f"{O}/databases/shop"
+    wish = {"username": "web"}
+    for body in (wish, {**wish, "all_branches": True}):
+        made = (await running.http.post(f"{shop}/branches/main/passwords", json=body)).json()
+        await running.http.post(f"{shop}/branches", json={"name": "of-member"})
+        async with calling(running, "member") as member:
+            answer = await member.post(f"{shop}/branches/of-member/passwords", json=wish)
+            assert answer.status_code == 403, answer.text
+            assert "replace 'web', which reaches production" in answer.json()["message"]
+            other = (await member.post(f"{shop}/branches/of-member/passwords", json={"username": "x"})).json()
+            again = (await member.post(f"{shop}/branches/of-member/passwords", json={"username": "x"})).json()
+        listed = (await running.http.get(f"{shop}/passwords")).json()["data"]
+        assert {made["id"], again["id"]} <= {one["id"] for one in listed}
+        assert other["id"] not in {one["id"] for one in listed}
+        await running.http.delete(f"{shop}/branches/main/passwords/{made['id']}")
+        await running.http.delete(f"{shop}/branches/of-member")
+
+
 async def test_a_member_looks_at_everything_else(running: Running) -> None:
     async with calling(running, "member") as member:
         for path in (
