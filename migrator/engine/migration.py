@@ -27,6 +27,7 @@ from migrator.engine.rows.building import build_indexes
 from migrator.engine.rows.checksum import Checksum
 from migrator.engine.rows.copier import Copier
 from migrator.engine.rows.follow import Follower
+from migrator.engine.rows.followed import read_followed
 from migrator.engine.rows.ranges import Ranges, ranges_of
 from migrator.engine.rows.span import Span, copied_up_to, key_span
 from migrator.engine.swap.cutover import TrafficGate
@@ -341,6 +342,7 @@ class OnlineAlter(Swapped):
         await self.journal.renew()
         async with await Connection.open(self._server, setup=statements.session(self._server.flavor)) as link:
             start = await where_to_begin(link, self.journal, back=True)
+            followed = await read_followed(link, self.id)
             record = self._record_now
             # What goes with the table in use must be gone from the other before it is written to.
             await self._tidy(record, Way.FORTH if back else Way.BACK, happened=True)
@@ -357,7 +359,11 @@ class OnlineAlter(Swapped):
                 identity = await identity_of(link, self._schema, self._table)
                 record = await self._save(new_identity=identity)
         follower = Follower(
-            self.journal, pair, Ranges.copied(), start, zone=self._zone, lenient=True, throttle=self._throttle
+            *(self.journal, pair, Ranges.copied(), start),
+            zone=self._zone,
+            lenient=True,
+            followed=followed,
+            throttle=self._throttle,
         )
         await follower.load_quarantine()
         follower.start()

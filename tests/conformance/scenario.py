@@ -19,7 +19,7 @@ from tests.conformance.traffic import Traffic
 from tests.support.servers import fresh_schema
 
 LENIENT = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'"
-STATE_OF = ("chunk", "stream_position", "quarantine", "fence")
+STATE_OF = ("chunk", "stream_position", "followed", "quarantine", "fence")
 BATCH = 500
 WRITES = 12
 NO_DATA = re.compile(r"(INSERT|UPDATE|DELETE|CREATE TRIGGER|CREATE DEFINER|CREATE VIEW)\b", re.IGNORECASE)
@@ -58,7 +58,7 @@ class Scenario:
             for schema in (self.schema, self.twin):
                 await self._load(admin, schema, case.create)
             orders = await self._orders(admin)
-            kill_after_s = self._chance.uniform(0.02, 1.6) if self._setting.kills else None
+            kill_after_s = self._chance.uniform(0.02, 4.0) if self._setting.kills else None
             engine = Engine(self._mother, orders, kill_after_s)
             traffic = Traffic(local.server, self.schema, self.twin, case, self._setting.seed)
             traffic.start()

@@ -318,7 +318,7 @@ class Journal:
         """Remove everything but the record itself, whose phase says how it ended."""
 
         async def remove(connection: Connection) -> None:
-            for table in ("chunk", "stream_position", "quarantine", "fence"):
+            for table in ("chunk", "stream_position", "followed", "quarantine", "fence"):
                 await connection.execute(f"DELETE FROM {STATE}.{table} WHERE id = %s", self.operation)
 
         await self.guarded(remove)

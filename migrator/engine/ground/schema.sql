@@ -52,6 +52,13 @@ CREATE TABLE IF NOT EXISTS _headgate.stream_position (
   gtid LONGTEXT NULL
 ) ENGINE=InnoDB;
 
+CREATE TABLE IF NOT EXISTS _headgate.followed (
+  id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  file VARCHAR(255) NOT NULL,
+  offset_ BIGINT UNSIGNED NOT NULL,
+  gtid LONGTEXT NULL
+) ENGINE=InnoDB;
+
 CREATE TABLE IF NOT EXISTS _headgate.quarantine (
   id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   digest BINARY(32) NOT NULL,

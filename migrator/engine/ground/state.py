@@ -12,7 +12,7 @@ from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Server
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Raised by one whenever schema.sql changes; what an older Headgate left is brought up to it."""
 
 _TABLE: Final = re.compile(rf"CREATE TABLE IF NOT EXISTS {STATE}\.(\w+) \(\n(.*)\n\)", re.DOTALL)

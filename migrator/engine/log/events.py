@@ -15,13 +15,13 @@ from typing import Final
 
 import zstandard
 
-from migrator.engine.log.gtid import GTID, GTID_TAGGED, MARIADB_GTID, Gtid, parse_gtid
+from migrator.engine.log.gtid import GTID, GTID_TAGGED, MARIADB_GTID, Gtid, Gtids, parse_gtid
 from migrator.engine.log.logged import Meaning, judge
+from migrator.engine.log.moves import Move
 from migrator.engine.log.place import SOMEWHERE
 from migrator.engine.log.place import Position as Position
 from migrator.engine.log.rowimage import RowImages, column_images
 from migrator.engine.table.keys import Key, KeyColumn
-from migrator.engine.table.moves import Moves
 from migrator.engine.table.statements import COMPANION
 from migrator.errors import SourceChanged, StreamBroken
 
@@ -85,10 +85,11 @@ class EventReader:
     """The log from a position on, for one table.
 
     Feed events in order. `changes` collects the keys that changed (the caller takes them and puts an empty
-    list there), `moves` says which key a row had before an UPDATE gave it another, `boundary` is where the
-    last whole transaction ended, `count` how many keys were ever seen. `gtids` names the transactions that
-    ended, `gtid` the one that is being received. Keys of a prepared XA transaction count as changed when it
-    is committed, and `boundary` stays before it until then.
+    list there), `boundary` is where the last whole transaction ended, `count` how many keys were ever seen.
+    `moves` collects, once a transaction has ended, which rows it gave another key or took away; not of
+    transactions that ended before `followed`, a position or GTIDs, though they are read once more. `gtids`
+    names the transactions that ended, `gtid` the one that is being received. Keys of a prepared XA
+    transaction count as changed when it is committed, and `boundary` stays before it until then.
 
     `beside` is the table that only we may write to: `strays` collects keys that somebody else changed there.
     Raises SourceChanged for a statement that changes the table's definition, StreamBroken for what cannot be
@@ -105,10 +106,12 @@ class EventReader:
         *,
         ours: str,
         beside: Watched | None = None,
+        followed: Position = SOMEWHERE,
+        followed_gtids: Gtids | None = None,
     ) -> None:
         self.changes: list[Key] = []
         self.strays: list[Key] = []
-        self.moves = Moves()
+        self.moves: list[Move] = []
         self.gtids: list[Gtid] = []
         self.count = 0
         self.checksum: bool | None = None
@@ -126,9 +129,11 @@ class EventReader:
         self._in_group = False
         self._alter_undecided = False
         self._held: list[Key] = []
-        self._held_moves = Moves()
         self._holding = False
-        self._prepared: dict[bytes, tuple[Position, list[Key], Moves]] = {}
+        self._followed, self._followed_gtids = followed, followed_gtids
+        self._moving: list[Move] = []
+        self._savepoints: dict[str, int] = {}
+        self._prepared: dict[bytes, tuple[Position, list[Key], list[Move]]] = {}
         self._unzip = zstandard.ZstdDecompressor()
 
     @property
@@ -191,7 +196,7 @@ class EventReader:
             if images is not None:
                 self._rows(type_, rows, data, at, end, images)
             elif number in self._strangers and not data[at + 6] & _UNCHECKED:
-                self.strays += self._keys(type_, rows, data, at, end, self._strangers[number], Moves())
+                self.strays += self._keys(type_, rows, data, at, end, self._strangers[number], [])
         elif type_ == TABLE_MAP:
             if data.startswith(self._in_maps, at + 8):
                 self._table_map(data, at, end)
@@ -246,18 +251,26 @@ class EventReader:
         self._boundary = self.received
         self._somewhere = False
         self._holding = self._in_group = False
+        if self._moving:
+            if not self._was_followed():
+                self.moves += self._moving
+            self._moving = []
+        self._savepoints.clear()
         if self.gtid is not None:
             self.gtids.append(self.gtid)
             self.gtid = None
         if self._held:
-            self._changed(self._held, self._held_moves)
-            self._held, self._held_moves = [], Moves()
+            self._changed(self._held)
+            self._held = []
 
-    def _changed(self, keys: list[Key], moves: Moves | None) -> None:
+    def _was_followed(self) -> bool:
+        if self.gtid is not None and self._followed_gtids is not None and self._followed_gtids.has(self.gtid):
+            return True
+        return self._boundary <= self._followed
+
+    def _changed(self, keys: list[Key]) -> None:
         self.changes += keys
         self.count += len(keys)
-        if moves is not None:
-            self.moves = self.moves.then(moves)
 
     def _format(self, event: bytes) -> None:
         # 2 version, 50 server version, 4 created, 1 header length, one byte per type, then the algorithm.
@@ -316,12 +329,11 @@ class EventReader:
     ) -> None:
         if isinstance(images, SourceChanged):
             raise images
-        moves = self._held_moves if self._holding else self.moves
-        keys = self._keys(type_, rows, data, at, end, images, moves)
+        keys = self._keys(type_, rows, data, at, end, images, self._moving)
         if self._holding:
             self._held += keys
         else:
-            self._changed(keys, None)
+            self._changed(keys)
 
     def _keys(
         self,
@@ -331,7 +343,7 @@ class EventReader:
         at: int,
         end: int,
         images: RowImages,
-        moves: Moves,
+        moves: list[Move],
     ) -> list[Key]:
         """Read the keys of a rows event, of a row before its change and after it."""
         action, extra, compressed = rows
@@ -353,13 +365,13 @@ class EventReader:
             key, at = before.read(data, at, end)
             keys.append(key)
             if action is _DELETE:
-                moves.deleted(key)
+                moves.append(Move(key, None))
             elif action is _UPDATE:
                 if type_ == PARTIAL_UPDATE:
                     at = _skip_value_options(data, at, images)
                 now, at = after.read(data, at, end, key)
                 if now != key:
-                    moves.moved(key, now)
+                    moves.append(Move(key, now))
                     keys.append(now)
         return keys
 
@@ -409,12 +421,21 @@ class EventReader:
         head = sql[:32].upper()
         if head.startswith(("BEGIN", "START TRANSACTION")):
             self._in_group = True
-        elif head.startswith(("COMMIT", "ROLLBACK")) and not head.startswith("ROLLBACK TO"):
+        elif head.startswith("COMMIT"):
+            self._ended()
+        elif head.startswith("ROLLBACK") and not head.startswith("ROLLBACK TO"):
+            self._moving = []
             self._ended()
         elif head.startswith("XA "):
             self._xa(sql)
-        elif head.startswith(("SAVEPOINT", "ROLLBACK TO", "RELEASE")):
-            return  # keys of what was rolled back are a harmless extra
+        elif head.startswith("SAVEPOINT"):
+            self._savepoints[sql[9:].strip().lower()] = len(self._moving)
+        elif head.startswith("ROLLBACK TO"):
+            # Its keys are a harmless extra; rows it moved did not move.
+            name = sql[11:].strip().lower().removeprefix("savepoint ").lstrip()
+            del self._moving[self._savepoints.get(name, len(self._moving)) :]
+        elif head.startswith("RELEASE"):
+            return
         else:
             ours = self._ours in sql or COMPANION in sql
             if not ours and not self._alter_undecided:
@@ -455,22 +476,23 @@ class EventReader:
                     "an XA transaction that was prepared before the deployment began was committed",
                     hint="nobody can tell what it changed: start the deployment again",
                 )
+            self._held, self._moving = [], []
             if found is not None and verb == "COMMIT":
-                self._changed(found[1], found[2])
-            self._held, self._held_moves = [], Moves()
+                _, keys, self._moving = found
+                self._changed(keys)
             self._ended()
 
     def _xa_prepared(self, body: bytes) -> None:
         one_phase = bool(body[0])
         gtrid, bqual = int.from_bytes(body[5:9], "little"), int.from_bytes(body[9:13], "little")
         name = body[1:5] + b"|" + body[13 : 13 + gtrid] + b"|" + body[13 + gtrid : 13 + gtrid + bqual]
-        keys, moves = self._held, self._held_moves
-        self._held, self._held_moves = [], Moves()
+        keys, self._held = self._held, []
         if one_phase:
-            self._changed(keys, moves)
+            self._changed(keys)
         else:
             # Even one that did not touch the table, or its COMMIT would be a stranger after a restart.
-            self._prepared[name] = (self._boundary, keys, moves)
+            self._prepared[name] = (self._boundary, keys, self._moving)
+            self._moving = []
         self._ended()
 
 

@@ -94,6 +94,10 @@ class MysqlGtids:
             for low, high in ranges
         )
 
+    def has(self, gtid: Gtid) -> bool:
+        """Whether a transaction is in it."""
+        return any(low <= gtid[1] <= high for low, high in self._ranges.get(str(gtid[0]), ()))
+
     def encoded(self) -> bytes:
         """Return the set as COM_BINLOG_DUMP_GTID wants it; tags only where there are any."""
         tagged = any(":" in name for name in self._ranges)
@@ -148,6 +152,11 @@ class MariadbGtids:
             domain in self._last and self._last[domain][1] >= number
             for domain, (_, number) in other._last.items()
         )
+
+    def has(self, gtid: Gtid) -> bool:
+        """Whether a transaction came before it."""
+        domain, _, number = (int(part) for part in gtid)
+        return domain in self._last and self._last[domain][1] >= number
 
 
 Gtids: TypeAlias = MysqlGtids | MariadbGtids

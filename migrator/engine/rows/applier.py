@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from migrator.engine.ground.session import REPEATABLE, Session
+from migrator.engine.log.moves import Stretch, outcome
+from migrator.engine.rows import followed
 from migrator.engine.table import statements
 from migrator.engine.table.keys import Key
-from migrator.engine.table.moves import Moves
 from migrator.engine.table.pair import Pair
 from migrator.engine.table.shape import Index
 from migrator.engine.table.statements import STATE
 from migrator.errors import DataConflict
 from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError
+
+log = structlog.get_logger()
 
 SIMPLE_BATCH = 500
 REWRITE_BATCH = 2000
@@ -47,7 +52,7 @@ class Applier:
     """Writes for one pair of tables. `check` is awaited first in every transaction.
 
     `frontier` says up to where the source is copied when only the server can tell which keys are beyond;
-    None is without bound.
+    None is without bound. With `keeps`, values that only the target has follow rows to other keys.
     """
 
     def __init__(
@@ -57,18 +62,26 @@ class Applier:
         frontier: Callable[[], Key | None] = lambda: None,
         *,
         operation: str = "",
+        keeps: bool = False,
     ) -> None:
         self.pair = pair
         self.arrived = False
+        self.keeps = keeps
         self._check, self._frontier, self._operation = check, frontier, operation
 
     @property
     def setup(self) -> list[str]:
         """What a session must run before it can apply here."""
-        if self.pair.simple:
-            return []
-        created = [statements.create_stage(self.pair)]
-        return [*created, statements.create_keep(self.pair)] if self.pair.kept else created
+        pair, created = self.pair, []
+        if not pair.simple:
+            created.append(statements.create_stage(pair))
+            if pair.kept:
+                created.append(statements.create_keep(pair))
+        if self.keeps:
+            created.append(statements.create_park(pair))
+            if not pair.key.ordered:
+                created.append(statements.create_alike(pair))
+        return created
 
     async def arrive(self, session: Session) -> None:
         """Give the target the index that keys are found by, unless it has one."""
@@ -91,19 +104,16 @@ class Applier:
         self,
         session: Session,
         keys: Sequence[Key],
-        moves: Moves | None = None,
         gone: Collection[Key] | None = None,
     ) -> Left:
         """Bring the keys up to date; returns those that must be tried again with later ones.
 
-        With `moves`, what only the target has follows rows to other keys first, and then only rows in `gone`
-        are deleted: one that vanished later may have moved, which a later event will tell.
+        With `gone`, only rows of these keys are deleted: one that vanished later may have moved, which a
+        later event will tell.
 
         Raises DatabaseError with an errno of UNFIT when a row does not fit. Interrupted transactions are
         repeated; nothing here depends on how often.
         """
-        if moves is not None:
-            await self._repeat(session, lambda connection: self.follow(connection, moves))
         left = Left()
         size = SIMPLE_BATCH if self.pair.simple else REWRITE_BATCH
         for start in range(0, len(keys), size):
@@ -222,29 +232,62 @@ class Applier:
             return
         await self._rewrite(connection, sorted(others))
 
-    async def follow(self, connection: Connection, moves: Moves) -> None:
-        """Give rows of the target the keys their source rows have now, inside the caller's transaction."""
-        listed = list(moves)
-        # Nobody else changes the target, so one look tells where its rows are until we move them.
-        places = {key for stations, now in listed for key in (*stations, now)}
-        there = await self._present(connection, sorted(places))
-        for stations, now in listed:
-            if now in there:
-                continue  # done before a restart
-            before = next((key for key in stations if key in there), None)
-            if before is not None and await self._move(connection, before, now):
-                there.remove(before)
-                there.add(now)
+    async def follow_alone(self, session: Session, stretch: Stretch) -> None:
+        """Do `follow` in a transaction of its own."""
+        if stretch.moves:
+            await self._repeat(session, lambda connection: self.follow(connection, stretch))
 
-    async def _move(self, connection: Connection, before: Key, now: Key) -> bool:
+    async def follow(self, connection: Connection, stretch: Stretch) -> None:
+        """Give rows of the target the keys their source rows got in a stretch, in the caller's transaction.
+
+        Whatever else has one of these keys is deleted: it is a row that is gone, or one that was written
+        before the log told how it came there. Afterwards all keys of the stretch must be brought up to date.
+        """
+        if not stretch.moves or await followed.is_followed(connection, self._operation, stretch):
+            return
+        there = await self._present(connection, sorted(stretch.keys))
+        same = await self._alike(connection, stretch.keys | there)
+        places = {same.get(key, key): key for key in there}
+        comes = outcome(stretch.moves, same)
+        deleted = [places[key] for key in comes.left if key in places]
+        parked = []
+        await connection.execute(f"DELETE FROM {statements.PARK}")
+        for now, before in comes.came_from.items():
+            if now != before and before in places:
+                if await self._fits(connection, statements.park(self.pair, places[before], now)):
+                    parked.append(now)
+                deleted.append(places[before])
+        deleted = list(dict.fromkeys(deleted))
+        for start in range(0, len(deleted), SIMPLE_BATCH):
+            batch = deleted[start : start + SIMPLE_BATCH]
+            await connection.execute(statements.delete_keys(self.pair, batch))
+        if parked and not await self._fits(connection, statements.insert_parked(self.pair)):
+            for key in parked:
+                if not await self._fits(connection, statements.insert_parked(self.pair, key)):
+                    log.warning("row.not_followed", table=self.pair.target.name, key=self.pair.key.text(key))
+        await followed.record(connection, self._operation, stretch)
+
+    async def _fits(self, connection: Connection, sql: str) -> bool:
+        """Run a statement; False when a key itself has no place in the target: writing the row says so."""
         try:
-            await connection.execute(statements.move_key(self.pair, before, now))
+            await connection.execute(sql)
         except DatabaseError as error:
-            # The key itself does not fit the target: writing the row will say so.
             if error.errno not in UNFIT:
                 raise
             return False
         return True
+
+    async def _alike(self, connection: Connection, keys: Collection[Key]) -> dict[Key, Key]:
+        """Name one key for all that the server takes for equal, where only it can tell."""
+        if self.pair.key.ordered:
+            return {}
+        listed = sorted(keys)
+        await connection.execute(f"DELETE FROM {statements.ALIKE}")
+        for start in range(0, len(listed), SIMPLE_BATCH):
+            batch = listed[start : start + SIMPLE_BATCH]
+            await connection.execute(statements.insert_alike(self.pair, start, batch))
+        rows = await connection.fetch_all(statements.alike(self.pair))
+        return {listed[int(n)]: listed[int(least)] for n, least in rows}
 
     async def _present(self, connection: Connection, keys: Sequence[Key]) -> set[Key]:
         found: set[Key] = set()

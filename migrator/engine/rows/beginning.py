@@ -16,6 +16,7 @@ from migrator.engine.ground.operation import Phase
 from migrator.engine.log.events import Position
 from migrator.engine.log.gtid import Gtids, MariadbGtids, covers, gtids_of
 from migrator.engine.log.place import SOMEWHERE
+from migrator.engine.rows.followed import forget_position
 from migrator.engine.table.identity import identity_of
 from migrator.engine.table.statements import STATE
 from migrator.errors import LogGone, MigratorError, StreamBroken
@@ -134,6 +135,7 @@ async def _taken_over(
             "ON DUPLICATE KEY UPDATE file = '', offset_ = 0, gtid = VALUES(gtid)",
             *(journal.operation, str(place.gtids)),
         )
+        await forget_position(connection, journal.operation)
 
     await journal.guarded(take_over)
     log.warning("stream.taken_over", operation=journal.operation, server=identity, gtids=str(place.gtids))

@@ -36,21 +36,20 @@ def differing(pair: Pair, low: Key | None, high: Key | None, *, staged: bool) ->
     same = " AND ".join(
         f"{_exact(a, left)} <=> {_exact(b, target)}" for a, b in zip(lefts, rights, strict=True)
     )
-    first = pair.target_key.columns[0].quoted
     joined = (
         pair.target_key.equals(STAGE, target) if staged else pair.target_key.joins(target, pair.key, left)
     )
     inside = "TRUE" if staged else key.within(left, low, high)
     missing = (
         f"SELECT {key.select_list(left)} FROM {left} LEFT JOIN {target} ON {joined} "
-        f"WHERE {inside} AND ({target}.{first} IS NULL OR NOT ({same}))"
+        f"WHERE {inside} AND ({pair.target_key.absent(target)} OR NOT ({same}))"
     )
     if not pair.target_key.at_home:
         return [missing]
     return [
         missing,
         f"SELECT {pair.target_key.select_list(target)} FROM {target} LEFT JOIN {left} ON {joined} "
-        f"WHERE {pair.target_key.within(target, low, high)} AND {left}.{key.columns[0].quoted} IS NULL",
+        f"WHERE {pair.target_key.within(target, low, high)} AND {key.absent(left)}",
     ]
 
 
@@ -61,7 +60,7 @@ def strangers(pair: Pair) -> str:
         f"SELECT {pair.target_key.select_list(target)} FROM {target} "
         f"LEFT JOIN {source} FORCE INDEX ({quote_name(pair.source_index)}) "
         f"ON {pair.target_key.joins(target, pair.key, source)} "
-        f"WHERE {source}.{pair.key.columns[0].quoted} IS NULL"
+        f"WHERE {pair.key.absent(source)}"
     )
 
 

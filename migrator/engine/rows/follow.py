@@ -14,6 +14,9 @@ from migrator.engine.ground.failpoints import reach
 from migrator.engine.ground.journal import Journal
 from migrator.engine.ground.session import FULL, REPEATABLE, Session
 from migrator.engine.log.events import Position
+from migrator.engine.log.gtid import Gtids
+from migrator.engine.log.moves import Move, Stretch
+from migrator.engine.log.place import SOMEWHERE
 from migrator.engine.rows import comparison
 from migrator.engine.rows.applier import UNFIT, Applier, Left, quarantine
 from migrator.engine.rows.background import Background
@@ -23,7 +26,6 @@ from migrator.engine.rows.ranges import Ranges
 from migrator.engine.rows.tail import Tail
 from migrator.engine.table import statements
 from migrator.engine.table.keys import Key
-from migrator.engine.table.moves import Moves
 from migrator.engine.table.pair import Pair
 from migrator.engine.table.statements import STATE
 from migrator.errors import MigratorError
@@ -59,6 +61,7 @@ class Follower:
         *,
         zone: str,
         lenient: bool = False,
+        followed: tuple[Position, Gtids | None] = (SOMEWHERE, None),
         throttle: Throttle | None = None,
     ) -> None:
         self.journal, self.pair, self.ranges = journal, pair, ranges
@@ -66,12 +69,16 @@ class Follower:
         self.quarantined: dict[Key, DatabaseError] = {}
         self.blocked: int = 0
         self.strays = 0
-        self.applier = Applier(pair, journal.check, lambda: self.ranges.frontier, operation=journal.operation)
-        self._lenient, self._throttle = lenient, throttle
         # On the way back, values that only the old table has must survive, whatever happens to keys.
         self.keeps = lenient and bool(pair.kept)
-        self._moves = Moves()
-        self._tail = Tail(journal, pair, start, self._changed, self._strayed)
+        self.applier = Applier(
+            *(pair, journal.check, lambda: self.ranges.frontier),
+            operation=journal.operation,
+            keeps=self.keeps,
+        )
+        self._lenient, self._throttle = lenient, throttle
+        self._moves: tuple[Move, ...] = ()
+        self._tail = Tail(journal, pair, start, self._changed, self._strayed, followed)
         server = journal.server
         self._session = Session(server, [*statements.session(server.flavor, zone), *self.applier.setup])
         self._fence_session = Session(server, statements.session(server.flavor))
@@ -167,7 +174,7 @@ class Follower:
         """Write every key that is dirty now; the caller has paused writing."""
         await self.applier.arrive(self._session)
         position = self.ranges.safe_position(self._tail.boundary)
-        keys, moves = self.take()
+        keys, stretch = self.take()
         if keys:
             self._in_flush = keys
             try:
@@ -181,15 +188,19 @@ class Follower:
                         await self.catch_up_alone()
                         more, later = self.take()
                         keys |= more
-                        moves = moves.then(later)
+                        stretch = stretch.then(later)
                         await self.fence.cross()
-                left = await self._write(sorted(keys), moves, gone)
+                    await self.applier.follow_alone(self._session, stretch)
+                    # Another row may have come there since, and gone on to where only a later event tells.
+                    gone -= {move.after for move in stretch.moves}
+                    stretch = Stretch()
+                left = await self._write(sorted(keys), gone)
             except BaseException:
-                self.give_back(keys, moves)
+                self.give_back(keys, stretch)
                 raise
             finally:
                 self._in_flush = set()
-            self.give_back(left.conflicting | left.vanished, Moves())
+            self.give_back(left.conflicting | left.vanished, Stretch())
             if left.conflicting:
                 await self._count_conflict(left.conflicting)
             if left.conflicting or (left.vanished and not self.pair.simple):
@@ -199,23 +210,31 @@ class Follower:
         self._conflicts = 0
         self._savable = position
 
-    def take(self) -> tuple[set[Key], Moves]:
-        """Hand out what is dirty, for a caller that writes it itself while writing is paused."""
-        moves, self._moves = self._moves.then(self._tail.take_moves()), Moves()
-        taken = self.ranges.take_dirty()
+    def take(self) -> tuple[set[Key], Stretch]:
+        """Hand out what is dirty, for a caller that writes it itself while writing is paused.
+
+        Rows that moved must follow first; their keys are among those to be written, whenever that was done
+        last.
+        """
+        moves, self._moves = (*self._moves, *self._tail.take_moves()), ()
+        taken, stretch = self.ranges.take_dirty(), Stretch()
+        if self.keeps and moves:
+            end = self._tail.ended
+            stretch = Stretch(moves, end, self._tail.gtids_at(end))
+            taken |= stretch.keys
         # There is room now, and whoever takes them may have to wait for what comes behind.
         self._tail.go_on()
-        return taken, moves
+        return taken, stretch
 
-    def give_back(self, keys: set[Key], moves: Moves) -> None:
+    def give_back(self, keys: set[Key], stretch: Stretch) -> None:
         """Take back what could not be written."""
         self.ranges.dirty |= keys
-        self._moves = moves.then(self._moves)
+        self._moves = stretch.moves + self._moves
 
-    async def _write(self, keys: Sequence[Key], moves: Moves, gone: set[Key] | None) -> Left:
+    async def _write(self, keys: Sequence[Key], gone: set[Key] | None) -> Left:
         unfit: dict[Key, DatabaseError] = {}
         try:
-            left = await self.applier.apply(self._session, keys, moves if self.keeps else None, gone)
+            left = await self.applier.apply(self._session, keys, gone)
         except DatabaseError as error:
             if error.errno not in UNFIT:
                 raise

@@ -14,11 +14,11 @@ from migrator.engine.ground.journal import Journal, read_server_identity
 from migrator.engine.log.binlog import BinlogStream
 from migrator.engine.log.events import EventReader, Position, Watched
 from migrator.engine.log.gtid import Gtids, Trail
+from migrator.engine.log.moves import Move
 from migrator.engine.log.place import SOMEWHERE
 from migrator.engine.rows.beginning import Place, log_end
 from migrator.engine.table import statements
 from migrator.engine.table.keys import Key
-from migrator.engine.table.moves import Moves
 from migrator.engine.table.pair import Pair
 from migrator.errors import MigratorError, NotNow, StreamBroken
 from router.database import Connection
@@ -36,8 +36,9 @@ UNORDERED = "SHOW GLOBAL VARIABLES LIKE 'binlog_order_commits'"
 class Tail:
     """The changes of a pair's source from a place on; `changed` is called with their keys at once.
 
-    `strayed` gets keys of the target that somebody else wrote. `run` reads until cancelled, `hold` and
-    `go_on` let the log wait on the server while there is no room.
+    `strayed` gets keys of the target that somebody else wrote. Up to `followed`, by position or by GTIDs,
+    rows have followed their keys already. `run` reads until cancelled, `hold` and `go_on` let the log wait on
+    the server while there is no room.
     """
 
     def __init__(
@@ -47,10 +48,12 @@ class Tail:
         start: Place,
         changed: Callable[[Sequence[Key]], None],
         strayed: Callable[[Sequence[Key]], None],
+        followed: tuple[Position, Gtids | None] = (SOMEWHERE, None),
     ) -> None:
         self._journal, self._pair, self._changed, self._strayed = journal, pair, changed, strayed
         self._trail = Trail(start.gtids) if start.gtids is not None else None
-        self._moves = Moves()
+        self._moves: list[Move] = []
+        self._followed, self._followed_gtids = followed
         self._reader = self._new_reader(start.position)
         self._received_before = 0
         self._replica = 0xC0000000 | secrets.randbits(28)
@@ -70,6 +73,11 @@ class Tail:
     def boundary(self) -> Position:
         """Where the last whole transaction received so far ends."""
         return self._reader.boundary
+
+    @property
+    def ended(self) -> Position:
+        """Where the last transaction received so far ends, prepared or not."""
+        return self._reader.ended
 
     @property
     def lag_s(self) -> float:
@@ -102,9 +110,9 @@ class Tail:
         """Read on."""
         self._may_read.set()
 
-    def take_moves(self) -> Moves:
-        """Hand out the moves since the last call."""
-        moves, self._moves, self._reader.moves = self._moves.then(self._reader.moves), Moves(), Moves()
+    def take_moves(self) -> list[Move]:
+        """Hand out the moves since the last call, up to `ended`."""
+        moves, self._moves, self._reader.moves = self._moves + self._reader.moves, [], []
         return moves
 
     async def catch_up(self, check: Callable[[], None], timeout_s: float) -> Position:
@@ -197,7 +205,9 @@ class Tail:
         """Forget what came after the last whole transaction: it will be sent once more."""
         boundary = self._reader.boundary
         self._received_before += self._reader.count
-        self._moves = self._moves.then(self._reader.moves)
+        # What a prepared transaction keeps from being forgotten is sent again, but moves nothing again.
+        self._moves += self._reader.moves
+        self._followed = max(self._followed, self._reader.ended)
         if self._trail is not None:
             self._trail.go_back(boundary)
         self._reader = self._new_reader(boundary)
@@ -247,6 +257,8 @@ class Tail:
             pair.positions,
             ours=statements.tag(self._journal.operation),
             beside=self._beside(),
+            followed=self._followed,
+            followed_gtids=self._followed_gtids,
         )
 
     def _beside(self) -> Watched | None:

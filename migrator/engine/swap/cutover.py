@@ -21,6 +21,7 @@ from migrator.engine.ground.journal import Change
 from migrator.engine.ground.session import end_thread
 from migrator.engine.log.binlog import SILENCE_S
 from migrator.engine.log.events import Position
+from migrator.engine.rows.followed import TABLE as FOLLOWED
 from migrator.engine.swap.final import LastRows, check_source
 from migrator.engine.swap.part import Part
 from migrator.engine.swap.sentry import put_sentry, remove_sentry, rename_from_outside
@@ -215,6 +216,8 @@ class CutOverAttempt:
 
     def _to_lock(self) -> list[tuple[str, str]]:
         tables = list(dict.fromkeys(self._tables))
+        if any(follower.keeps for follower in self._followers):
+            tables.append((statements.STATE, FOLLOWED))
         if self._mariadb:
             tables += [(part.schema, part.swap.outgoing) for part in self._parts if part.swap is not None]
         return tables

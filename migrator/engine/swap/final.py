@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from migrator.engine.log.moves import Stretch
 from migrator.engine.rows.applier import UNFIT
 from migrator.engine.rows.follow import Follower
 from migrator.engine.swap.part import Part, Way
 from migrator.engine.table import statements
 from migrator.engine.table.identity import identity_of
 from migrator.engine.table.keys import Key
-from migrator.engine.table.moves import Moves
 from migrator.engine.table.shape import counter_of, fingerprint, show_create
 from migrator.errors import DataConflict, SourceChanged
 from router.database import Connection
@@ -72,7 +72,7 @@ class LastRows:
         self._lock = lock
         self._following = [(part, part.follower) for part in parts if part.follower is not None]
         self._ready_for: Follower | None = None
-        self._taken: list[tuple[Part, Follower, set[Key], Moves]] = []
+        self._taken: list[tuple[Part, Follower, set[Key], Stretch]] = []
 
     @property
     def count(self) -> int:
@@ -90,8 +90,8 @@ class LastRows:
 
     def give_back(self) -> None:
         """Take none of it: it could not be written."""
-        for _, follower, keys, moves in self._taken:
-            follower.give_back(keys, moves)
+        for _, follower, keys, stretch in self._taken:
+            follower.give_back(keys, stretch)
         self._taken = []
 
     def check(self) -> None:
@@ -101,13 +101,13 @@ class LastRows:
 
     async def write(self) -> None:
         """Write them, in one transaction that the caller commits."""
-        for part, follower, keys, moves in self._taken:
+        for part, follower, keys, stretch in self._taken:
             if not keys:
                 continue
             if self._ready_for is not follower:
                 await self._set_up(part, follower)
             if follower.keeps:
-                await follower.applier.follow(self._lock, moves)
+                await follower.applier.follow(self._lock, stretch)
             stuck = keys.intersection(follower.quarantined, part.loses)
             if keys - stuck:
                 await follower.applier.write(self._lock, sorted(keys - stuck))
@@ -127,7 +127,7 @@ class LastRows:
     async def _set_up(self, part: Part, follower: Follower) -> None:
         """Make the session one that can write a part's rows; temporary tables need no lock."""
         if self._ready_for is not None:
-            for name in (statements.STAGE, statements.KEEP):
+            for name in statements.TEMPORARY:
                 await self._lock.execute(f"DROP TEMPORARY TABLE IF EXISTS {name}")
         await self._lock.execute(f"SET SESSION time_zone = '{part.zone}'")
         for statement in follower.applier.setup:

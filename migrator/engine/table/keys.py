@@ -246,6 +246,13 @@ class KeySpec:
         """Whether the table itself orders and compares keys as their home does."""
         return all(column.home is None for column in self.columns)
 
+    def absent(self, table: str) -> str:
+        """Return the condition that an outer join found no row of `table`.
+
+        Not IS NULL: both servers let that find the date of zeros in a column that is never NULL.
+        """
+        return f"{table}.{self.columns[0].quoted} <=> NULL"
+
     def select_list(self, table: str) -> str:
         """Return expressions for a SELECT whose rows `from_row` turns into keys; `table` is quoted SQL."""
         return ", ".join(column.selected(table) for column in self.columns)

@@ -10,13 +10,16 @@ from collections.abc import Iterable, Sequence
 
 from migrator.engine.table.keys import Key
 from migrator.engine.table.pair import Pair, Shared
-from migrator.engine.table.shape import Index, Shape
+from migrator.engine.table.shape import Column, Index, Shape
 from router.database import quote_name
 from router.model import Flavor
 
 STATE = "_headgate"
 STAGE = f"{STATE}.stage"
 KEEP = f"{STATE}.keep"
+PARK = f"{STATE}.park"
+ALIKE = f"{STATE}.alike"
+TEMPORARY = (STAGE, KEEP, PARK, ALIKE)
 # Marks what an operation does to other tables that refer to its own: it changes none of their columns.
 COMPANION = "headgate companion"
 # Types by how long their values may be.
@@ -112,7 +115,7 @@ def vanished(pair: Pair, keys: Sequence[Key]) -> str:
     return (
         f"SELECT {pair.target_key.select_list(target)} FROM {_target(pair)} LEFT JOIN {_source(pair)} "
         f"ON {pair.target_key.joins(target, pair.key, source)} "
-        f"WHERE {pair.target_key.is_one_of(target, keys)} AND {source}.{pair.key.columns[0].quoted} IS NULL"
+        f"WHERE {pair.target_key.is_one_of(target, keys)} AND {pair.key.absent(source)}"
     )
 
 
@@ -145,16 +148,48 @@ def upsert(pair: Pair, keys: Sequence[Key], frontier: Key | None = None) -> str:
     )
 
 
-def move_key(pair: Pair, before: Key, after: Key) -> str:
-    """Give a row of the target another key, so that the columns only it has follow the row."""
-    assignments = ", ".join(
-        f"{column.quoted} = {value}"
-        for column, value in zip(pair.target_key.columns, pair.target_key.literals(after), strict=True)
+def create_park(pair: Pair) -> str:
+    """Create the session's table for rows of the target on their way to another key."""
+    return _temporary(PARK, pair, (*pair.targets, *pair.kept))
+
+
+def park(pair: Pair, before: Key, after: Key) -> str:
+    """Copy a row of the target there under another key, with the columns that only the target has."""
+    target, key = pair.target.quoted, pair.target_key
+    taken = {name.lower() for name in key.names}
+    others = [name for name in (*pair.targets, *pair.kept) if name.lower() not in taken]
+    values = [*key.literals(after), *(f"{target}.{quote_name(name)}" for name in others)]
+    return (
+        f"INSERT INTO {PARK} ({names([*key.names, *others])}) SELECT {', '.join(values)} "
+        f"FROM {_target(pair)} WHERE {key.is_one_of(target, [before])}"
     )
-    target = pair.target.quoted
-    # Named on both sides, so that the server does not put the present moment there.
-    same = "".join(f", {quote_name(c)} = {target}.{quote_name(c)}" for c in _moving(pair.target, pair.kept))
-    return f"UPDATE {target} SET {assignments}{same} WHERE {pair.target_key.is_one_of(target, [before])}"
+
+
+def insert_parked(pair: Pair, key: Key | None = None) -> str:
+    """Put the rows back, or the one of a key."""
+    columns = (*pair.targets, *pair.kept)
+    condition = "" if key is None else f" WHERE {pair.target_key.is_one_of(PARK, [key])}"
+    return (
+        f"INSERT INTO {pair.target.quoted} ({names(columns)}) "
+        f"SELECT {names(columns, PARK)} FROM {PARK}{condition}"
+    )
+
+
+def create_alike(pair: Pair) -> str:
+    """Create the session's table that tells which of several keys are equal for the server."""
+    columns = [_as_declared(column) for name in pair.key.names if (column := pair.source.column(name))]
+    return f"CREATE TEMPORARY TABLE {ALIKE} (n INT NOT NULL, {', '.join(columns)}) ENGINE=InnoDB"
+
+
+def insert_alike(pair: Pair, first: int, keys: Sequence[Key]) -> str:
+    """Put keys there, numbered from `first` on."""
+    rows = (f"({n}, {', '.join(pair.key.literals(key))})" for n, key in enumerate(keys, first))
+    return f"INSERT INTO {ALIKE} (n, {names(pair.key.names)}) VALUES {', '.join(rows)}"
+
+
+def alike(pair: Pair) -> str:
+    """Select each number there, and the least of those with an equal key."""
+    return f"SELECT n, MIN(n) OVER (PARTITION BY {names(pair.key.names)}) FROM {ALIKE}"
 
 
 def create_stage(pair: Pair) -> str:
@@ -236,7 +271,7 @@ def not_staged(pair: Pair, keys: Sequence[Key]) -> str:
         f"SELECT {pair.target_key.select_list(target)} FROM {_target(pair)} "
         f"LEFT JOIN {STAGE} ON {pair.target_key.equals(STAGE, target)} "
         f"WHERE {pair.target_key.is_one_of(target, keys)} "
-        f"AND {STAGE}.{pair.target_key.columns[0].quoted} IS NULL"
+        f"AND {pair.target_key.absent(STAGE)}"
     )
 
 
@@ -280,10 +315,7 @@ def insert_strange(pair: Pair) -> str:
 
 def _strange(pair: Pair) -> str:
     key = pair.target_key
-    return (
-        f"FROM {STAGE} LEFT JOIN {KEEP} ON {key.equals(STAGE, KEEP)} "
-        f"WHERE {KEEP}.{key.columns[0].quoted} IS NULL"
-    )
+    return f"FROM {STAGE} LEFT JOIN {KEEP} ON {key.equals(STAGE, KEEP)} WHERE {key.absent(KEEP)}"
 
 
 def _staging(pair: Pair, condition: str) -> list[str]:
@@ -342,14 +374,17 @@ def _moving(shape: Shape, wanted: Sequence[str]) -> list[str]:
 
 
 def _temporary(name: str, pair: Pair, wanted: Sequence[str]) -> str:
-    columns = []
-    for column in (found for each in wanted if (found := pair.target.column(each)) is not None):
-        collation = f" COLLATE {column.collation}" if column.collation else ""
-        null = "NULL" if column.nullable else "NOT NULL"
-        columns.append(f"{quote_name(column.name)} {column.column_type}{collation} {null}")
+    found = (pair.target.column(each) for each in wanted)
+    columns = [_as_declared(column) for column in found if column is not None]
     # Only the key: rows on their way may not meet each other on other unique indexes.
     unique = "PRIMARY KEY" if pair.unique and pair.target_key.at_home else "KEY"
     return (
         f"CREATE TEMPORARY TABLE {name} ({', '.join(columns)}, {unique} ({names(pair.target_key.names)})) "
         "ENGINE=InnoDB"
     )
+
+
+def _as_declared(column: Column) -> str:
+    collation = f" COLLATE {column.collation}" if column.collation else ""
+    null = "NULL" if column.nullable else "NOT NULL"
+    return f"{quote_name(column.name)} {column.column_type}{collation} {null}"

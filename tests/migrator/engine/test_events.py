@@ -65,7 +65,9 @@ def test_inserts_updates_and_deletes_give_the_keys_before_and_after() -> None:
     subject.feed(event(31, rows(row(3), row(3), row(4), row(5), update=True)))
     subject.feed(event(32, rows(row(6))))
     assert subject.changes == [1, -2, 3, 4, 5, 6]
-    assert list(subject.moves) == [((4,), 5)]
+    assert subject.moves == []  # until the transaction is over
+    subject.feed(event(16, bytes(8)))
+    assert subject.moves == [(4, 5), (6, None)]
 
 
 def test_rows_of_other_tables_are_not_even_looked_at() -> None:

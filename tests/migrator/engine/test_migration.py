@@ -34,7 +34,7 @@ async def tables_of(connection: Connection) -> list[str]:
 async def leftovers(connection: Connection, operation: str) -> list[str]:
     """Every table of the state schema that still knows the operation, and every table beside `t`."""
     found = [name for name in await tables_of(connection) if name != "t"]
-    for name in ("chunk", "stream_position", "quarantine", "fence"):
+    for name in ("chunk", "stream_position", "followed", "quarantine", "fence"):
         if await connection.fetch_value(f"SELECT 1 FROM _headgate.{name} WHERE id = %s LIMIT 1", operation):
             found.append(name)
     return found

@@ -33,10 +33,12 @@ async def test_rows_are_changed_and_deleted_by_their_key_without_reading_others(
     listed = await connection.fetch_all(statements.ranks(pair, None, None, 50))
     keys = [pair.key.from_row(row) for row in listed]
     moved = pair.key.from_row(("2024-03-01 00:00:00.000", "0.0000"))
+    await connection.execute("CREATE DATABASE IF NOT EXISTS _headgate")
+    await connection.execute(statements.create_park(pair))
     for count, sql in [
         (1, statements.vanished(pair, keys[:1])),
         (1, statements.present(pair, keys[:1])),
-        (1, statements.move_key(pair, keys[0], moved)),
+        (1, statements.park(pair, keys[0], moved)),
         (1, statements.delete_keys(pair, keys[1:2])),
         (40, statements.vanished(pair, keys[:40])),
         (40, statements.present(pair, keys[:40])),

@@ -74,7 +74,7 @@ async def test_a_prepared_move_that_is_rolled_back_moves_nothing(
             await connection.execute(statement)
         await connection.execute(f"XA {verb} 'm'")
         await read_to_end(server, reader)
-        assert list(reader.moves) == ([((1,), 5)] if verb == "COMMIT" else [])
+        assert reader.moves == ([(1, 5)] if verb == "COMMIT" else [])
         reader = await new_reader(connection, database, "id")
 
 
