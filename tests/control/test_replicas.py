@@ -82,11 +82,11 @@ async def test_a_replica_is_usable_while_it_replicates_and_not_when_it_stops(pai
         return await pair.usable() == [pair.replica.server.address.port]
 
     assert await replica_lag_s(pair.by_tcp(pair.primary)) is None, "it is nobody's replica"
-    await until(keeps_up, timeout_s=20)
+    await until(keeps_up)
     await pair.on(pair.replica, STOP_SQL[pair.replica.server.flavor])
     assert await pair.usable() == []
     await pair.on(pair.replica, START[pair.replica.server.flavor])
-    await until(keeps_up, timeout_s=20)
+    await until(keeps_up)
     assert await replica_lag_s(pair.by_tcp(pair.replica)) == 0
     pair.replica.kill()
     assert await pair.usable() == []

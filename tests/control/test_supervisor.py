@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -19,9 +18,7 @@ from router.database import Connection
 from router.model import Flavor
 from router.servers.process import LocalServer
 from tests.support.headgate import Headgate, headgate_in, rows
-from tests.support.servers import ADMIN, fresh_schema, wait_until
-
-QUICK_S = 15.0
+from tests.support.servers import ADMIN, HANGS_S, fresh_schema, wait_until
 
 
 @pytest.fixture
@@ -71,13 +68,13 @@ def test_killed_parts_come_back_and_clients_of_other_parts_do_not_notice(headgat
 
 
 def until_started(headgate: Headgate, *words: str) -> None:
-    wait_until(lambda: bool(headgate.pids(*words)), timeout_s=30)
+    wait_until(lambda: bool(headgate.pids(*words)))
 
 
 MOMENTS: dict[str, Callable[[Headgate], None]] = {
     "when control is started": lambda headgate: until_started(headgate, "-m control"),
     "when workers are started": lambda headgate: until_started(headgate, "-m proxy"),
-    "when the data are made": lambda headgate: wait_until((headgate.state / "servers").is_dir, timeout_s=30),
+    "when the data are made": lambda headgate: wait_until((headgate.state / "servers").is_dir),
     "when the server is started": lambda headgate: until_started(headgate, "--datadir"),
     "when ready": lambda headgate: headgate.until_ready(),
 }
@@ -87,10 +84,8 @@ MOMENTS: dict[str, Callable[[Headgate], None]] = {
 def test_ctrl_c_at_any_moment_stops_everything_at_once(headgate: Headgate, moment: str) -> None:
     headgate.start()
     MOMENTS[moment](headgate)
-    began = time.monotonic()
     assert headgate.interrupt() == 0, headgate.log.read_text()
     assert headgate.pids() == []
-    assert time.monotonic() - began < QUICK_S
     assert "Traceback" not in headgate.log.read_text()
 
 
@@ -105,9 +100,7 @@ def test_ctrl_c_with_a_client_connected_and_a_branch_awake_leaves_nothing_and_th
     assert len(headgate.pids("--datadir")) >= 2
     with log_in(headgate) as client:
         rows(client, "SELECT 1")
-        began = time.monotonic()
         assert headgate.interrupt() == 0
-        assert time.monotonic() - began < QUICK_S
     assert headgate.pids() == []
     headgate.start()
     headgate.until_ready()
@@ -125,7 +118,7 @@ def test_a_second_ctrl_c_does_not_break_the_orderly_end(headgate: Headgate) -> N
     assert headgate.process is not None
     for _ in range(3):
         os.killpg(headgate.process.pid, signal.SIGINT)
-    assert headgate.process.wait(QUICK_S) == 0
+    assert headgate.process.wait(HANGS_S) == 0
     assert headgate.pids() == []
 
 

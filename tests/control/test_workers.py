@@ -19,7 +19,7 @@ from tests.support.servers import until
 
 M = TypeVar("M", bound=channel.Message)
 SERVER = Server(Flavor.MYSQL, "9.7.4", Address(socket="/nowhere"), Account("branch", "secret"))
-PATIENCE_S = 10.0
+PATIENCE_S = 120.0
 LIMITS = ProxySettings(gate_hold_ms=700, gate_max_held=9)
 
 

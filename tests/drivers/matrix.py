@@ -22,7 +22,7 @@ from tests.drivers.tables import CUT_OVER, make_numbers, make_tables, server_opt
 from tests.support.proxy import PASSWORD, production, running_proxy, user
 from tests.support.servers import free_port, fresh_schema, running_server
 
-PROGRAM_S = 60.0
+PROGRAM_S = 300.0
 APP = Account("app", PASSWORD)
 
 DIRECT = "direct"

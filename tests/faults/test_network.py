@@ -99,7 +99,7 @@ async def test_a_network_that_swallows_everything_for_a_moment_is_waited_for(
         try:
             async with ledger.writing():
                 preparing = asyncio.ensure_future(operation.prepare())
-                await until(lambda: operation.status().rows_copied > 500, timeout_s=30)
+                await until(lambda: operation.status().rows_copied > 500)
                 between.swallow()
                 await ledger.written(150)
                 between.heal()

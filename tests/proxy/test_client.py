@@ -488,7 +488,7 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(
         await client.query("SELECT GET_LOCK('vanishing', 0)")
         await client.query("BEGIN")
         client.writer.transport.abort()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while (await connection.fetch_all("SELECT IS_FREE_LOCK('vanishing')"))[0] != (1,):
                 pass
             while pool_mode is PoolMode.SESSION and await running(connection, thread):

@@ -328,7 +328,7 @@ async def test_who_gets_a_warning_with_every_statement_does_not_keep_others_wait
     server: LocalServer, schema: str, tmp_path: Path
 ) -> None:
     async with (
-        sharing(tmp_path, server, schema, max_backend_connections=1, query_wait_timeout_s=0.9) as proxy,
+        sharing(tmp_path, server, schema, max_backend_connections=1, query_wait_timeout_s=30) as proxy,
         raw_client(proxy.port) as warned,
         raw_client(proxy.port) as waiting,
     ):

@@ -119,7 +119,7 @@ def no_questions(version: ssl.TLSVersion | None = None) -> ssl.SSLContext:
 
 def log_in(port: int, context: ssl.SSLContext, session: ssl.SSLSession | None = None) -> ssl.SSLSocket:
     """Log in by TLS, ask something, and return the socket."""
-    sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+    sock = socket.create_connection(("127.0.0.1", port), timeout=120)
     handshake = ClientHandshake("app", PASSWORD, USUAL, tls=True)
     while handshake.state is not ClientState.TLS_WANTED:
         request = handshake.receive(sock.recv(4096))
@@ -237,7 +237,7 @@ async def test_what_is_not_tls_ends_the_connection(secured: Proxy) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", secured.port)
         handshake = ClientHandshake("app", PASSWORD, USUAL | Capability.SSL, tls=True)
         writer.write(handshake.receive(await reader.read(4096)) + wrong)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(120):
             assert b"served" not in await reader.read()
         writer.close()
     (await asyncio.to_thread(log_in, secured.port, no_questions())).close()

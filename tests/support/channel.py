@@ -54,7 +54,7 @@ class Control:
         return [message for message in self.received if isinstance(message, kind)]
 
     async def wait_for(
-        self, kind: type[M], matches: Callable[[M], bool] = lambda _: True, timeout_s: float = 10.0
+        self, kind: type[M], matches: Callable[[M], bool] = lambda _: True, timeout_s: float = 120.0
     ) -> M:
         """Wait for a message, which may have come already."""
         async with asyncio.timeout(timeout_s), self._changed:

@@ -162,7 +162,7 @@ class Bench:
 
     async def until_cleared(self, number: int) -> DeployRequest:
         """Wait until nothing is left of a reverted request."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while (request := await self.store.get("shop", number)).redo_until is not None:
                 await asyncio.sleep(0.001)
         return request
@@ -192,13 +192,13 @@ class Bench:
         return await self.store.get("shop", number)
 
     async def until(self, number: int, *states: State) -> DeployRequest:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while (request := await self.store.get("shop", number)).deployment_state not in states:
                 await asyncio.sleep(0.001)
         return request
 
     async def until_true(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while not condition():
                 await asyncio.sleep(0.001)
 

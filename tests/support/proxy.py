@@ -123,7 +123,7 @@ async def running_proxy(
                 if process.returncode is None:
                     process.send_signal(signal.SIGTERM)
             for process in proxy.processes:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(120):
                     await process.wait()
     shutil.rmtree(run_dir(state.absolute()), ignore_errors=True)
     assert all(process.returncode in (0, -signal.SIGKILL) for process in proxy.processes)

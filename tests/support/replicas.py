@@ -39,7 +39,7 @@ class Replicas:
         """Run statements on the replica."""
         await run(self.replica, *statements)
 
-    async def caught_up(self, *, timeout_s: float = 30.0) -> None:
+    async def caught_up(self, *, timeout_s: float = 120.0) -> None:
         """Return when the replica has applied everything the source has written by now."""
         mysql = self.flavor is Flavor.MYSQL
         written = await ask(

@@ -27,6 +27,9 @@ ADMIN = Account("tester", "secret of the tests")
 # Tests kill processes, not machines: what is committed must reach the system, not the disk.
 RELAXED = {"innodb-flush-log-at-trx-commit": "2", "sync-binlog": "0", "innodb-buffer-pool-size": "64M"}
 
+# How long something may take that takes a moment: so much that only what hangs takes longer.
+HANGS_S = 120.0
+
 _BASE = Path(tempfile.gettempdir()) / f"headgate-tests-{os.getuid()}"
 
 _numbers = itertools.count(1)
@@ -58,7 +61,7 @@ def remove_servers(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_until(holds: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
+def wait_until(holds: Callable[[], bool], *, timeout_s: float = HANGS_S) -> None:
     """Look every 10 ms until the condition holds; fail when it does not within the time."""
     deadline = time.monotonic() + timeout_s
     while not holds():
@@ -66,7 +69,7 @@ def wait_until(holds: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
         time.sleep(0.01)
 
 
-async def until(holds: Callable[[], bool | Awaitable[bool]], *, timeout_s: float = 30.0) -> None:
+async def until(holds: Callable[[], bool | Awaitable[bool]], *, timeout_s: float = HANGS_S) -> None:
     """Do as `wait_until` without stopping the event loop; the condition may be a coroutine function."""
     deadline = time.monotonic() + timeout_s
     while True:

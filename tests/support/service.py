@@ -30,7 +30,7 @@ from router.model import Account, Flavor, Server
 from router.secrets import SecretsFile
 from tests.support.servers import free_port, remove_servers, until
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-LIMIT_S = 120.0
+LIMIT_S = 300.0
 
 
 def limit(item: pytest.Item, seconds: float = LIMIT_S) -> None:

@@ -45,7 +45,7 @@ async def test_a_steady_load_finds_all_its_writes(place: tuple[LocalServer, str]
     server, schema = place
     load = new_load(server, schema)
     await load.start()
-    await until(lambda: load.acknowledged > 100, timeout_s=30)
+    await until(lambda: load.acknowledged > 100)
     await load.stop()
     counters = load.counters
     assert (counters.errors, counters.last_error) == (0, "")
@@ -58,7 +58,7 @@ async def test_lost_and_changed_writes_are_noticed(place: tuple[LocalServer, str
     server, schema = place
     load = new_load(server, schema)
     await load.start()
-    await until(lambda: load.acknowledged > 50, timeout_s=30)
+    await until(lambda: load.acknowledged > 50)
     await load.stop()
     client = load._clients[0]
     order, customer = next(iter(client.orders)), next(iter(client.credits))
@@ -77,12 +77,12 @@ async def test_a_killed_server_costs_errors_and_no_acknowledged_write(place: tup
     server, schema = place
     load = new_load(server, schema)
     await load.start()
-    await until(lambda: load.acknowledged > 30, timeout_s=30)
+    await until(lambda: load.acknowledged > 30)
     server.kill()
     await until(lambda: server.pid is None)
     await server.start()
     before = load.acknowledged
-    await until(lambda: load.acknowledged > before + 30, timeout_s=30)
+    await until(lambda: load.acknowledged > before + 30)
     await load.stop()
     assert load.longest_stall_ms > 20
     assert load.errors < 20
@@ -125,7 +125,7 @@ async def test_stopping_twice_and_restarting_go_on_counting(place: tuple[LocalSe
     for _ in range(2):
         before = load.acknowledged
         await load.start()
-        await until(lambda before=before: load.acknowledged > before + 10, timeout_s=30)
+        await until(lambda before=before: load.acknowledged > before + 10)
         await load.stop()
         await load.stop()
     load.forget_longest_stall()

@@ -104,7 +104,7 @@ class Ledger:
             yield
         finally:
             self._stop = True
-            _, hanging = await asyncio.wait(writers, timeout=20)
+            _, hanging = await asyncio.wait(writers, timeout=120)
             for writer in hanging:
                 writer.cancel()
             await asyncio.gather(*writers)
@@ -112,7 +112,7 @@ class Ledger:
     async def written(self, count: int) -> None:
         """Wait for so many more writes."""
         wanted = self.writes + count
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while self.writes < wanted:
                 await asyncio.sleep(0.005)
 

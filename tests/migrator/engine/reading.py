@@ -45,7 +45,7 @@ async def read_to_end(
     reading = asyncio.ensure_future(stream.run())
     waiting = asyncio.ensure_future(done.wait())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             await asyncio.wait({reading, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if reading.done():
             await reading

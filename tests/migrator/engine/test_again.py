@@ -33,7 +33,7 @@ async def test_differences_that_no_change_explains_hold_the_cut_over(
         await connection.execute("SET SESSION sql_log_bin = 0")
         await connection.execute("UPDATE t SET v = 'unseen'")
         await connection.execute("SET SESSION sql_log_bin = 1")
-        await until(lambda: operation.status().phase is Phase.FAILED, timeout_s=20)
+        await until(lambda: operation.status().phase is Phase.FAILED)
         assert "sql_log_bin" in str(operation.status().failure)
         with pytest.raises(WrongPhase):
             await operation.cut_over()

@@ -32,10 +32,10 @@ async def postponed(
         def said() -> str:
             return operation.status().activity
 
-        await until(lambda: why in said() and "trying again" in said(), timeout_s=20)
+        await until(lambda: why in said() and "trying again" in said())
         assert operation.status().phase is Phase.READY
         yield operation.force, said, cutting
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await cutting
         assert operation.status().phase is Phase.REVERTIBLE
     finally:
@@ -67,7 +67,7 @@ async def test_who_locked_the_table_on_purpose_is_spared(
         await other.execute("LOCK TABLES t READ")
         async with postponed(server, database, connection, "has locked t") as (force, said, _):
             force()
-            await until(lambda: "not killed: it has locked the table on purpose" in said(), timeout_s=20)
+            await until(lambda: "not killed: it has locked the table on purpose" in said())
             assert await other.fetch_value("SELECT COUNT(*) FROM t") == 100
             await other.execute("UNLOCK TABLES")
 
@@ -110,10 +110,10 @@ async def test_a_prepared_xa_transaction_is_named(
             await other.execute(f"XA PREPARE '{name}'")
         cutting = asyncio.ensure_future(operation.cut_over())
         try:
-            await until(lambda: name in operation.status().activity, timeout_s=20)
+            await until(lambda: name in operation.status().activity)
         finally:
             await connection.execute(f"XA COMMIT '{name}'")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await cutting
         assert await connection.fetch_value("SELECT v FROM t WHERE id = 3") == "prepared"
     finally:

@@ -147,7 +147,7 @@ async def test_a_table_in_use_is_dropped_later(
             await other.execute("START TRANSACTION")
             await other.execute("INSERT INTO t VALUES (1)")
             cutting = asyncio.ensure_future(operation.cut_over())
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 while "trying again" not in operation.status().activity:
                     await asyncio.sleep(0.005)
             assert gate.closed == gate.opened

@@ -92,11 +92,11 @@ async def test_a_change_is_given_up_at_once_while_indexes_are_built(
     async with await Connection.open(server.server, database=database) as reader:
         preparing = asyncio.ensure_future(operation.prepare())
         try:
-            await until(lambda: operation.status().activity == "copying", timeout_s=30)
+            await until(lambda: operation.status().activity == "copying")
             # Whoever reads the new table keeps ALTER TABLE waiting.
             await reader.execute("START TRANSACTION")
             await reader.fetch_all("SELECT COUNT(*) FROM t__hg1_new")
-            await until(lambda: operation.status().activity == "building indexes", timeout_s=30)
+            await until(lambda: operation.status().activity == "building indexes")
             preparing.cancel()
             await asyncio.gather(preparing, return_exceptions=True)
             waiting = "SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE 'ALTER TABLE%%ADD KEY%%'"

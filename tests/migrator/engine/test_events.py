@@ -378,7 +378,7 @@ async def keys_logged(
         BinlogStream(server.server, subject, progress, may_read, replica=0xC0000001).run()
     )
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             await asyncio.wait(
                 {stream, asyncio.ensure_future(done.wait())}, return_when=asyncio.FIRST_COMPLETED
             )

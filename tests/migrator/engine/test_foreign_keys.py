@@ -49,7 +49,7 @@ class Family:
     async def lived(self, rounds: int) -> None:
         """Wait for so many more rounds."""
         wanted = self.rounds + rounds
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while self.rounds < wanted:
                 await asyncio.sleep(0.005)
 

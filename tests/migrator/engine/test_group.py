@@ -63,7 +63,7 @@ class Twins:
 
     async def written(self, count: int) -> None:
         wanted = self.writes + count
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while self.writes < wanted:
                 await asyncio.sleep(0.005)
 
@@ -229,7 +229,7 @@ async def test_what_cannot_be_locked_at_once_is_swapped_one_after_another_and_sa
                 await other.execute("START TRANSACTION")
                 await other.execute("SELECT * FROM a LIMIT 1")
                 swapping = asyncio.ensure_future(together.cut_over())
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(120):
                     while "one after another" not in made[1].status().activity:
                         await asyncio.sleep(0.01)
                 await other.execute("COMMIT")

@@ -169,7 +169,7 @@ async def test_a_delete_of_more_rows_than_may_wait_leaves_the_way_back_open(
         await operation.prepare()
         await operation.cut_over()
         await connection.execute("DELETE FROM t WHERE id >= 100")
-        await until(is_followed, timeout_s=20)
+        await until(is_followed)
         await operation.revert()
     finally:
         await operation.close()

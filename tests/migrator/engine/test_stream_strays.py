@@ -41,7 +41,7 @@ async def test_what_somebody_else_wrote_to_the_other_table_is_taken_back(
         await connection.execute(f"UPDATE {other} SET v = 'vandalism' WHERE id = {victim}")
         await connection.execute(f"DELETE FROM {other} WHERE id = {gone}")
         await connection.execute(f"INSERT INTO {other} (id, u, v) VALUES (1000000, 1, 'extra')")
-        await until(lambda: followed(operation) == (3, 0), timeout_s=20)
+        await until(lambda: followed(operation) == (3, 0))
         after = await connection.fetch_all(f"SELECT id, u, v FROM {other} ORDER BY id")
         assert after == before
         if back:

@@ -107,7 +107,7 @@ async def test_the_fence_holds_while_a_replica_has_not_acknowledged(
                 assert not done
                 assert await reader.fetch_value("SELECT COUNT(*) FROM s.t") == 1
                 await pair.on_replica(f"START {'REPLICA' if flavor is Flavor.MYSQL else 'SLAVE'} IO_THREAD")
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(120):
                     await crossing
                 assert await reader.fetch_value("SELECT COUNT(*) FROM s.t") == 2
                 await writing

@@ -58,7 +58,7 @@ async def test_a_paused_migration_stands_still_says_so_and_ends_when_it_may_go_o
     ratios.put(7, Ratio(90))
     try:
         preparing = asyncio.ensure_future(it.operation.prepare())
-        await until(lambda: it.operation.status().eta_s is not None, timeout_s=30)
+        await until(lambda: it.operation.status().eta_s is not None)
         ratios.put(WHOLE_DATABASE, Ratio(paused=True))
         await until(lambda: "somebody has paused it" in str(it.operation.status().throttled))
         standing = it.operation.status()
@@ -92,7 +92,7 @@ async def test_a_signal_above_its_limit_stops_a_migration_until_it_is_well_below
     it.throttle.station.ratios.put(7, Ratio(90))
     try:
         preparing = asyncio.ensure_future(it.operation.prepare())
-        await until(lambda: it.operation.status().rows_copied > 0, timeout_s=30)
+        await until(lambda: it.operation.status().rows_copied > 0)
         later = 10**9  # newer than what is measured meanwhile
         gates.take(later, Signal.DISK_USED, 0.99)
         await until(lambda: "disk is 99 % full" in str(it.operation.status().throttled))

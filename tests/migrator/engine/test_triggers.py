@@ -166,7 +166,7 @@ async def test_a_trigger_that_somebody_makes_meanwhile_is_not_lost(
         await connection.execute("DROP TRIGGER tr")
         await connection.execute("CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET @a = 2")
         with pytest.raises(SourceChanged):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 await operation.cut_over()
         await operation.cancel()
     finally:

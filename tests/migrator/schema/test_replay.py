@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 
 from migrator.schema.introspect import read_schema
@@ -91,7 +90,5 @@ async def test_statements_are_tried_on_both_schemas(server: LocalServer, databas
 async def test_what_does_not_concern_the_change_is_not_tried(server: LocalServer, database: str) -> None:
     before, after = await both(server.server, database)
     shapes = [seen("SELECT id FROM others"), seen("SELECT id FROM elsewhere")]
-    began = time.monotonic()
     observed = await replay(server.server, before, after, shapes, touched=frozenset({"customers"}), days=1.0)
     assert observed == Observed(1.0)
-    assert time.monotonic() - began < 1

@@ -43,13 +43,13 @@ async def test_copying_waits_for_a_replica_that_lags_and_following_only_for_one_
                 held = throttle.held()
                 return held is not None and held.signal == Signal.REPLICA_LAG
 
-            await until(is_held, timeout_s=20)
+            await until(is_held)
             assert "a replica is" in str(throttle.explain())
             async with asyncio.timeout(1):
                 await throttle.permit(Kind.FLUSH)
-            await until(lambda: station.follow_pause_s() > 0, timeout_s=30)
+            await until(lambda: station.follow_pause_s() > 0)
             await pair.resume()
-            await until(lambda: station.follow_pause_s() == 0, timeout_s=30)
+            await until(lambda: station.follow_pause_s() == 0)
             await asyncio.wait_for(throttle.permit(), 20)
         finally:
             await throttle.close()
@@ -73,7 +73,7 @@ async def test_a_replica_that_does_not_answer_counts_as_behind_unless_it_is_igno
         strict, mild = throttle_of(pair, nobody), throttle_of(pair, nobody, ignored=(nobody,))
         try:
             waiting = asyncio.ensure_future(strict.permit())
-            await until(lambda: f"replica {nobody} does not" in str(strict.explain()), timeout_s=20)
+            await until(lambda: f"replica {nobody} does not" in str(strict.explain()))
             assert not waiting.done()
             waiting.cancel()
             await asyncio.wait_for(mild.permit(), 20)
