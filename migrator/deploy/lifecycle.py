@@ -97,6 +97,15 @@ COMING = frozenset(
     }
 )
 
+# Those whose turn comes later are checked as if the change was in production, until it is out of it again.
+COUNTED_ON = COMING | {
+    State.IN_PROGRESS_CANCEL,
+    State.COMPLETE_PENDING_REVERT,
+    State.IN_PROGRESS_REVERT,
+    State.COMPLETE_REVERT_ERROR,
+    State.IN_PROGRESS_REDO,
+}
+
 # Nothing has been asked of production yet, or nothing is left of what was: the checks may be run (again).
 CHECKABLE = frozenset(
     {

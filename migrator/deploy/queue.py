@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from migrator.deploy.lifecycle import COMING, State
+from migrator.deploy.lifecycle import COMING, COUNTED_ON, State
 from migrator.deploy.request import DeployRequest
 from migrator.deploy.schedule import parse
 from migrator.deploy.settings import DatabaseSettings
@@ -114,6 +114,20 @@ def coming(requests: Iterable[DeployRequest], request: DeployRequest) -> list[De
     if request.number in numbers:
         return places[: numbers.index(request.number)]
     return places
+
+
+def counted_on(requests: Iterable[DeployRequest]) -> dict[int, DeployRequest]:
+    """Return, by number, the requests whose changes those behind them were checked with."""
+    return {request.number: request for request in requests if request.deployment_state in COUNTED_ON}
+
+
+def behind(requests: Iterable[DeployRequest], other: DeployRequest) -> list[DeployRequest]:
+    """Return the queued requests that come after another one, into the same branch."""
+    return [
+        request
+        for request in queued(requests)
+        if request.into_branch == other.into_branch and _place(request) > _place(other)
+    ]
 
 
 def _behind(other: DeployRequest) -> Wait:

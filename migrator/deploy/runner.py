@@ -17,7 +17,10 @@ from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest
 from migrator.deploy.store import DeployStore
 from migrator.engine.ground.operation import Status
+from migrator.errors import MigratorError
+from migrator.schema.errors import SchemaError
 from router.clock import now
+from router.errors import DatabaseError, ServerFailed
 from router.model import SYSTEM
 
 log = structlog.get_logger()
@@ -82,11 +85,16 @@ class Runner:
         means = Means(
             self._store, deploys, self._make_operation, self._delete_branch, self._alongside, self._bell
         )
+        before: dict[int, DeployRequest] | None = None
         async with asyncio.TaskGroup() as group:
             group.create_task(deploys.take_up(self._database))
             while True:
                 changed = self._bell.next
                 active = await self._store.active(self._database)
+                before, former = queue.counted_on(active), before
+                if former is not None and (moved := former.keys() ^ before.keys()):
+                    others = [(former | before)[number] for number in moved]
+                    group.create_task(self._look_again(deploys, others))
                 for request in active:
                     if request.under_way and request.number not in self._carriers:
                         carrier = self._carriers[request.number] = Carrier(means)
@@ -109,6 +117,21 @@ class Runner:
             except IllegalMove:
                 log.info("request.moved_meanwhile", number=request.number)
         return bool(startable)
+
+    async def _look_again(self, deploys: Deploys, moved: Collection[DeployRequest]) -> None:
+        """Check the queued requests again that were checked with others, or without them, that have moved."""
+        active = await self._store.active(self._database)
+        for other in moved:
+            state = (await self._store.get(self._database, other.number)).deployment_state
+            if state is State.COMPLETE:
+                continue  # its change is where it was expected
+            for request in queue.behind(active, other):
+                log.info("request.checked_again", number=request.number, because_of=other.number)
+                try:
+                    await deploys.recheck(self._database, request.number)
+                except (DatabaseError, MigratorError, SchemaError, ServerFailed, OSError) as error:
+                    # It is checked once more when its turn has come.
+                    log.warning("request.unchecked", number=request.number, reason=str(error))
 
     async def _carry(self, carrier: Carrier, number: int) -> None:
         try:

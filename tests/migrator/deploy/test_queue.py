@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -103,6 +104,50 @@ def test_outside_the_hours_nobody_starts_and_the_next_time_is_told() -> None:
     assert wait is not None
     assert wait.paused
     assert "2026-11-20 14:00 CET" in wait.reason
+
+
+async def test_who_counted_on_a_request_that_leaves_is_checked_again_at_once(bench: Bench) -> None:
+    """One that is cancelled, one that fails, one that is reverted; and it is told before its turn."""
+    fitting = findings("orders")
+    for branch in ("a", "b", "c"):
+        bench.by_branch[branch] = fitting
+        await bench.create(branch)
+    bench.tables.holding["prepare orders"] = asyncio.Event()
+    async with bench.running():
+        await bench.deploy(1)
+        await bench.until(1, State.IN_PROGRESS)
+        await bench.deploy(2)
+        await bench.deploy(3)
+        bench.by_branch["c"] = replace(fitting, problem="table orders has no column that b would have added")
+        await bench.deploys.cancel("shop", 2, ADA)
+        left = await bench.until(3, State.ERROR)
+        assert "no column that b" in str(left.problem)
+        assert "no column that b" in str(left.why(State.ERROR))
+        # Whoever is ahead of what has left is not asked again, nor is who has not been queued.
+        assert (await bench.get(1)).deployment_state is State.IN_PROGRESS
+        bench.by_branch["c"] = fitting
+        await bench.deploy(3)
+        bench.by_branch["c"] = replace(fitting, problem="without a it does not go")
+        await bench.deploys.cancel("shop", 1, ADA)
+        await bench.until(3, State.ERROR)
+
+
+async def test_who_waits_behind_a_request_that_is_reverted_is_checked_again(bench: Bench) -> None:
+    fitting = findings("orders")
+    for branch in ("a", "b", "c"):
+        bench.by_branch[branch] = fitting
+        await bench.create(branch)
+    async with bench.running():
+        await bench.deploy(1)
+        await bench.until(1, State.COMPLETE_PENDING_REVERT)
+        await bench.deploy(2)
+        await bench.deploy(3)
+        bench.by_branch["c"] = replace(fitting, problem="table orders has no column phone")
+        bench.tables.holding["cut over orders"] = asyncio.Event()
+        await bench.deploys.revert("shop", 1, ADA, None)
+        left = await bench.until(3, State.ERROR)
+        assert State.SUBMITTING not in left.entered
+        await bench.until(2, State.IN_PROGRESS_CUTOVER)
 
 
 async def test_a_second_request_waits_for_the_first_ones_window(bench: Bench) -> None:
