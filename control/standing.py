@@ -202,25 +202,36 @@ class Standing:
             drop_conflicts=drop_conflicts,
         )
 
-    async def delete(self, name: str, *, descendants: bool = False, actor: Actor = SYSTEM) -> list[str]:
+    async def delete(
+        self,
+        name: str,
+        *,
+        descendants: bool = False,
+        actor: Actor = SYSTEM,
+        tell: Callable[[list[str]], None] = lambda gone: None,
+    ) -> list[str]:
         """Delete a branch that no deployment needs, and with `descendants` all that were made from it.
 
-        Returns their names, or refuses before the first of them is gone.
+        Returns their names, or refuses before the first of them is gone; `tell` takes the names of those that
+        are gone so far, should something fail later.
         """
         record = await self._branches.get(name)
         doomed = [record, *(below(record, await self._branches.all()) if descendants else ())]
         for each in doomed:
             self.check_deletable(each)
             await self._check_unneeded(each, "is not deleted")
+        gone: list[str] = []
         for each in reversed(doomed):
             self._workers.cut_off(each.database, each.name)
             await self._targets.forget(each)
             await self._seeds.cancel(each)
             await self._branches.delete(each.name)
+            gone.append(each.name)
+            tell(gone)
             await self._handovers.end(each.id)
             await self._watched.forget(each.database, each.name)
             await self._deploys.branch_deleted(each.database, each.name, actor)
-        return [each.name for each in doomed]
+        return gone
 
     def check_deletable(self, record: BranchRecord) -> None:
         """Raise ControlError when a branch may not be deleted at all."""

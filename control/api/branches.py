@@ -151,9 +151,15 @@ async def change_branch(request: Request, service: Here, name: str, actor: Who, 
 
 
 @router.delete(ONE, status_code=204)
-async def delete_branch(service: Here, name: str, actor: Who, delete_descendants: bool = False) -> Response:
+async def delete_branch(
+    request: Request, service: Here, name: str, actor: Who, delete_descendants: bool = False
+) -> Response:
     """Delete a branch, its server and its passwords, and if asked to those that were made from it."""
-    await service.standing.delete(name, descendants=delete_descendants, actor=actor)
+
+    def tell(gone: list[str]) -> None:
+        note_done(request, branches=gone)
+
+    await service.standing.delete(name, descendants=delete_descendants, actor=actor, tell=tell)
     return Response(status_code=204)
 
 

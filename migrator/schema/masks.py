@@ -110,15 +110,20 @@ def _hash(value: object, secret: bytes, length: int | None) -> object:
 
 
 def _noisy(value: object, percent: float, secret: bytes) -> object:
-    """Return a number that is off by at most so many percent."""
+    """Return a number that is off by at most so many percent, and by one in its last digit at least.
+
+    So small numbers change, too; towards 0, where they fit into their type.
+    """
     share = int.from_bytes(_digest(value, secret)[:8]) / 2**64 * 2 - 1
     if isinstance(value, float):
         return value * (1 + share * percent / 100)
     number = Decimal(str(value))
     noisy = number * (1 + Decimal(share * percent / 100))
-    if isinstance(value, int):
-        return int(noisy.to_integral_value())
-    return noisy.quantize(number)
+    noisy = noisy.quantize(number)
+    if noisy == number:
+        last = Decimal(1).scaleb(int(number.as_tuple().exponent))
+        noisy = number - last if number > 0 else number + last
+    return int(noisy) if isinstance(value, int) else noisy
 
 
 def _digest(value: object, secret: bytes) -> bytes:

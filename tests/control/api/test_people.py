@@ -11,6 +11,7 @@ import pytest
 
 from control.api.app import make_app
 from control.api.recorder import ACTIONS, LOOKING, key
+from router.errors import ServerFailed
 from tests.support.service import Running
 
 O = "/v1/organizations/local"  # noqa: E741 - as the API's description calls it
@@ -210,6 +211,31 @@ async def test_what_was_changed_before_the_rest_failed_is_recorded(running: Runn
     assert entry["audit_action"] == "branch.changed"
     assert entry["metadata"] == {"deletion_protected": True, "failed_with": 422}
     await running.http.patch(f"{O}/databases/shop/branches/main", json={"deletion_protected": False})
+
+
+async def test_descendants_that_are_gone_are_recorded_when_their_parent_cannot_be_deleted(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running.call("POST", "/branches", {"name": "above"}, expect=201)
+    await running.call("POST", "/branches", {"name": "beneath", "parent_branch": "above"}, expect=201)
+    branches = running.service.branches
+    delete = branches.delete
+
+    async def failing(name: str) -> None:
+        if name == "above":
+            raise ServerFailed("its server does not stop")
+        await delete(name)
+
+    monkeypatch.setattr(branches, "delete", failing)
+    path = f"{O}/databases/shop/branches/above?delete_descendants=true"
+    assert (await running.http.delete(path)).status_code >= 400
+    entry = await newest(running)
+    assert entry["audit_action"] == "branch.deleted"
+    assert entry["metadata"]["branches"] == ["beneath"]
+    assert entry["metadata"]["failed_with"] >= 400
+    monkeypatch.undo()
+    await running.call("DELETE", "/branches/above", expect=204)
+    assert (await newest(running))["metadata"] == {"branches": ["above"]}
 
 
 async def test_half_a_character_is_refused_before_anything_is_done(running: Running) -> None:

@@ -68,6 +68,16 @@ def test_what_takes_the_place_fits() -> None:
     assert 0 <= number < 128
 
 
+@pytest.mark.parametrize("value", [0, 1, 2, -1, -3, 127, Decimal("0.01"), Decimal("0.00"), Decimal(7)])
+def test_small_numbers_do_not_stay_what_they_are(value: int | Decimal) -> None:
+    last = 1 if isinstance(value, int) else Decimal(1).scaleb(int(value.as_tuple().exponent))
+    for secret in (SECRET, OTHER):
+        noisy = masked(mask(How.NUMBER, "1"), value, secret)
+        assert type(noisy) is type(value)
+        assert noisy in ({value - last, value + last} if abs(value) < 100 else {126, 128})
+        assert not (value >= 0 and noisy < 0)  # type: ignore[operator]
+
+
 @pytest.mark.parametrize("value", [1000, -1000, Decimal("1000.00"), 1000.0])
 def test_noise_is_bounded_and_of_the_same_kind(value: int | float | Decimal) -> None:
     noisy = masked(mask(How.NUMBER, "20"), value, SECRET)
