@@ -18,6 +18,7 @@ from typing import Final
 
 import structlog
 
+from migrator.processes import processes
 from migrator.throttle.gates import Gates, Signal
 from migrator.throttle.status import read, wanted
 from router.database import Connection
@@ -36,10 +37,7 @@ BEAT: Final = (
     "ON DUPLICATE KEY UPDATE at = VALUES(at)"
 )
 HEARD: Final = "SELECT UNIX_TIMESTAMP(at) FROM _headgate.heartbeat WHERE id = %s"
-OURS: Final = (
-    "SELECT COUNT(*) FROM information_schema.PROCESSLIST "
-    "WHERE USER = %s AND COMMAND NOT IN ('Sleep', 'Binlog Dump', 'Daemon')"
-)
+RESTING: Final = frozenset({"Sleep", "Binlog Dump", "Daemon"})
 HISTORY: Final = (
     "SELECT `COUNT` FROM information_schema.INNODB_METRICS "
     "WHERE NAME = 'trx_rseg_history_len' AND STATUS = 'enabled'"
@@ -113,7 +111,10 @@ class ServerWatch:
         names = ", ".join(f"'{name}'" for name in wanted(flavor))
         try:
             rows = await connection.fetch_all(f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})")
-            ours = int(await connection.fetch_value(OURS, self._server.account.user) or 0)
+            ours = sum(
+                each.user == self._server.account.user and each.command not in RESTING
+                for each in await processes(connection)
+            )
         except ConnectionLost:
             raise
         except DatabaseError as error:

@@ -17,6 +17,7 @@ from migrator.engine.checks.rights import (
 from migrator.engine.companions.stock import stock_of, take_stock
 from migrator.engine.table.shape import Shape, show_create
 from migrator.errors import MigratorError, Refused
+from migrator.processes import processes
 from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Flavor, Server
@@ -30,11 +31,6 @@ VARIABLES = (
 SIZE = (
     "SELECT DATA_LENGTH, INDEX_LENGTH FROM information_schema.TABLES "
     "WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
-)
-RUNNING = (
-    "SELECT ID, USER, INFO FROM information_schema.PROCESSLIST "
-    "WHERE (DB = %s OR INFO LIKE %s) AND INFO IS NOT NULL AND ID <> CONNECTION_ID() "
-    "AND INFO NOT LIKE '%%headgate:%%'"
 )
 DDL = re.compile(
     r"\s*(?:ALTER|RENAME|TRUNCATE|DROP|OPTIMIZE|REPAIR|CREATE\s+(?:UNIQUE\s+)?INDEX)\b", re.IGNORECASE
@@ -170,11 +166,13 @@ async def check_space(connection: Connection, table: Shape) -> None:
 
 async def check_pending(connection: Connection, table: Shape) -> None:
     """Refuse while somebody else's change of the table runs or waits: it would come between."""
-    # Another schema may have a table of this name.
-    for thread, user, sql in await connection.fetch_all(RUNNING, table.schema, f"%{table.schema}%"):
-        if DDL.match(str(sql)) and re.search(rf"(?<![\w$]){re.escape(table.name)}(?![\w$])", str(sql)):
+    named = re.compile(rf"(?<![\w$]){re.escape(table.name)}(?![\w$])")
+    for each in await processes(connection, full=True):
+        # Another schema may have a table of this name.
+        here = each.schema == table.schema or table.schema in each.info
+        if here and "headgate:" not in each.info and DDL.match(each.info) and named.search(each.info):
             raise MigratorError(
-                f"connection {thread} of {user!r} is changing {table.name}: {str(sql)[:80]}",
+                f"connection {each.id} of {each.user!r} is changing {table.name}: {each.info[:80]}",
                 hint="wait until it is done, or end it, and start again",
             )
 

@@ -25,6 +25,7 @@ from migrator.engine.ground.session import REPEATABLE
 from migrator.engine.swap.cutover import TrafficGate
 from migrator.engine.table import statements
 from migrator.errors import MigratorError, NotNow, OwnershipUnknown, SourceChanged, WrongPhase
+from migrator.processes import processes
 from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Server
@@ -33,7 +34,6 @@ log = structlog.get_logger()
 
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 WATCH_S = 0.02
-STATE = "SELECT STATE FROM information_schema.PROCESSLIST WHERE ID = %s"
 BEFORE = (Phase.PENDING, Phase.READY, Phase.FAILED, Phase.CANCELLED)
 
 
@@ -291,7 +291,8 @@ class Step(Owned, ABC):
         try:
             ended, _ = await asyncio.wait({running}, timeout=WATCH_S)
             while not ended:
-                state = str(await second.fetch_value(STATE, link.thread_id) or "")
+                found = await processes(second)
+                state = next((each.state for each in found if each.id == link.thread_id), "")
                 waits = state.startswith("Waiting") and "lock" in state
                 waiting_since = (waiting_since or time.monotonic()) if waits else None
                 if waiting_since is not None and time.monotonic() - waiting_since >= limit_s:

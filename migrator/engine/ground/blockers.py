@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from migrator.errors import NotNow
+from migrator.processes import ask_transactions, processes
 from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError
 
@@ -58,10 +59,9 @@ PREPARED = "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_mysql_thread_i
 
 WATCHED = "SELECT ENABLED FROM performance_schema.setup_instruments WHERE NAME = 'wait/lock/metadata/sql/mdl'"
 OPEN = (
-    "SELECT p.ID, p.USER, TIMESTAMPDIFF(SECOND, x.trx_started, NOW()) AS age "
-    "FROM information_schema.INNODB_TRX x "
-    "JOIN information_schema.PROCESSLIST p ON p.ID = x.trx_mysql_thread_id "
-    f"WHERE x.trx_started < NOW() - INTERVAL {OLD_S:.0f} SECOND AND p.ID <> CONNECTION_ID() ORDER BY age DESC"
+    "SELECT trx_mysql_thread_id, TIMESTAMPDIFF(SECOND, trx_started, NOW()) AS age "
+    f"FROM information_schema.INNODB_TRX WHERE trx_started < NOW() - INTERVAL {OLD_S:.0f} SECOND "
+    "AND trx_mysql_thread_id <> CONNECTION_ID() ORDER BY age DESC"
 )
 
 
@@ -126,7 +126,7 @@ async def find_blockers(
     named = " OR ".join(["l.OBJECT_SCHEMA = %s AND l.OBJECT_NAME = %s"] * len(tables))
     sql = f"{_HOLDERS}l.OBJECT_TYPE = 'TABLE' AND ({named}) OR {_BACKUPS}) ORDER BY 4 DESC"
     try:
-        rows = await connection.fetch_all(sql, *(part for table in tables for part in table))
+        rows = await ask_transactions(connection, sql, *(part for table in tables for part in table))
     except ConnectionLost:
         raise
     except DatabaseError:
@@ -152,14 +152,12 @@ async def find_holders(connection: Connection, tables: Sequence[tuple[str, str]]
     found = await find_blockers(connection, tables, (), old_s=0.0)
     if found or await connection.fetch_value("SELECT @@performance_schema"):
         return found
-    sql = (
-        "SELECT ID, USER, HOST, TIME, COMMAND FROM information_schema.PROCESSLIST "
-        "WHERE ID <> CONNECTION_ID() AND INFO LIKE CONCAT('%%', %s, '%%')"
-    )
+    others = [each for each in await processes(connection, full=True) if each.id != connection.thread_id]
     return [
-        Blocker(int(thread), str(user), str(host), float(age or 0), str(command), "SHARED", table, 0, None)
+        Blocker(each.id, each.user, each.host, float(each.age_s), each.command, "SHARED", table, 0, None)
         for _, table in tables
-        for thread, user, host, age, command in await connection.fetch_all(sql, table)
+        for each in others
+        if table in each.info
     ]
 
 
@@ -168,24 +166,27 @@ async def find_suspects(connection: Connection) -> str | None:
     try:
         if await connection.fetch_value(WATCHED) == "YES":
             return None
-        rows = await connection.fetch_all(OPEN)
+        rows = await ask_transactions(connection, OPEN)
+        users = {each.id: each.user for each in await processes(connection)}
     except ConnectionLost:
         raise
     except DatabaseError:
         return None
+    known = [(int(thread), age) for thread, age in rows if int(thread) in users]
     names = ", ".join(
-        f"connection {thread} of {str(user)!r} for {float(age):.0f} s"
-        for thread, user, age in rows[:SHOWN_MAX]
+        f"connection {thread} of {users[thread]!r} for {float(age):.0f} s"
+        for thread, age in known[:SHOWN_MAX]
+        for thread, age in known[:SHOWN_MAX]
     )
     return (
-        f"transactions are open, of which the server does not tell what they hold: {names}" if rows else None
+        f"transactions are open, of which the server does not tell what they hold: {names}" if known else None
     )
 
 
 async def find_prepared(connection: Connection) -> str | None:
     """Say which XA transactions are prepared without a connection: nobody can end them but their manager."""
     try:
-        if not await connection.fetch_value(PREPARED):
+        if not await ask_transactions(connection, PREPARED):
             return None
         with suppress(DatabaseError):
             rows = await connection.fetch_all("XA RECOVER")
@@ -236,10 +237,10 @@ async def end_blockers(
         )
         with suppress(DatabaseError):
             await connection.execute(f"KILL {blocker.thread}")
-    threads = [blocker.thread for blocker in ended]
+    threads = {blocker.thread for blocker in ended}
     until = time.monotonic() + VANISH_S
-    listed = ", ".join(["%s"] * len(threads))
-    sql = f"SELECT 1 FROM information_schema.PROCESSLIST WHERE ID IN ({listed}) LIMIT 1"
-    while threads and time.monotonic() < until and await connection.fetch_value(sql, *threads):
+    while threads and time.monotonic() < until:
+        if threads.isdisjoint(each.id for each in await processes(connection)):
+            break
         await asyncio.sleep(POLL_S)
     return ended

@@ -18,6 +18,7 @@ from migrator.engine.ground.session import REPEATABLE, Session, end_thread, upti
 from migrator.engine.log.events import Position
 from migrator.engine.table.statements import QUIET, STATE, session
 from migrator.errors import LostOwnership, MigratorError, NotNow, Refused
+from migrator.processes import ask_transactions, processes
 from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Flavor, Server
@@ -28,11 +29,7 @@ RETRY_S = 30.0
 
 # Our own sessions that sit idle in a transaction for this long: their process is frozen or cut off.
 FROZEN_S = 8
-FROZEN = (
-    "SELECT p.ID FROM information_schema.INNODB_TRX x "
-    "JOIN information_schema.PROCESSLIST p ON p.ID = x.trx_mysql_thread_id "
-    "WHERE p.USER = %s AND p.COMMAND = 'Sleep' AND p.TIME >= %s AND p.ID <> CONNECTION_ID()"
-)
+TRANSACTIONS = "SELECT trx_mysql_thread_id FROM information_schema.INNODB_TRX"
 # For how long an owner who does not ping keeps the lock.
 LEASE_S = 15
 
@@ -348,11 +345,27 @@ class Journal:
             except DatabaseError as error:
                 if error.errno not in REPEATABLE or asyncio.get_running_loop().time() > deadline:
                     raise
-                for (thread,) in await connection.fetch_all(FROZEN, connection.server.account.user, FROZEN_S):
-                    await end_thread(connection, int(thread))
+                for thread in await self._frozen(connection):
+                    await end_thread(connection, thread)
         self.epoch = int(
             await connection.fetch_value(f"SELECT epoch FROM {STATE}.epoch WHERE id = %s", self.operation)
         )
+
+    async def _frozen(self, connection: Connection) -> list[int]:
+        """Return sessions of ours that do nothing in a transaction; none when the server cannot tell now."""
+        try:
+            transactions = await ask_transactions(connection, TRANSACTIONS)
+        except ConnectionLost:
+            raise
+        except DatabaseError:
+            return []
+        open_ = {int(thread) for (thread,) in transactions}
+        user = connection.server.account.user
+        return [
+            each.id
+            for each in await processes(connection)
+            if each.id in open_ and each.user == user and each.command == "Sleep" and each.age_s >= FROZEN_S
+        ]
 
     async def _lock(self, *, of_epoch: int | None = None) -> None:
         """Get the owner's lock; there is no need to wait for it when the epoch is over."""

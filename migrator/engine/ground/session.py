@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 
+from migrator.processes import processes
 from router.database import Connection
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Server
@@ -90,9 +91,7 @@ async def end_thread(connection: Connection, thread: int) -> None:
     user = connection.server.account.user
     deadline = time.monotonic() + GONE_TIMEOUT_S
     killed = False
-    while await connection.fetch_value(
-        "SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = %s AND USER = %s", thread, user
-    ):
+    while any(each.id == thread and each.user == user for each in await processes(connection)):
         if not killed:
             with contextlib.suppress(DatabaseError):
                 await connection.execute(f"KILL {thread}")

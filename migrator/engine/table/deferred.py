@@ -10,14 +10,12 @@ import re
 from typing import Final
 
 from migrator.engine.table.statements import tag
+from migrator.processes import processes
 from router.database import Connection, quote_name
 
 INDEX_NAMES: Final = (
     "SELECT DISTINCT INDEX_NAME FROM information_schema.STATISTICS "
     "WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s"
-)
-LISTENERS: Final = (
-    "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE COMMAND LIKE 'Binlog Dump%%' AND USER <> %s"
 )
 
 _INDEX: Final = re.compile(r"\s+KEY (`(?:[^`]|``)+`) \((.*)")
@@ -50,7 +48,9 @@ def split(create: str) -> tuple[str, dict[str, str]]:
 
 async def may_be_deferred(connection: Connection) -> bool:
     """Say whether nobody else follows the server's log."""
-    return not await connection.fetch_value(LISTENERS, connection.server.account.user)
+    ours = connection.server.account.user
+    found = await processes(connection)
+    return not any(each.command.startswith("Binlog Dump") and each.user != ours for each in found)
 
 
 async def missing(connection: Connection, schema: str, table: str, create: str) -> list[str]:
