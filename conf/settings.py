@@ -169,7 +169,7 @@ class ServersSettings:
     sleep_after_s: float = 600.0
     """A development branch without connections for this long is put to sleep."""
     spare: bool = True
-    """Whether, once a branch was made, a server is kept ready for the next one; it sleeps like a branch."""
+    """Whether a server is kept ready for the next branch; it sleeps like one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,14 +18,16 @@ from control.making import Begun, furnish_server, load_triggers
 from control.production import Production
 from control.scratch import Scratch
 from control.spare import Spare
+from migrator.schema.errors import SchemaError
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.model import Schema
 from migrator.schema.seed import Wish, plan_seed
 from migrator.schema.serial import from_json, to_json
 from router.accounts import make_branch_account, make_rows_account
+from router.beside import beside
 from router.clock import now
 from router.database import Connection
-from router.errors import DatabaseError, UnknownBranch
+from router.errors import DatabaseError, RouteError, ServerFailed, UnknownBranch
 from router.hosts import LocalHost
 from router.model import SYSTEM, Account, Actor, Branch, PoolMode, Server, check_name
 from router.records import BranchRecord, BranchState, Home
@@ -187,19 +189,21 @@ class Branches:
         seed = str(wish.amount) if wish is not None else ""
         record = replace(record, deletion_protected=protected, seed=seed, actor=actor)
         record = replace(record, **lasting(record, ttl_s or 0))
-        ready = self.spare.take()
+        ready = await self.spare.take()
         record = replace(record, id=ready.branch_id)
+        self.idle.touch(server_name(record))
         try:
             await self._store.add_branch(record)
         except BaseException:
-            self.spare.give_back(ready)
+            await asyncio.shield(self.spare.give_back(ready))
             raise
         self.failures.pop(name, None)
         try:
-            schema = await self.read(origin.name)
+            async with beside(self.read(origin.name)) as reading:
+                server = await self._host.wake(server_name(record))
+                schema = await reading
             plan = plan_seed(schema, wish) if wish is not None else None
-            server = await self._host.wake(server_name(record))
-            if ready.schema is None or to_json(ready.schema) != to_json(schema):
+            if not ready.has(schema):
                 await self._furnish(server, schema)
         except BaseException:
             await asyncio.shield(self._remove(record))
@@ -227,9 +231,22 @@ class Branches:
         duration_s = (now() - record.created_at).total_seconds()
         log.info("branch.created", branch=record.name, parent=begun.origin.name, duration_s=duration_s)
         await self._changed()
-        if self.settings.spare:
-            self.spare.want(begun.schema)
+        self.offer(begun.schema)
         return record
+
+    def offer(self, schema: Schema) -> None:
+        """Have a server made ready with the schema that the next branch will probably get."""
+        if self.settings.spare:
+            self.spare.want(schema)
+
+    async def offer_default(self) -> None:
+        """Have a server made ready for the first branch, from the default branch as it is now."""
+        try:
+            default = await self.default()
+            if self.settings.spare and not self.asleep(default):
+                self.offer(await self.read(default.name))
+        except (ControlError, DatabaseError, RouteError, SchemaError, ServerFailed, OSError) as error:
+            log.warning("spare.not_made", reason=str(error))
 
     async def _furnish(self, server: Server, schema: Schema) -> None:
         await furnish_server(server, self.account, self.production.schema, schema)

@@ -25,6 +25,7 @@ from migrator.schema.introspect import open_reader
 from migrator.schema.model import Schema
 from migrator.schema.renames import Renames
 from migrator.schema.serial import from_json, to_json
+from router.beside import beside
 from router.errors import RouteError
 from router.model import Server
 
@@ -71,11 +72,12 @@ class Checking:
 
     async def _sides(self, proposal: Proposal) -> _Sides:
         branches, frozen = self.branches, proposal.frozen
-        if frozen:
-            base, branch = from_json(frozen.base), from_json(frozen.branch)
-        else:
-            base, branch = await branches.base(proposal.branch), await branches.read(proposal.branch)
-        target = await branches.read(proposal.into_branch)
+        async with beside(branches.read(proposal.into_branch)) as reading:
+            if frozen:
+                base, branch = from_json(frozen.base), from_json(frozen.branch)
+            else:
+                base, branch = await branches.base(proposal.branch), await branches.read(proposal.branch)
+            target = await reading
         # The branch may have gone on since: what is frozen was renamed as it was then.
         renames = frozen.renames if frozen else None
         if renames is None:

@@ -157,6 +157,8 @@ class DriftWatch:
         found = await self._branches.read(branch.name)
         if await self._in_flux(branch):
             return  # it may have been read in the middle
+        if branch.is_default:
+            self._branches.offer(found)
         known = found if line is None else from_json(line.schema)
         if line is None or not (known.tables or known.code):
             # Somebody who fills an empty database changes nothing.

@@ -188,6 +188,7 @@ class Service:
             group.create_task(self.expiry.run())
             group.create_task(self.seeds.run())
             group.create_task(self.branches.spare.run())
+            group.create_task(self.branches.offer_default())
             group.create_task(self.recommendations.run())
             group.create_task(self.drift.run())
             group.create_task(self.watched.run(self._follow))

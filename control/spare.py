@@ -1,4 +1,4 @@
-"""I keep one local server ready for the next branch, with the schema that the last one got."""
+"""I keep one local server ready for the next branch, with the schema that it will probably get."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import structlog
 
 from migrator.schema.errors import SchemaError
 from migrator.schema.model import Schema
+from migrator.schema.serial import to_json
 from router.errors import DatabaseError, ServerFailed
 from router.hosts import LocalHost
 from router.model import Server
@@ -28,12 +29,15 @@ class Ready:
     branch_id: str
     schema: Schema | None = None
 
+    def has(self, schema: Schema) -> bool:
+        """Whether there is a server that needs nothing any more to have this schema."""
+        return self.schema is not None and to_json(self.schema) == to_json(schema)
+
 
 class Spare:
     """A server that belongs to no branch yet: the next branch takes its id.
 
-    There is none before somebody has made a branch, and a killed process's is removed at the next start like
-    every server that no branch has.
+    A killed process's is removed at the next start like every server that no branch has.
     """
 
     def __init__(self, host: LocalHost, prefix: str, furnish: Furnish) -> None:
@@ -41,6 +45,8 @@ class Spare:
         self._prefix = prefix
         self._furnish = furnish
         self._changed = asyncio.Event()
+        # Held while a server is made ready: whoever wants one has it soonest by waiting for that.
+        self._making = asyncio.Lock()
         self._wanted: Schema | None = None
         self._ready: Ready | None = None
 
@@ -49,18 +55,25 @@ class Spare:
         """What the server is called, None while there is none."""
         return None if self._ready is None else self._prefix + self._ready.branch_id
 
-    def take(self) -> Ready:
-        """Return the id that the next branch is to have, with the server of that id if there is one."""
-        found, self._ready = self._ready, None
+    async def take(self) -> Ready:
+        """Return the id that the next branch is to have, with the server of that id if there is one.
+
+        One that is being made ready is waited for.
+        """
+        async with self._making:
+            found, self._ready = self._ready, None
         return found or Ready(new_id())
 
-    def give_back(self, ready: Ready) -> None:
+    async def give_back(self, ready: Ready) -> None:
         """Take that no branch was made of what was taken."""
-        if self._ready is None and ready.schema is not None:
-            self._ready = ready
+        async with self._making:
+            if self._ready is None and ready.schema is not None:
+                self._ready = ready
+            else:
+                await self._host.delete(self._prefix + ready.branch_id)
 
     def want(self, schema: Schema) -> None:
-        """Ask for a server with a schema to be made ready."""
+        """Ask for a server with a schema to be made ready; one that has another schema gets this one."""
         self._wanted = schema
         self._changed.set()
 
@@ -69,14 +82,21 @@ class Spare:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            schema = self._wanted
-            if schema is None or self._ready is not None:
-                continue
-            made = new_id()
-            try:
-                await self._furnish(await self._host.wake(self._prefix + made), schema)
-            except (ServerFailed, SchemaError, DatabaseError, OSError) as error:
-                log.warning("spare.not_made", reason=str(error))
-                await self._host.delete(self._prefix + made)
-            else:
-                self._ready = Ready(made, schema)
+            async with self._making:
+                if self._wanted is not None:
+                    await self._make(self._wanted)
+
+    async def _make(self, schema: Schema) -> None:
+        if self._ready is not None and self._ready.has(schema):
+            return
+        # Nobody sees it until it has the schema.
+        former, self._ready = self._ready, None
+        branch_id = former.branch_id if former is not None else new_id()
+        name = self._prefix + branch_id
+        try:
+            await self._furnish(await self._host.wake(name), schema)
+        except (ServerFailed, SchemaError, DatabaseError, OSError) as error:
+            log.warning("spare.not_made", reason=str(error))
+            await self._host.delete(name)
+        else:
+            self._ready = Ready(branch_id, schema)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -13,6 +12,7 @@ from migrator.schema.errors import NotCanonical, ReadFailed, SchemaMoved
 from migrator.schema.model import Code, CodeKind, Column, OpaqueTable, Schema, Table
 from migrator.schema.parse import has_doubtful_default, parse_create, with_collations
 from migrator.schema.render import literal_bytes
+from router.beside import beside
 from router.database import Connection, Row, quote_name
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Flavor, Server
@@ -174,13 +174,11 @@ async def _table_texts(connection: Connection, schema: str, names: Sequence[str]
 
     if len(names) < SHARED_FROM:
         return await show(connection, names)
-    async with await open_reader(connection.server, database=schema) as other:
-        beside = asyncio.ensure_future(show(other, names[1::2]))
-        try:
-            return await show(connection, names[::2]) | await beside
-        finally:
-            beside.cancel()
-            await asyncio.gather(beside, return_exceptions=True)
+    async with (
+        await open_reader(connection.server, database=schema) as other,
+        beside(show(other, names[1::2])) as rest,
+    ):
+        return await show(connection, names[::2]) | await rest
 
 
 async def _with_true_defaults(connection: Connection, table: Table) -> tuple[Table, list[str]]:

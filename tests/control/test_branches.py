@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -267,6 +267,33 @@ async def test_at_the_end_nothing_is_made_any_more(bench: Bench) -> None:
     assert [record.name for record in await bench.branches.all()] == ["main"]
 
 
+async def test_a_server_is_ready_for_the_first_branch_too(bench: Bench) -> None:
+    branches = bench.branches
+    await branches.offer_default()
+    keeping = asyncio.ensure_future(branches.spare.run())
+    try:
+        await until(lambda: branches.spare.server is not None, timeout_s=120)
+        spare = branches.spare.server
+        first = await branches.create("first")
+        assert f"branch-{first.id}" == spare
+        assert (await branches.read("first")).tables == (await branches.read("main")).tables
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def test_a_server_is_kept_ready_only_if_the_settings_say_so(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    branches, wanted = bench.branches, []
+    monkeypatch.setattr(branches.spare, "want", wanted.append)
+    await branches.offer_default()
+    assert [sorted(schema.tables) for schema in wanted] == [["t"]]
+    branches.adjust(replace(branches.settings, spare=False), branches.production)
+    await branches.offer_default()
+    assert len(wanted) == 1
+
+
 @pytest.mark.parametrize("bench", list(Flavor), ids=str, indirect=True)
 async def test_the_next_branch_gets_the_server_that_was_kept_ready(bench: Bench) -> None:
     branches = bench.branches
@@ -290,10 +317,20 @@ async def test_the_next_branch_gets_the_server_that_was_kept_ready(bench: Bench)
             await connection.execute("ALTER TABLE t ADD COLUMN later INT")
         await branches.create("third")
         assert (await branches.read("third")).tables == (await branches.read("main")).tables
+        # Offered a schema, it takes that on.
+        await until(lambda: branches.spare.server is not None)
+        former = branches.spare.server
+        async with await Connection.open(bench.production.migrator, database=bench.schema) as connection:
+            await connection.execute("ALTER TABLE t ADD COLUMN latest INT")
+        await branches.offer_default()
+        # Whoever takes one that is being made ready waits for it.
+        fourth = await branches.create("fourth")
+        assert f"branch-{fourth.id}" == former
+        assert (await branches.read("fourth")).tables == (await branches.read("main")).tables
         # One that no branch has is gone at the next start.
         await until(lambda: branches.spare.server is not None)
         await bench.again().prepare()
-        assert len(bench.host.names()) == 3
+        assert len(bench.host.names()) == 4
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)

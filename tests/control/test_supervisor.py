@@ -80,6 +80,23 @@ MOMENTS: dict[str, Callable[[Headgate], None]] = {
 }
 
 
+def test_ctrl_c_while_a_server_is_made_ready_for_the_first_branch_leaves_nothing(server_folder: Path) -> None:
+    folder = server_folder / "headgate-spare"
+    with headgate_in(folder, Flavor.MARIADB, HEADGATE_SERVERS_SPARE="true") as headgate:
+        headgate.start()
+        headgate.until_ready()
+        wait_until(lambda: len(headgate.pids("--datadir")) == 2, timeout_s=120)
+        assert headgate.interrupt() == 0, headgate.log.read_text()
+        assert headgate.pids() == []
+        assert "Traceback" not in headgate.log.read_text()
+        # It belonged to nobody.
+        headgate.start()
+        headgate.until_ready()
+        wait_until(lambda: len(headgate.pids("--datadir")) == 2, timeout_s=120)
+        assert len([each for each in (headgate.state / "servers").iterdir() if each.is_dir()]) <= 3
+        assert headgate.interrupt() == 0, headgate.log.read_text()
+
+
 @pytest.mark.parametrize("moment", list(MOMENTS))
 def test_ctrl_c_at_any_moment_stops_everything_at_once(headgate: Headgate, moment: str) -> None:
     headgate.start()
@@ -96,8 +113,8 @@ def test_ctrl_c_with_a_client_connected_and_a_branch_awake_leaves_nothing_and_th
     headgate.until_ready()
     make_user(headgate)
     assert headgate.run("branch", "create", "shop", "add-phone").returncode == 0
-    # Production, the branch, and perhaps the spare for the next branch already.
-    assert len(headgate.pids("--datadir")) >= 2
+    # Production and the branch.
+    assert len(headgate.pids("--datadir")) == 2
     with log_in(headgate) as client:
         rows(client, "SELECT 1")
         assert headgate.interrupt() == 0

@@ -50,6 +50,8 @@ class Headgate:
             "HEADGATE_PROXY_PORT": str(self.proxy_port),
             "HEADGATE_CONTROL_PORT": str(self.control_port),
             "HEADGATE_SERVERS_FLAVOR": str(flavor),
+            # One server less to start, for each of many tests.
+            "HEADGATE_SERVERS_SPARE": "false",
             "COLUMNS": "400",
             **environment,
         }
