@@ -13,7 +13,7 @@ from control.errors import ControlError
 from control.standing import Standing, needs
 from migrator.deploy.actions import Deploys
 from router.clock import now
-from router.errors import RouteError
+from router.errors import DatabaseError, RouteError, ServerFailed
 from router.records import BranchRecord, BranchState
 
 log = structlog.get_logger()
@@ -53,8 +53,8 @@ class Expiry:
                 continue
             try:
                 await self._standing.delete(record.name)
-            except (ControlError, RouteError) as error:
-                # Somebody has begun to need it, or has deleted it, at this moment.
+            except (ControlError, RouteError, DatabaseError, ServerFailed, OSError) as error:
+                # Somebody has begun to need it, or has deleted it, just now; or its server does not end.
                 self._tell("branch.spared", record, str(error))
                 continue
             gone.append(record.name)

@@ -222,5 +222,5 @@ class Service:
                 if self.host.asleep(PRODUCTION):
                     log.error("production.died")
                     await self.host.wake(PRODUCTION)
-            except ServerFailed as error:
+            except (ServerFailed, OSError) as error:
                 log.error("production.not_started", reason=str(error))

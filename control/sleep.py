@@ -9,7 +9,7 @@ import structlog
 
 from control.branch_record import server_name
 from control.branches import Branches
-from router.errors import ServerFailed
+from router.errors import DatabaseError, ServerFailed
 from router.hosts import SCRATCH
 from router.records import BranchRecord, BranchState
 
@@ -54,10 +54,17 @@ class Sleep:
                 continue
             if record.name in needed or self._connections(record.database, record.name):
                 idle.touch(server_name(record))
-            await idle.sleep_if_idle(server_name(record), after_s)
+            await self._put_to_sleep(server_name(record), after_s)
         for server in (SCRATCH, branches.spare.server):
             if server is not None:
-                await idle.sleep_if_idle(server, after_s)
+                await self._put_to_sleep(server, after_s)
+
+    async def _put_to_sleep(self, server: str, after_s: float) -> None:
+        try:
+            await self._branches.idle.sleep_if_idle(server, after_s)
+        except (ServerFailed, OSError) as error:
+            # The next look tries it again; others go on.
+            log.error("server.not_stopped", name=server, reason=str(error))
 
     async def _keep_running(self, record: BranchRecord) -> None:
         if not self._branches.asleep(record):
@@ -65,5 +72,5 @@ class Sleep:
         log.info("production.started", branch=record.name)
         try:
             await self._branches.admin(record)
-        except ServerFailed as error:
+        except (DatabaseError, ServerFailed, OSError) as error:
             log.error("production.not_started", branch=record.name, reason=str(error))

@@ -124,11 +124,18 @@ class LocalHost:
             await asyncio.to_thread(shutil.rmtree, doomed, ignore_errors=True)
 
     async def stop_all(self) -> None:
-        """Stop every server, and start none from now on."""
+        """Stop every server, and start none from now on; one that does not stop keeps no other from it."""
         self._ending = True
+
+        async def stop(name: str) -> None:
+            try:
+                await self.sleep(name)
+            except (ServerFailed, OSError) as error:
+                log.error("server.not_stopped", name=name, reason=str(error))
+
         async with asyncio.TaskGroup() as group:
             for name in self.names():
-                group.create_task(self.sleep(name))
+                group.create_task(stop(name))
 
     def _local(self, name: str) -> LocalServer:
         if name not in self._servers:

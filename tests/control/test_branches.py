@@ -250,6 +250,39 @@ async def test_idle_branches_sleep_and_wake_and_used_ones_stay(
         await asyncio.gather(minding, return_exceptions=True)
 
 
+async def test_a_server_that_does_not_stop_keeps_no_other_awake(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHECK_S", 0.01)
+    branches = bench.again(sleep_after_s=0.05)
+    stuck, other = await branches.create("stuck"), await branches.create("other")
+    stop = LocalServer.stop
+
+    async def stop_all_but_one(self: LocalServer, **how: float) -> None:
+        if stuck.id in self.name:
+            raise ServerFailed("it did not stop within 60 s")
+        await stop(self, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalServer, "stop", stop_all_but_one)
+        minding = asyncio.ensure_future(Sleep(branches, bench.connections, nothing_needed).run())
+        try:
+            await until(lambda: branches.asleep(other))
+            bench.clients["other"] = 1
+            await branches.wake("other")
+            bench.clients["other"] = 0
+            await until(lambda: branches.asleep(other))
+            assert not minding.done()
+        finally:
+            minding.cancel()
+            await asyncio.gather(minding, return_exceptions=True)
+        await branches.wake("other")
+        await bench.host.stop_all()
+        assert (branches.asleep(stuck), branches.asleep(other)) == (False, True)
+    await bench.host.stop_all()
+    assert branches.asleep(stuck)
+
+
 async def test_routes_hold_each_ready_branch_with_its_account(bench: Bench) -> None:
     await bench.branches.create("add-phone")
     main, add_phone = await bench.branches.routes()
