@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,6 +50,8 @@ class Databases:
         self._engine = engine
         self._usual = usual
         self._decided = Decided(usual)
+        # Held from looking at the settings to changing them: what others decide meanwhile holds, too.
+        self._changing = asyncio.Lock()
 
     @property
     def decided(self) -> Decided:
@@ -79,21 +82,21 @@ class Databases:
 
     async def change(self, changes: Mapping[str, Any]) -> Decided:
         """Change some of the settings, all or none. Raises SettingRefused with every mistake."""
-        settings = changed(self.settings(), changes)
-        moment = now()
-        async with self._engine.begin() as connection:
-            for name in changes:
-                await connection.execute(
-                    database_settings.delete().where(
-                        database_settings.c.database == self._database, database_settings.c.name == name
+        async with self._changing:
+            settings, moment = changed(self.settings(), changes), now()
+            async with self._engine.begin() as connection:
+                for name in changes:
+                    await connection.execute(
+                        database_settings.delete().where(
+                            database_settings.c.database == self._database, database_settings.c.name == name
+                        )
                     )
-                )
-                value = msgspec.json.encode(getattr(settings, name)).decode()
-                await connection.execute(
-                    database_settings.insert().values(
-                        database=self._database, name=name, value=value, updated_at=moment
+                    value = msgspec.json.encode(getattr(settings, name)).decode()
+                    await connection.execute(
+                        database_settings.insert().values(
+                            database=self._database, name=name, value=value, updated_at=moment
+                        )
                     )
-                )
-        self._decided = Decided(settings, moment)
+            self._decided = Decided(settings, moment)
         log.info("settings.changed", database=self._database, changes=sorted(changes))
         return self._decided

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,6 +43,8 @@ class Throttles:
 
     def __init__(self, database: str, store: RatioStore, throttle: Throttle) -> None:
         self._database, self._store, self._throttle = database, store, throttle
+        # Held from looking at a ratio to changing it: a pause stays when somebody else sets the ratio.
+        self._changing = asyncio.Lock()
 
     async def prepare(self) -> None:
         """Put what is stored in force."""
@@ -75,16 +78,17 @@ class Throttles:
         clear: bool = False,
     ) -> ThrottleState:
         """Let a ratio hold for a deploy request, or (number 0) the database; what is not given stays."""
-        before = self._throttle.station.ratios.own(number, now()) or NOTHING
-        wanted: Ratio | None = Ratio(
-            before.ratio if ratio is None else ratio,
-            before.paused if paused is None else paused,
-            _after(expires_in_s),
-        )
-        if clear or (number == WHOLE_DATABASE and wanted == NOTHING):
-            wanted = None
-        await self._store.put(self._database, number, wanted)
-        self._throttle.station.ratios.put(number, wanted)
+        async with self._changing:
+            before = self._throttle.station.ratios.own(number, now()) or NOTHING
+            wanted: Ratio | None = Ratio(
+                before.ratio if ratio is None else ratio,
+                before.paused if paused is None else paused,
+                _after(expires_in_s),
+            )
+            if clear or (number == WHOLE_DATABASE and wanted == NOTHING):
+                wanted = None
+            await self._store.put(self._database, number, wanted)
+            self._throttle.station.ratios.put(number, wanted)
         log.info(
             "throttle.changed",
             number=number,

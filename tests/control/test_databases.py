@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -39,6 +40,15 @@ async def test_what_was_decided_is_there_after_a_restart_and_the_rest_follows_th
     other = Databases("blog", engine)
     await other.prepare()
     assert other.settings() == DatabaseSettings()
+
+
+async def test_what_two_people_decide_at_the_same_time_both_holds(engine: AsyncEngine) -> None:
+    databases = Databases("shop", engine)
+    await databases.prepare()
+    await asyncio.gather(
+        databases.change({"require_approval": True}), databases.change({"revert_window_s": 900})
+    )
+    assert databases.settings() == DatabaseSettings(require_approval=True, revert_window_s=900)
 
 
 async def test_nothing_is_changed_when_one_value_is_refused(engine: AsyncEngine) -> None:

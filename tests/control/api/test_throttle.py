@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,17 @@ async def test_what_was_set_outlives_a_restart(tmp_path: Path) -> None:
         await store.put("shop", 7, None)
         assert set(await store.all("shop")) == {WHOLE_DATABASE}
         assert await store.all("else") == {}
+    finally:
+        await engine.dispose()
+
+
+async def test_a_pause_stays_when_somebody_sets_the_ratio_at_the_same_time(tmp_path: Path) -> None:
+    engine = open_state(tmp_path / "state.db")
+    try:
+        throttles = Throttles("shop", RatioStore(engine), Throttle(ThrottleSettings()))
+        await throttles.prepare()
+        await asyncio.gather(throttles.change(7, paused=True), throttles.change(7, ratio=35))
+        assert (await throttles.state(7)).effective == Ratio(35, paused=True)
     finally:
         await engine.dispose()
 
