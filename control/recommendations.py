@@ -45,6 +45,8 @@ class Recommendations:
         self._branches = branches
         # Two looks at a time would recommend everything twice.
         self._looking = asyncio.Lock()
+        # Held from reading a recommendation to writing it: what is dismissed meanwhile stays so.
+        self._changing = asyncio.Lock()
 
     async def run(self) -> None:
         """Look again and again until cancelled: daily, and when a deployment has changed the schema."""
@@ -72,14 +74,11 @@ class Recommendations:
         """Look at production now; return what is newly recommended."""
         async with self._looking:
             evidence = await self._evidence()
-            database = self._source.database
-            reckoning = reckon(
-                await self._store.all(database),
-                recommend(evidence),
-                await self._source.requests(),
-                evidence.now,
-            )
-            added = await self._store.settle(database, reckoning)
+            database, found = self._source.database, recommend(evidence)
+            async with self._changing:
+                records = await self._store.all(database)
+                reckoning = reckon(records, found, await self._source.requests(), evidence.now)
+                added = await self._store.settle(database, reckoning)
         for record in added:
             each = record.recommendation
             log.info("recommendation.made", number=record.number, kind=str(each.kind), table=each.table)
@@ -111,18 +110,19 @@ class Recommendations:
 
     async def dismiss(self, number: int, actor: Actor, reason: str) -> Recommended:
         """Put a recommendation aside for good."""
-        record = await self.open(number)
-        moment = now()
-        return await self._store.put(
-            replace(
-                record,
-                standing=Standing.DISMISSED,
-                dismissed_at=moment,
-                dismissed_by=actor,
-                dismissed_reason=reason or None,
-                updated_at=moment,
+        async with self._changing:
+            record = await self.open(number)
+            moment = now()
+            return await self._store.put(
+                replace(
+                    record,
+                    standing=Standing.DISMISSED,
+                    dismissed_at=moment,
+                    dismissed_by=actor,
+                    dismissed_reason=reason or None,
+                    updated_at=moment,
+                )
             )
-        )
 
     async def apply(self, number: int, branch: str = "") -> Recommended:
         """Make a branch of production with the change applied, and remember it.
@@ -139,7 +139,9 @@ class Recommendations:
                     f"recommendation {number} cannot be applied: {error}. Dismiss it with: headgate "
                     f"recommendation dismiss {self._source.database} {number}"
                 ) from error
-        return await self._store.put(replace(record, branch=name, updated_at=now()))
+        async with self._changing:
+            # It may have been dismissed meanwhile.
+            return await self._store.put(replace(await self.get(number), branch=name, updated_at=now()))
 
     async def _change(self, branch: str, statements: Sequence[str]) -> None:
         server = await self._branches.wake(branch)

@@ -12,6 +12,7 @@ import pytest
 
 from control.index_usage import read_counters
 from control.recommendation_store import observations
+from control.recommendations import Recommendations
 from proxy.channel import Shapes, ShapeSeen
 from router.clock import now
 from router.model import Flavor
@@ -52,7 +53,9 @@ async def long_ago(running: Running) -> None:
     await engine.dispose()
 
 
-async def test_a_recommendation_becomes_a_branch_a_deploy_request_and_is_done(running: Running) -> None:
+async def test_a_recommendation_becomes_a_branch_a_deploy_request_and_is_done(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     call = running.call
     found = await look(running)
     duplicate = found["duplicate_index", "customers"]
@@ -80,9 +83,19 @@ async def test_a_recommendation_becomes_a_branch_a_deploy_request_and_is_done(ru
     again = (await look(running))["duplicate_index", "customers"]
     assert (again["number"], again["closed_by_deploy_request"]) == (duplicate["number"], None)
 
-    # What is dismissed is never recommended again.
+    # What is dismissed is never recommended again, not even if somebody was taking it up.
     number = (await look(running))["sequence_overflow", "customers"]["number"]
-    dismissed = await running.call("POST", f"{PATH}/{number}/dismiss", {"reason": "it ends next year"})
+    change = Recommendations._change
+
+    async def dismissed_meanwhile(self: Recommendations, *how: Any) -> None:
+        await call("POST", f"{PATH}/{number}/dismiss", {"reason": "it ends next year"})
+        await change(self, *how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recommendations, "_change", dismissed_meanwhile)
+        done = await call("POST", f"{PATH}/{number}/apply")
+    dismissed = done["schema_recommendation"]
+    assert dismissed["branch"] == f"recommendation-{number}"
     assert (dismissed["state"], dismissed["dismissed_reason"]) == ("dismissed", "it ends next year")
     assert dismissed["dismissed_by"]["display_name"] == "local"
     assert ("sequence_overflow", "customers") not in await look(running)
