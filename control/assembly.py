@@ -256,7 +256,15 @@ async def _deploying(ground: _Ground, kept: _Kept, seeds: Seeds) -> tuple[Runner
         delete_branch,
         RowsAndSpeed(rows, kept.speeds),
     )
-    checking = Checking(branches, targets, kept.databases.settings, kept.lints, ground.watched, kept.speeds)
+    checking = Checking(
+        branches,
+        targets,
+        kept.databases.settings,
+        kept.lints,
+        ground.watched,
+        kept.speeds,
+        ground.requests,
+    )
     deploys = Deploys(
         ground.deploy_store,
         checking.check,

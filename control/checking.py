@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,6 +15,8 @@ from control.targets import Target, Targets
 from control.watched import Watched
 from migrator.deploy.copy_speed import CopySpeeds
 from migrator.deploy.findings import Ahead, Findings, Proposal, Snapshot, footprint
+from migrator.deploy.renamed import renamed_since
+from migrator.deploy.request import DeployRequest
 from migrator.deploy.review import review
 from migrator.deploy.settings import DatabaseSettings
 from migrator.engine.forecast import forecast
@@ -23,7 +25,7 @@ from migrator.schema.errors import SchemaError
 from migrator.schema.fold import Change
 from migrator.schema.introspect import open_reader
 from migrator.schema.model import Schema
-from migrator.schema.renames import Renames
+from migrator.schema.renames import NONE, Renames
 from migrator.schema.serial import from_json, to_json
 from router.beside import beside
 from router.errors import RouteError
@@ -32,17 +34,21 @@ from router.model import Server
 
 @dataclass(frozen=True, slots=True)
 class _Sides:
-    """The schemas that a proposal is about, and what the branch has renamed since its base."""
+    """The schemas that a proposal is about, and what was renamed since its base, by the branch and there."""
 
     base: Schema
     branch: Schema
     target: Schema
     renames: Renames
+    their_renames: Renames
 
 
 @dataclass(frozen=True, slots=True)
 class Checking:
-    """What the changes of one database are looked at with; `settings` are those that hold now."""
+    """What the changes of one database are looked at with.
+
+    `settings` are those that hold now, `requests` the deploy requests that there are.
+    """
 
     branches: Branches
     targets: Targets
@@ -50,6 +56,7 @@ class Checking:
     lints: Lints
     watched: Watched
     speeds: CopySpeeds
+    requests: Callable[[], Awaitable[Sequence[DeployRequest]]]
 
     async def check(self, proposal: Proposal) -> Findings:
         """Check a change from a branch into another."""
@@ -82,7 +89,16 @@ class Checking:
         renames = frozen.renames if frozen else None
         if renames is None:
             renames = await self.watched.renames(proposal.database, proposal.branch, base, branch)
-        return _Sides(base, branch, target, renames)
+        theirs = await self._renamed(proposal, proposal.branch, base, target)
+        return _Sides(base, branch, target, renames, theirs)
+
+    async def _renamed(self, proposal: Proposal, branch: str, base: Schema, target: Schema) -> Renames:
+        """Return what deploy requests have renamed on the target since a branch got its base."""
+        for record in await self.branches.all():
+            if record.name == branch:
+                into, since = proposal.into_branch, record.created_at
+                return renamed_since(await self.requests(), into, since, base, target)
+        return NONE
 
     async def _review(self, proposal: Proposal, sides: _Sides, target: Target, server: Server) -> Findings:
         """Try the change on a scratch server, and have everybody look at it who has a say."""
@@ -97,8 +113,9 @@ class Checking:
                 branch=sides.branch,
                 production=sides.target,
                 forecast=partial(forecast, target.server, server, target.schema),
-                ahead=[await _ahead(each, proposal.database, self.watched) for each in proposal.ahead],
+                ahead=[await self._ahead(each, proposal, sides.target) for each in proposal.ahead],
                 renames=sides.renames,
+                their_renames=sides.their_renames,
                 column_order=settings.column_order,
                 way_out="rebase the branch with: headgate branch rebase "
                 f"{proposal.database} {proposal.branch}",
@@ -106,10 +123,10 @@ class Checking:
             )
             return witness.complete(found)
 
-
-async def _ahead(ahead: Ahead, database: str, watched: Watched) -> Change:
-    base, branch = from_json(ahead.snapshot.base), from_json(ahead.snapshot.branch)
-    renames = ahead.snapshot.renames
-    if renames is None:
-        renames = await watched.renames(database, ahead.branch, base, branch)
-    return Change(ahead.number, base, branch, renames)
+    async def _ahead(self, ahead: Ahead, proposal: Proposal, target: Schema) -> Change:
+        base, branch = from_json(ahead.snapshot.base), from_json(ahead.snapshot.branch)
+        renames = ahead.snapshot.renames
+        if renames is None:
+            renames = await self.watched.renames(proposal.database, ahead.branch, base, branch)
+        theirs = await self._renamed(proposal, ahead.branch, base, target)
+        return Change(ahead.number, base, branch, renames, theirs)

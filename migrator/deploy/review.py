@@ -44,13 +44,15 @@ async def review(
     forecast: AskEngine,
     ahead: Sequence[Change] = (),
     renames: Renames = NONE,
+    their_renames: Renames = NONE,
     column_order: ColumnOrder = ColumnOrder.APPEND,
     way_out: str = REBASE,
     examine: Examine = by_rules,
 ) -> Findings:
     """Find the change from `base` to `branch`, carry it over to `production`, and prove it on `scratch`.
 
-    `ahead` are the changes of the deploy requests ahead in the queue; `way_out` says what to do about
+    `renames` are the branch's since its base, `their_renames` production's. `ahead` are the changes of the
+    deploy requests ahead in the queue; `way_out` says what to do about
     conflicts; `examine` has the change looked at by the lint rules.
     """
     try:
@@ -61,6 +63,7 @@ async def review(
             production=production,
             ahead=ahead,
             renames=renames,
+            their_renames=their_renames,
             column_order=column_order,
         )
     except SchemaError as error:

@@ -15,12 +15,16 @@ from migrator.schema.views import view_changes, with_views
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One deploy request ahead in the queue: what its branch has made of the branch's base."""
+    """One deploy request ahead in the queue: what its branch has made of the branch's base.
+
+    `their_renames` are production's since that base.
+    """
 
     number: int
     base: Schema
     branch: Schema
     renames: Renames = NONE
+    their_renames: Renames = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,14 @@ def fold(production: Schema, ahead: Sequence[Change], column_order: ColumnOrder)
     notes: list[str] = []
     now = production
     for change in ahead:
-        merged = merge(change.base, change.branch, now, renames=change.renames, column_order=column_order)
+        merged = merge(
+            change.base,
+            change.branch,
+            now,
+            renames=change.renames,
+            their_renames=change.their_renames,
+            column_order=column_order,
+        )
         programs = program_changes(change.base, change.branch, now, merged.target)
         if conflicts := (*merged.conflicts, *programs.conflicts):
             notes.append(

@@ -14,7 +14,7 @@ from migrator.schema.conflicts import Conflict, other_side
 from migrator.schema.merge_renames import rename_conflicts
 from migrator.schema.merge_table import MergedTable, merge_tables
 from migrator.schema.model import OpaqueTable, Schema, Table
-from migrator.schema.renamed import borne, exchanged_there, together, under_new_names, without
+from migrator.schema.renamed import borne, exchanged_there, made_there, together, under_new_names, without
 from migrator.schema.renames import NONE, Renames
 from migrator.schema.render import column_definition
 
@@ -52,9 +52,11 @@ def merge(
     """
     renames, their_renames = borne(renames, base, branch), borne(their_renames, base, production)
     if against is None:
-        # What production has renamed is not always known; our own exchange may have been deployed before.
+        # What was renamed is not always known; our own renaming or exchange may have been deployed before.
         ours_again = exchanged_there(without(renames, their_renames), base, production)
         their_renames = together(ours_again, their_renames)
+        their_renames = together(made_there(renames, base, production), their_renames)
+        renames = together(made_there(their_renames, base, branch), renames)
     conflicts = list(rename_conflicts(base, branch, production, renames, their_renames, against))
     if conflicts:
         return Merged(production, tuple(conflicts), stopped=True)

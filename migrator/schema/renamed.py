@@ -81,6 +81,20 @@ def together(one: Renames, other: Renames) -> Renames:
     return Renames(columns, {**one.tables, **other.tables})
 
 
+def made_there(renames: Renames, base: Schema, other: Schema) -> Renames:
+    """Return those of the renames that another schema shows to have been made in it as well.
+
+    The old name is gone there, and the new one has come. Of exchanges nothing is said.
+    """
+    found = borne(renames, base, other)
+    columns: dict[str, Mapping[str, str]] = {}
+    for table, moves in found.columns.items():
+        known = base.tables[table].column_order
+        if made := {old: new for old, new in moves.items() if new.lower() not in known}:
+            columns[table] = made
+    return Renames(columns, found.tables)
+
+
 def exchanged_there(renames: Renames, base: Schema, other: Schema) -> Renames:
     """Return those of the exchanges of columns that another schema shows to have been made in it as well.
 
