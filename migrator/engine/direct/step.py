@@ -77,7 +77,9 @@ class Step(Owned, ABC):
                 async with await self._connect() as link:
                     ends = await self._make_ready(link, record)
                 options = json.loads(self._record_now.options or "{}") | {"ends": asdict(ends)}
-                await self._save(phase=Phase.READY, definition=ends.before, options=json.dumps(options))
+                # What it was tried on is gone, and its name free for anybody: nothing of that name is ours.
+                told = json.dumps(options)
+                await self._save(phase=Phase.READY, definition=ends.before, options=told, shadow="")
                 self._activity = ""
                 reach("direct-ready")
             elif record.phase in (Phase.FINALIZED, Phase.CANCELLED):
@@ -93,7 +95,7 @@ class Step(Owned, ABC):
                 async with await self._connect() as link:
                     ends = await self._make_ready(link, record, later=False)
                 options = json.loads(self._record_now.options or "{}") | {"ends": asdict(ends)}
-                await self._save(options=json.dumps(options))
+                await self._save(options=json.dumps(options), shadow="")
             return await self._go(Phase.READY, Phase.CUTTING, Phase.REVERTIBLE)
 
     async def revert(self) -> CutOver:

@@ -25,6 +25,9 @@ COMPANION = "headgate companion"
 # Types by how long their values may be.
 _SIZES: tuple[tuple[str, ...], ...] = ((), ("tinytext", "tinyblob"), ("text", "blob"))
 _SIZES += (("mediumtext", "mediumblob"), ("longtext", "longblob", "json"))
+_NUMBERS = frozenset(
+    {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double", "year"}
+)
 # Notes ("table exists already") are not kept: the driver would fetch each of them. Errors are errors still.
 QUIET = "SET SESSION max_error_count = 0"
 
@@ -341,13 +344,16 @@ def _value(pair: Pair, shared: Shared) -> str:
     """Return a source's value for the target.
 
     MariaDB copies a BLOB or TEXT column into a smaller one without looking: what is too long is garbled. The
-    length of an expression it does check.
+    length of an expression it does check. MySQL makes JSON of a number in ALTER TABLE, by way of its text,
+    and elsewhere refuses it.
     """
     reference = f"{pair.source.quoted}.{quote_name(shared.source)}"
     source, target = pair.source.column(shared.source), pair.target.column(shared.target)
     sizes = [
         next((n for n, size in enumerate(_SIZES) if c and c.data_type in size), 0) for c in (source, target)
     ]
+    if source and target and source.data_type in _NUMBERS and target.data_type == "json":
+        return f"CONVERT({reference} USING utf8mb4)"
     return f"COALESCE({reference})" if sizes[1] and sizes[0] > sizes[1] else reference
 
 

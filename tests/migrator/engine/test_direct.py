@@ -221,6 +221,24 @@ def _bare(create: str) -> str:
     )
 
 
+async def test_what_it_was_tried_on_is_nobodys_afterwards(
+    server: LocalServer, database: str, connection: Connection
+) -> None:
+    await prepare_state(server.server)
+    await connection.execute(BEFORE)
+    direct = changing(server, database, await way_of(server, database, connection, ADD))
+    try:
+        await direct.prepare()
+        await connection.execute("CREATE TABLE t__hg1_new (precious INT)")
+        await direct.cut_over()
+        await direct.finalize()
+    finally:
+        await direct.close()
+    assert await connection.fetch_all("SHOW TABLES LIKE 't__hg1_new'")
+    garbage = "SELECT table_name FROM _headgate.garbage WHERE table_schema = %s"
+    assert await connection.fetch_all(garbage, database) == []
+
+
 async def test_an_index_is_hidden_first_and_dropped_when_the_window_ends(
     server: LocalServer, database: str, connection: Connection
 ) -> None:
