@@ -25,7 +25,13 @@ from router.servers.template import make_data_directory
 ADMIN = Account("tester", "secret of the tests")
 
 # Tests kill processes, not machines: what is committed must reach the system, not the disk.
-RELAXED = {"innodb-flush-log-at-trx-commit": "2", "sync-binlog": "0", "innodb-buffer-pool-size": "64M"}
+UNSYNCED = {"innodb-flush-method": "nosync"}
+RELAXED = {
+    **UNSYNCED,
+    "innodb-flush-log-at-trx-commit": "2",
+    "sync-binlog": "0",
+    "innodb-buffer-pool-size": "64M",
+}
 
 # How long something may take that takes a moment: so much that only what hangs takes longer.
 HANGS_S = 120.0
@@ -98,7 +104,7 @@ async def new_server(
     """Make a server, not yet started, with the options of production (fsyncs relaxed) or of a branch."""
     programs = await find_server(flavor)
     await make_data_directory(programs, directory, admin=ADMIN, cache=default_cache())
-    base = {**production_options(flavor), **RELAXED} if production else branch_options(flavor)
+    base = {**production_options(flavor), **RELAXED} if production else {**branch_options(flavor), **UNSYNCED}
     return LocalServer(
         programs, directory, name=directory.name, admin=ADMIN, port=port, options={**base, **(options or {})}
     )
