@@ -124,6 +124,8 @@ class User:
 class Access(StrEnum):
     """What an actor may do, beyond looking."""
 
+    READER = "reader"
+    """Nothing."""
     MEMBER = "member"
     """Makes branches and deploy requests, comments, deploys what may be deployed."""
     ADMIN = "admin"
@@ -150,6 +152,11 @@ class Actor:
     kind: ActorKind = ActorKind.SERVICE_TOKEN
     role: Access = Access.MEMBER
     made_by: str = ""
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether it may change nothing."""
+        return self.role is Access.READER
 
     @property
     def administrates(self) -> bool:

@@ -31,7 +31,8 @@ from control.api import (
     throttle,
 )
 from control.api.paths import Anywhere
-from control.api.recorder import Recorder
+from control.api.recorder import LOOKING, Recorder
+from control.errors import NotAllowed
 from control.service import Service
 
 BODY_BYTES_MAX = 1 << 20
@@ -108,6 +109,11 @@ async def authorize(
             "Headgate the command line finds one in the state folder; elsewhere set HEADGATE_TOKEN",
         )
     request.state.actor = actor
+    if actor.only_looks and request.method not in LOOKING:
+        raise NotAllowed(
+            f"{actor.name!r} is a reader, and may only look: ask somebody else to do it, or an administrator "
+            "for the access member with: headgate service-token create NAME --access member"
+        )
     if HALF.search(body := await request.body()):
         try:
             json.dumps(json.loads(body), ensure_ascii=False).encode()

@@ -51,7 +51,7 @@ def check_administrator(actor: Actor, what: str = "do this") -> Actor:
     """Return the actor, or raise NotAllowed with what only an administrator may do."""
     if not actor.administrates:
         raise NotAllowed(
-            f"{actor.name!r} is a member, and only administrators may {what}: ask one to do it, or to "
+            f"{actor.name!r} is a {actor.role}, and only administrators may {what}: ask one to do it, or to "
             "give you the access admin with: headgate service-token create NAME --access admin"
         )
     return actor

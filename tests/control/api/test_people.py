@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -107,6 +108,19 @@ async def test_a_member_looks_at_everything_else(running: Running) -> None:
         ):
             assert (await member.get(O + path)).status_code == 200
         assert (await member.get(f"{O}/databases/shop/deploy-requests")).status_code == 200
+
+
+async def test_a_reader_looks_and_changes_nothing(running: Running) -> None:
+    async with calling(running, "reader") as reader:
+        for path in ("", "/branches", "/deploy-requests", "/branches/main/schema", "/drift"):
+            assert (await reader.get(f"{O}/databases/shop{path}")).status_code == 200, path
+        for action in ACTIONS:
+            method, _, path = action.partition(" ")
+            path = re.sub(r"\{\w+\}", "1", path.replace("{db}", "shop").replace("{name}", "main"))
+            answer = await reader.request(method, O + path, json={})
+            assert answer.status_code == 403, action
+            assert "may only look" in answer.json()["message"], action
+        assert (await reader.get(f"{O}/audit-log")).status_code == 403
 
 
 async def test_settings_are_changed_by_both_kinds_of_names_and_shown(running: Running) -> None:
