@@ -74,7 +74,7 @@ async def record(folder: Path) -> Recorded:
             if recorder.received >= end:
                 done.set()
 
-        stream = BinlogStream(local.server, recorder, progress, always, replica=0xC0000001)
+        stream = BinlogStream(local.server, recorder, progress, always, always, replica=0xC0000001)
         reading = asyncio.ensure_future(stream.run())
         try:
             async with asyncio.timeout(60):

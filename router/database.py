@@ -18,6 +18,8 @@ from router.model import Server
 from router.tls import client_context, public_key
 
 Row = tuple[Any, ...]
+Statement = tuple[str, *tuple[object, ...]]
+"""A statement's text and its arguments."""
 
 # Client-side numbers that say the connection is gone (2006 gone away, 2013 lost, 2003/2002 cannot connect,
 # 2055 lost with a reason), and the server's own ways of ending one (1053, 1927, 3169, 4031).
@@ -139,16 +141,21 @@ class Connection:
         return row[0] if row else None
 
     async def fetch_each(self, statements: Sequence[str]) -> list[list[Row]]:
-        """Run statements in one round trip and return the rows of each.
+        """Run statements in one round trip and return the rows of each, as `run_all` does."""
+        return [rows for _, rows in await self.run_all(*((sql,) for sql in statements))]
+
+    async def run_all(self, *statements: Statement) -> list[tuple[int, list[Row]]]:
+        """Run statements in one round trip; returns how many rows each affected, and its rows.
 
         After one that is refused none is run; DatabaseError does not say which it was.
         """
+        texts = [sql % tuple(map(self._raw.escape, args)) if args else sql for sql, *args in statements]
         async with self._guarded() as cursor:
-            await cursor.execute("; ".join(statements))
-            found = [list(await cursor.fetchall())]
+            affected = await cursor.execute("; ".join(texts))
+            answers = [(int(affected or 0), list(await cursor.fetchall()))]
             while await cursor.nextset():
-                found.append(list(await cursor.fetchall()))
-            return found
+                answers.append((int(cursor.rowcount or 0), list(await cursor.fetchall())))
+            return answers
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:

@@ -19,7 +19,7 @@ from migrator.engine.log.events import Position
 from migrator.engine.table.statements import QUIET, STATE, session
 from migrator.errors import LostOwnership, MigratorError, NotNow, Refused
 from migrator.processes import ask_transactions, processes
-from router.database import Connection
+from router.database import Connection, Row, Statement
 from router.errors import ConnectionLost, DatabaseError
 from router.model import Flavor, Server
 
@@ -202,14 +202,21 @@ class Journal:
 
     async def check(self, connection: Connection) -> None:
         """Make the connection's transaction one that ends before anybody takes the operation over."""
+        sql, *values = self.claim
+        self.confirm(await connection.fetch_all(sql, *values))
+
+    @property
+    def claim(self) -> Statement:
+        """The statement of `check`, for whoever sends it along with others; `confirm` takes its answer."""
         identity = SERVER_IDENTITY[self.server.flavor]
-        found = await connection.fetch_value(
-            f"SELECT {identity} FROM {STATE}.epoch WHERE id = %s AND epoch = %s LOCK IN SHARE MODE",
-            *(self.operation, self.epoch),
-        )
+        sql = f"SELECT {identity} FROM {STATE}.epoch WHERE id = %s AND epoch = %s LOCK IN SHARE MODE"
+        return sql, self.operation, self.epoch
+
+    def confirm(self, found: Sequence[Row]) -> None:
+        """Raise unless the transaction that `claim` was part of may be committed."""
         if not found:
             raise self._lost()
-        self._check_identity(str(found))
+        self._check_identity(str(found[0][0]))
 
     async def check_server(self, connection: Connection) -> None:
         """Raise NotNow when a connection is to another server than the one that was followed."""

@@ -173,7 +173,7 @@ class Follower:
     async def flush_locked(self) -> None:
         """Write every key that is dirty now; the caller has paused writing."""
         await self.applier.arrive(self._session)
-        position = self.ranges.safe_position(self._tail.boundary)
+        position = self._safe_position()
         keys, stretch = self.take()
         if keys:
             self._in_flush = keys
@@ -209,6 +209,14 @@ class Follower:
             # be received, and tells of them again.
         self._conflicts = 0
         self._savable = position
+
+    def _safe_position(self) -> Position:
+        """Return where a restart may begin to read once every key that is dirty now has been written.
+
+        A change that a copy to come may not see must be read again then; without one, all keys are here.
+        """
+        complete = self.ranges.complete
+        return self.ranges.safe_position(self._tail.boundary if complete else self.fence.seen_up_to())
 
     def take(self) -> tuple[set[Key], Stretch]:
         """Hand out what is dirty, for a caller that writes it itself while writing is paused.
@@ -333,6 +341,8 @@ class Follower:
     async def _save_position(self) -> None:
         position = self._savable
         if position is None or position == self._saved:
+            if position != self._tail.boundary:
+                await self.fence.cross()  # nobody else shows that there is something new to go on from
             return
         reach("save-position")
         connection = await self._session.get()
@@ -366,6 +376,8 @@ class Follower:
 
     def _changed(self, keys: Sequence[Key]) -> None:
         self.ranges.changed(keys)
+        if not self.ranges.complete:
+            self.fence.remember(keys)
         for recorder in self._recorders:
             recorder.update(keys)
         dirty = len(self.ranges.dirty)

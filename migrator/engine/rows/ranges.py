@@ -2,7 +2,8 @@
 
 The rule that makes copying beside writers exact: a key that changes in a range under way waits until that
 range's copy is committed; one in a copied range is dirty at once; one in a range that nobody has begun needs
-nothing, because the copy that begins later sees the change.
+nothing, because the copy that begins later sees the change. What it may not see, since it was received only
+just before, is told when the range is opened, and waits as if it had changed then.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from migrator.engine.table.keys import Key, KeySpec
 
 @dataclass(slots=True, eq=False)
 class Region:
-    """The keys in (low, high]; None is without bound. `mark` is how far the log was read at its opening."""
+    """The keys in (low, high]; None is without bound.
+
+    `mark` is how far the log could be seen at its opening: a restart reads all that may be missing again.
+    """
 
     low: Key | None
     high: Key | None
@@ -75,9 +79,13 @@ class Ranges:
             low = region.high
         return low, None
 
-    def open(self, low: Key | None, high: Key | None, mark: Position) -> Region:
-        """Begin a range: from now on its changes wait. The range must lie in a gap."""
+    def open(self, low: Key | None, high: Key | None, mark: Position, unseen: Iterable[Key] = ()) -> Region:
+        """Begin a range: from now on its changes wait, as do those that its copy may not see.
+
+        The range must lie in a gap.
+        """
         region = Region(low, high, mark)
+        region.pending.update(key for key in unseen if region.holds(key))
         self._insert(region)
         return region
 
@@ -179,10 +187,11 @@ class ServerRanges(Ranges):
         """Return what comes behind the frontier, None when there is nothing left."""
         return None if self._complete else (self._frontier, None)
 
-    def open(self, low: Key | None, high: Key | None, mark: Position) -> Region:
+    def open(self, low: Key | None, high: Key | None, mark: Position, unseen: Iterable[Key] = ()) -> Region:
         """Begin the next range; nothing is written until it is closed."""
         assert self._open is None
         self._begun = True
+        self.dirty.update(unseen)
         self._open = Region(low, high, mark)
         return self._open
 
@@ -194,9 +203,8 @@ class ServerRanges(Ranges):
         self._complete = region.high is None
 
     def take_dirty(self) -> set[Key]:
-        """Hand out the dirty keys; before the first range is copied they are all beyond the frontier."""
-        taken = super().take_dirty()
-        return set() if self._frontier is None and not self._complete else taken
+        """Hand out the dirty keys; until the first range is copied they wait for it."""
+        return set() if self._frontier is None and not self._complete else super().take_dirty()
 
     def safe_position(self, boundary: Position) -> Position:
         """Return where a restart may begin to read once every key that is dirty now has been written."""

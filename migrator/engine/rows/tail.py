@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import structlog
 
 from migrator.engine.ground.journal import Journal, read_server_identity
-from migrator.engine.log.binlog import BinlogStream
+from migrator.engine.log.binlog import SLICE_S, BinlogStream
 from migrator.engine.log.events import EventReader, Position, Watched
 from migrator.engine.log.gtid import Gtids, Trail
 from migrator.engine.log.moves import Move
@@ -60,6 +60,8 @@ class Tail:
         self._may_read = asyncio.Event()
         self._may_read.set()
         self._progress = asyncio.Event()
+        self._waiting = 0
+        self._hurried = asyncio.Event()
         self._known_until_s = time.monotonic()
         self._behind = False
         self.unordered = False
@@ -123,13 +125,14 @@ class Tail:
         asked_s = time.monotonic()
         position = await self._log_end()
         try:
-            async with asyncio.timeout(timeout_s):
-                while self._reader.received < position:
-                    check()
-                    self._progress.clear()
-                    with suppress(TimeoutError):  # a reader that failed makes no progress
-                        async with asyncio.timeout(LOOK_S):
-                            await self._progress.wait()
+            with self._in_a_hurry():
+                async with asyncio.timeout(timeout_s):
+                    while self._reader.received < position:
+                        check()
+                        self._progress.clear()
+                        with suppress(TimeoutError):  # a reader that failed makes no progress
+                            async with asyncio.timeout(LOOK_S):
+                                await self._progress.wait()
         except TimeoutError:
             raise NotNow(
                 f"reading the binary log is more than {timeout_s:g} s behind the server",
@@ -139,12 +142,24 @@ class Tail:
         self._known_until_s = max(self._known_until_s, asked_s)
         return position
 
+    @contextmanager
+    def _in_a_hurry(self) -> Iterator[None]:
+        self._waiting += 1
+        self._hurried.set()
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._hurried.clear()
+
     async def measure(self) -> None:
         """Keep `lag_s` true until cancelled: see once a second whether the log's end is received yet."""
         while True:
             try:
                 asked_s = time.monotonic()
                 position = await self._log_end()
+                await asyncio.sleep(2 * SLICE_S)
                 while self._reader.received < position:
                     self._behind = True
                     await asyncio.sleep(LOOK_S)
@@ -196,6 +211,7 @@ class Tail:
             self._reader,
             self._received_some,
             self._may_read,
+            self._hurried,
             replica=self._replica,
             gtids=gtids,
         )

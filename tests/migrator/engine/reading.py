@@ -41,7 +41,7 @@ async def read_to_end(
         if reader.received >= end.position:
             done.set()
 
-    stream = BinlogStream(server.server, reader, progress, always, replica=replica, gtids=gtids)
+    stream = BinlogStream(server.server, reader, progress, always, always, replica=replica, gtids=gtids)
     reading = asyncio.ensure_future(stream.run())
     waiting = asyncio.ensure_future(done.wait())
     try:

@@ -375,7 +375,7 @@ async def keys_logged(
     may_read = asyncio.Event()
     may_read.set()
     stream = asyncio.ensure_future(
-        BinlogStream(server.server, subject, progress, may_read, replica=0xC0000001).run()
+        BinlogStream(server.server, subject, progress, may_read, may_read, replica=0xC0000001).run()
     )
     try:
         async with asyncio.timeout(120):
