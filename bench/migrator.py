@@ -14,9 +14,10 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
-from bench import rebuild, stream, throttled
+from bench import rebuild, share, stream, throttled
 from bench.report import AT_LEAST, AT_MOST, met, say
 from migrator.engine.ground.state import prepare_state
 from router.model import Flavor
@@ -65,21 +66,31 @@ async def measure_load() -> dict[str, object]:
         return await throttled.measure(folder)
 
 
-SECTIONS: Final[dict[str, Callable[[], Awaitable[dict[str, object]]]]] = {
-    "stream": measure_stream,
-    "rebuild": measure_rebuild,
-    "load": measure_load,
-}
+async def measure_share(rounds: int, window_s: float) -> dict[str, object]:
+    """Copy at the share of the time that clients leave."""
+    with session_folder() as folder:
+        return await share.measure(folder, rounds, window_s)
+
+
+def sections(arguments: argparse.Namespace) -> dict[str, Callable[[], Awaitable[dict[str, object]]]]:
+    """Return what measures each section."""
+    return {
+        "stream": measure_stream,
+        "rebuild": measure_rebuild,
+        "share": partial(measure_share, arguments.rounds, arguments.window),
+        "load": measure_load,
+    }
 
 
 async def main(arguments: argparse.Namespace) -> int:
     """Measure and print the JSON line."""
     started = time.monotonic()
+    measures = sections(arguments)
     figures: dict[str, object] = {}
     details: dict[str, object] = {}
-    for name in arguments.only or SECTIONS:
+    for name in arguments.only or measures:
         began = time.monotonic()
-        found = await SECTIONS[name]()
+        found = await measures[name]()
         details[name] = found.pop("detail", None)
         figures |= found
         say(f"{name}: {time.monotonic() - began:.0f} s, {json.dumps(found)}")
@@ -98,8 +109,13 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.migrator", description=__doc__)
     parser.add_argument(
-        "--only", action="append", choices=SECTIONS, help="measure this section; may be repeated"
+        "--only",
+        action="append",
+        choices=("stream", "rebuild", "share", "load"),
+        help="measure this section; may be repeated",
     )
+    parser.add_argument("--rounds", type=int, default=6, help="rounds of the share section")
+    parser.add_argument("--window", type=float, default=20.0, help="seconds of load for each way in a round")
     return parser.parse_args()
 
 

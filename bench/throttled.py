@@ -1,68 +1,35 @@
-"""I measure what clients feel of a migration: ours beside none and beside pt-online-schema-change.
+"""I measure cut-overs, and whether the log is caught up with, while clients work at the same tables.
 
-A steady oltp_read_write at half of the server's capacity runs through the proxy while a table of a million
-rows is copied, the throttle on and fed by the proxy as in production; the ways take turns within each round,
-and what counts are the ratios of one round. Then a smaller table is cut over and reverted again and again
-under the same load, while two clients beside it measure the longest pause. Last, oltp_write_only at full
-speed shows whether the log is caught up with, and whether the tables are the same, row by row.
+A small table is cut over and reverted again and again under the steady load, while two clients beside it
+measure the longest pause. Then oltp_write_only at full speed shows whether the log is caught up with, and
+whether the tables are the same, row by row.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import os
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from bench.peers import ACCOUNT, DATABASE, Way, headgate, make_certificate
-from bench.rebuild import MILLION, SCHEMA, PtOsc, Size, fill, settle
+from bench.rebuild import SCHEMA, Size, settle
 from bench.report import say
-from bench.rounds import turns
-from bench.sysbench import READ_WRITE, Figures, Sysbench
-from conf.settings import MigratorSettings, ThrottleSettings
-from control.traffic import Traffic
-from migrator.engine.ground.state import prepare_state
+from bench.steady import CLIENTS, LARGE, ON_LARGE, Stage, running_stage
+from conf.settings import ThrottleSettings
 from migrator.engine.migration import OnlineAlter
-from migrator.throttle.signals import TrafficSample
 from migrator.throttle.throttler import Throttle
-from proxy import channel
 from router.database import Connection
 from router.errors import DatabaseError
-from router.model import Address, Flavor, Server
-from router.servers.packages import fetch
-from router.servers.process import LocalServer
-from router.servers.programs import default_cache
-from tests.support.proxy import Proxy
-from tests.support.servers import free_port, running_server
+from router.model import Server
 
-WITHOUT, OURS, PTOSC = "without", "headgate", "pt-osc"
 WRITE_ONLY: Final = "oltp_write_only"
-CLIENTS: Final = 8
-ROUNDS: Final = int(os.environ.get("HEADGATE_BENCH_ROUNDS", "3"))
-WINDOW_S: Final = float(os.environ.get("HEADGATE_BENCH_WINDOW_S", "30"))
 CUTOVERS: Final = int(os.environ.get("HEADGATE_BENCH_CUTOVERS", "100"))
 BACKLOG_S: Final = 10.0
-LARGE: Final = Size("sbtest1", int(os.environ.get("HEADGATE_BENCH_ROWS", str(MILLION))), 1)
 SMALL: Final = Size("sbtest2", 20_000, 1)
-ON_LARGE: Final = (f"--table-size={LARGE.rows}", "--tables=1")
-OPTIONS: Final = {
-    "innodb-buffer-pool-size": "2G",
-    "innodb-redo-log-capacity": "1G",
-    "max-binlog-size": "1G",
-    # Each commit is on disk before it is confirmed, as on an embedded production server.
-    "innodb-flush-log-at-trx-commit": "1",
-    "sync-binlog": "1",
-    "max-connections": "300",
-}
-
-Beside = Callable[[asyncio.Event], Awaitable[None]]
-"""What runs beside the load until the event says that it is over."""
 
 
 @dataclass
@@ -74,205 +41,14 @@ class Pauses:
     errors: list[str] = field(default_factory=list)
 
 
-class ProxyGate:
-    """The gate of the branch, as control shuts it in every worker."""
-
-    _ids = itertools.count(1)
-
-    def __init__(self, proxy: Proxy) -> None:
-        self._control, self._workers = proxy.control, len(proxy.pids)
-        self._id = 0
-
-    async def close(self, tables: Sequence[tuple[str, str]]) -> bool:
-        """Hold what would start on these tables."""
-        self._id = next(self._ids)
-        self._control.send(
-            channel.GateClose(self._id, DATABASE, "main", list(tables), hold_ms=1500, max_held=1000)
-        )
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
-                await self._control.wait_for(channel.GateClosed, lambda closed: closed.id == self._id)
-                return True
-        await self.open()
-        return False
-
-    async def open(self) -> None:
-        """Let go what is held."""
-        self._control.send(channel.GateOpen(self._id))
-
-
-class Signal:
-    """The traffic as control adds it up from the workers' reports."""
-
-    def __init__(self, proxy: Proxy) -> None:
-        self._control = proxy.control
-        self.traffic = Traffic()
-
-    def sample(self) -> TrafficSample | None:
-        """Return the last second of the branch."""
-        return self.traffic.sample(DATABASE, "main")
-
-    async def listen(self) -> None:
-        """Take each report as it comes; what was taken is not kept."""
-        while True:
-            received, self._control.received = self._control.received, []
-            for message in received:
-                if isinstance(message, channel.Stats):
-                    self.traffic.record(0, message.branches)
-                elif not isinstance(message, channel.GateOpened):
-                    self._control.received.append(message)
-            await asyncio.sleep(0.02)
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Everything that one measurement needs."""
-
-    local: LocalServer
-    way: Way
-    signal: Signal
-    gate: ProxyGate
-    sysbench: Sysbench
-    rate: int
-
-    @property
-    def client(self) -> Server:
-        """Where an application connects."""
-        return Server(Flavor.MYSQL, "", Address("127.0.0.1", self.way.port), ACCOUNT)
-
-    async def load(self, seconds: float) -> Figures:
-        """Run the steady load for some seconds."""
-        options = (f"--rate={self.rate}", *ON_LARGE)
-        return await self.sysbench.run(READ_WRITE, self.way, *options, clients=CLIENTS, seconds=seconds)
-
-    async def operation(self, identity: str, size: Size, throttle: Throttle) -> OnlineAlter:
-        """Return a rebuild of a table that is not yet begun."""
-        server = self.local.server
-        async with await Connection.open(server, database=SCHEMA) as connection:
-            target = str((await connection.fetch_all(f"SHOW CREATE TABLE {size.table}"))[0][1])
-        return OnlineAlter(
-            identity,
-            server,
-            SCHEMA,
-            size.table,
-            target,
-            self.gate,
-            throttle,
-            MigratorSettings(garbage_hold_s=0),
-        )
-
-    def throttle(self) -> Throttle:
-        """Return a throttle as control makes it."""
-        return Throttle(ThrottleSettings(), self.signal, self.local.server)
-
-
 async def measure(folder: Path) -> dict[str, object]:
     """Return the figures by the names that bench.migrator has targets for, with what is behind them."""
-    async with _stage(folder) as stage:
-        pt_osc = await PtOsc.find()
-        shares, detail = await _share(stage, pt_osc)
+    async with running_stage(folder) as stage:
         swaps, swap_detail = await _swaps(stage)
         behind, behind_detail = await _behind(stage)
-    figures: dict[str, object] = {**shares, **swaps, **behind}
-    figures["detail"] = {"share": detail, "swaps": swap_detail, "behind": behind_detail}
+    figures: dict[str, object] = {**swaps, **behind}
+    figures["detail"] = {"swaps": swap_detail, "behind": behind_detail}
     return figures
-
-
-@contextlib.asynccontextmanager
-async def _stage(folder: Path) -> AsyncIterator[Stage]:
-    program = await fetch("sysbench", ["sysbench"], "bookworm", default_cache())
-    shown = make_certificate(folder / "tls")
-    async with running_server(Flavor.MYSQL, folder / "mysql", port=free_port(), options=OPTIONS) as local:
-        await prepare_state(local.server)
-        await fill(local.server, [LARGE])
-        async with await Connection.open(local.server) as connection:
-            await connection.execute(f"CREATE USER {ACCOUNT.user} IDENTIFIED BY %s", ACCOUNT.password)
-            await connection.execute(f"GRANT ALL ON {SCHEMA}.* TO {ACCOUNT.user}")
-        server = replace(local.server, account=ACCOUNT)
-        sysbench = Sysbench(program, folder, shown)
-        async with headgate(folder / "headgate", server, shown) as (way, proxy):
-            signal = Signal(proxy)
-            listening = asyncio.ensure_future(signal.listen())
-            try:
-                full = await sysbench.run(READ_WRITE, way, *ON_LARGE, clients=CLIENTS, seconds=10)
-                say(f"capacity: {full.events_per_s:.0f} transactions/s, p95 {full.p95_ms} ms")
-                rate = max(1, round(full.events_per_s / 2))
-                yield Stage(local, way, signal, ProxyGate(proxy), sysbench, rate)
-            finally:
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
-
-
-async def _share(stage: Stage, pt_osc: PtOsc | None) -> tuple[dict[str, object], object]:
-    """Measure latency without a migration, with ours, and with pt-online-schema-change, in turns."""
-    p95: dict[str, list[float]] = {WITHOUT: [], OURS: [], PTOSC: []}
-    speeds: list[float] = []
-    throttles: list[str] = []
-    for number in range(ROUNDS):
-        for way in turns([WITHOUT, OURS, *([PTOSC] if pt_osc else [])], number):
-            await settle(stage.local.server)
-            beside: Beside | None = None
-            if way == OURS:
-                operation = await stage.operation(f"share-{number}", LARGE, stage.throttle())
-                beside = _Copying(operation, speeds, throttles)
-            elif way == PTOSC and pt_osc is not None:
-                beside = _rebuilding(pt_osc, stage.local)
-            figures = await _loaded(stage, beside, WINDOW_S if way != PTOSC else min(WINDOW_S, 12.0))
-            p95[way].append(figures.p95_ms)
-            say(f"round {number + 1}: {way}: p95 {figures.p95_ms} ms, {figures.errors} errors, {speeds[-1:]}")
-    ratios = [with_ / without for with_, without in zip(p95[OURS], p95[WITHOUT], strict=True)]
-    theirs = [with_ / without for with_, without in zip(p95[PTOSC], p95[WITHOUT], strict=False)]
-    return {
-        "p95_with_migration": round(statistics.median(ratios), 3),
-        "ptosc_p95_with_migration": round(statistics.median(theirs), 3) if theirs else None,
-        "copy_rows_per_s_throttled": round(statistics.median(speeds)),
-    }, {"p95_ms": p95, "rows_per_s": speeds, "throttle": throttles, "rate": stage.rate}
-
-
-async def _loaded(stage: Stage, beside: Beside | None, seconds: float) -> Figures:
-    """Run the load with something beside it, which is told when the load is over and ends then."""
-    over = asyncio.Event()
-    work = asyncio.ensure_future(beside(over)) if beside else None
-    try:
-        return await stage.load(seconds)
-    finally:
-        over.set()
-        if work is not None:
-            await work
-
-
-@dataclass
-class _Copying:
-    """Copies for as long as the load runs, then gives up and says how fast it was."""
-
-    operation: OnlineAlter
-    speeds: list[float]
-    throttles: list[str]
-
-    async def __call__(self, over: asyncio.Event) -> None:
-        started = time.monotonic()
-        preparing = asyncio.ensure_future(self.operation.prepare())
-        copied_s, rows = 0.001, 0
-        while not preparing.done() and not over.is_set():
-            status = self.operation.status()
-            if status.activity == "copying" or not rows:
-                rows, copied_s = status.rows_copied, time.monotonic() - started
-            await asyncio.sleep(0.05)
-        self.speeds.append(round(rows / copied_s))
-        self.throttles.append(str(self.operation.status().throttled))
-        preparing.cancel()
-        (outcome,) = await asyncio.gather(preparing, return_exceptions=True)
-        if isinstance(outcome, Exception):
-            raise outcome
-        await self.operation.cancel()
-        await self.operation.close()
-
-
-def _rebuilding(pt_osc: PtOsc, local: LocalServer) -> Beside:
-    async def rebuild(_: asyncio.Event) -> None:
-        await pt_osc.rebuild(local, LARGE.table)
-
-    return rebuild
 
 
 async def _swaps(stage: Stage) -> tuple[dict[str, object], object]:

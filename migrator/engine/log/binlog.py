@@ -218,6 +218,7 @@ class _Link:
     async def gather(self, hurried: asyncio.Event) -> None:
         """Let data gather in the kernel for a moment, or until somebody is in a hurry."""
         link = self._writer.transport
+        assert isinstance(link, asyncio.Transport)
         # Who does not read has too much already.
         if self._last_bytes >= BACKLOG_BYTES or not link.is_reading():
             return
