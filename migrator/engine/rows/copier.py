@@ -127,19 +127,19 @@ class Copier:
     async def _open_next(self, session: Session, rows: int) -> tuple[int, Region] | None:
         """Find the next range and begin it; its bounds carry no weight, only that ranges do not overlap."""
         fence = self._follower.fence
-        while True:
-            async with self._walking:
-                gap = self._follower.ranges.gap()
-                if gap is None:
-                    return None
-                low, bound = gap
-                high = await self._boundary(session, low, bound, rows)
-                unseen = fence.unseen()
-                if unseen is not None:
-                    self._sequence += 1
-                    high = bound if high is None else high
-                    return self._sequence, self._follower.ranges.open(low, high, fence.seen_up_to(), unseen)
+        async with self._walking:
+            gap = self._follower.ranges.gap()
+            if gap is None:
+                return None
+            low, bound = gap
+            high = await self._boundary(session, low, bound, rows)
+            unseen = fence.unseen()
+            self._sequence += 1
+            sequence, high = self._sequence, bound if high is None else high
+            region = self._follower.ranges.open(low, high, fence.seen_up_to(), unseen or ())
+        if unseen is None:
             await fence.cross()
+        return sequence, region
 
     async def _boundary(self, session: Session, low: Key | None, bound: Key | None, rows: int) -> Key | None:
         sql = statements.boundary(self._pair, low, bound, rows)

@@ -79,9 +79,10 @@ class Engine:
         high: int | None = (0 if low is None else low) + rows
         if high is not None and high >= (KEYS if bound is None else bound):
             high = bound
-        while (unseen := self.fence.unseen()) is None:
+        unseen = self.fence.unseen()
+        region = self.ranges.open(low, high, self.fence.seen_up_to(), unseen or ())
+        if unseen is None:
             self.cross()
-        region = self.ranges.open(low, high, self.fence.seen_up_to(), unseen)
         begun = self.fence.now
         keys = [key for key in range(1, KEYS + 1) if region.holds(key)]
         self.open.append((region, begun, {key: self.server.value(key) for key in keys}))
