@@ -147,7 +147,7 @@ class Copying:
             status = self.operation.status()
             if status.activity == "copying" or not rows:
                 rows, copied_s = status.rows_copied, time.monotonic() - started
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
         self.rows_per_s = round(rows / copied_s)
         say(f"held: {self.operation.status().throttled}")
         preparing.cancel()

@@ -95,7 +95,7 @@ class Signal:
                     self.traffic.record(0, message.branches)
                 elif not isinstance(message, channel.GateOpened):
                     self._control.received.append(message)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 @dataclass(frozen=True, slots=True)
