@@ -67,6 +67,22 @@ async def test_many_statements_are_answered_in_one_round_trip(connection: Connec
     assert await connection.fetch_all(f"SELECT a FROM {name}") == []
 
 
+async def test_what_each_of_many_statements_affected_is_told_and_arguments_stay_values(
+    connection: Connection,
+) -> None:
+    await connection.execute("CREATE TABLE t (a INT, b VARCHAR(20))")
+    answers = await connection.run_all(
+        ("START TRANSACTION",),
+        ("INSERT INTO t VALUES (%s, %s), (2, NULL)", 1, "'; DROP TABLE t; --"),
+        ("SELECT a FROM t WHERE b = %s LOCK IN SHARE MODE", "'; DROP TABLE t; --"),
+        ("INSERT INTO t SELECT a + 10, '50%' FROM t",),
+        ("COMMIT",),
+    )
+    assert [affected for affected, _ in answers[1::2]] == [2, 2]
+    assert answers[2][1] == [(1,)]
+    assert await connection.fetch_value("SELECT COUNT(*) FROM t WHERE b = '50%'") == 2
+
+
 async def test_a_connection_that_is_lost_between_two_answers_is_lost(
     connection: Connection, admin: Connection
 ) -> None:

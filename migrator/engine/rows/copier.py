@@ -217,18 +217,14 @@ class Copier:
         key = self._pair.key
         begun = self._follower.fence.now
         try:
+            # Each round trip costs the server's clients and ours as much as a dozen rows.
+            _, (_, owned) = await connection.run_all(("START TRANSACTION",), self._journal.claim)
+            self._journal.confirm(owned)
             if carefully:
-                await connection.execute("START TRANSACTION")
-                await self._journal.check(connection)
                 await self._follower.applier.copy(connection, region.low, region.high)
                 rows = await self._count(connection, region)
             else:
-                # Each round trip costs the server's clients and ours as much as a dozen rows.
-                copying = statements.copy_range(self._pair, region.low, region.high)
-                answers = await connection.run_all(("START TRANSACTION",), self._journal.claim, (copying,))
-                _, (_, owned), (rows, _) = answers
-                # What a former owner has just copied was never committed.
-                self._journal.confirm(owned)
+                rows = await connection.execute(statements.copy_range(self._pair, region.low, region.high))
             reach("chunk-before-commit")
             started = time.monotonic()
             done = (
