@@ -22,7 +22,7 @@ from migrator.engine.ground.operation import Phase, Status
 from migrator.engine.ground.owned import Told
 from migrator.engine.ground.progress import COPYING, VERIFYING, Progress, stalled
 from migrator.engine.rows.again import Again
-from migrator.engine.rows.beginning import log_place, where_to_begin
+from migrator.engine.rows.beginning import log_place, prepared_are_over, where_to_begin
 from migrator.engine.rows.building import build_indexes
 from migrator.engine.rows.checksum import Checksum
 from migrator.engine.rows.copier import Copier
@@ -183,7 +183,7 @@ class OnlineAlter(Swapped):
         async with await Connection.open(self._server, setup=statements.session(self._server.flavor)) as link:
             source = await self._shape(link, self._table)
             await preflight.check_table(link, source, self._target_sql)
-            await preflight.check_prepared(link)
+            await prepared_are_over(link)
             stock = await self._take_stock(link)
             definition = fingerprint(await show_create(link, self._schema, self._table))
             if record.definition and record.definition != definition:
@@ -216,6 +216,7 @@ class OnlineAlter(Swapped):
             table = await identity_of(link, self._schema, self._table)
             identity = await read_server_identity(link)
             start = await log_place(link)
+            unread = await prepared_are_over(link)
             # What somebody changed before this place the log will not tell.
             changed = definition != fingerprint(await show_create(link, self._schema, self._table))
             if changed or stock != await self._take_stock(link):
@@ -229,7 +230,13 @@ class OnlineAlter(Swapped):
             old_identity=table,
             companions=complete,
             key_columns=json.dumps(pair.key.names),
-            options=json.dumps({**json.loads(record.options or "{}"), "renames": dict(self._renames)}),
+            options=json.dumps(
+                {
+                    **json.loads(record.options or "{}"),
+                    "renames": dict(self._renames),
+                    "unread": [unread.file, unread.offset],
+                }
+            ),
         )
 
     async def _take_stock(self, link: Connection) -> str:

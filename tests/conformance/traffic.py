@@ -135,7 +135,7 @@ class Traffic:
         self, connection: Connection, statements: list[str], transaction: Transaction, renamed: bool
     ) -> None:
         """Write the same to both tables, or nothing."""
-        name = f"'{self._fresh()}'"
+        name = f"'{self._schema}-{self._fresh()}'"
         begin, end, undo = ["START TRANSACTION"], ["COMMIT"], ["ROLLBACK"]
         if transaction.xa:
             begin, end = [f"XA START {name}"], [f"XA END {name}", f"XA PREPARE {name}", f"XA COMMIT {name}"]

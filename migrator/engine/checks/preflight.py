@@ -19,7 +19,6 @@ from migrator.engine.table.shape import Shape, show_create
 from migrator.errors import MigratorError, Refused
 from migrator.processes import processes
 from router.database import Connection
-from router.errors import ConnectionLost, DatabaseError
 from router.model import Flavor, Server
 
 VARIABLES = (
@@ -175,18 +174,3 @@ async def check_pending(connection: Connection, table: Shape) -> None:
                 f"connection {each.id} of {each.user!r} is changing {table.name}: {each.info[:80]}",
                 hint="wait until it is done, or end it, and start again",
             )
-
-
-async def check_prepared(connection: Connection) -> None:
-    """Refuse while XA transactions are prepared: when they commit, nobody says what they changed."""
-    try:
-        rows = await connection.fetch_all("XA RECOVER")
-    except ConnectionLost:
-        raise
-    except DatabaseError:
-        return  # no right to look; a commit of one stops the migration later
-    if rows:
-        raise MigratorError(
-            f"{len(rows)} XA transactions are prepared on the server and not yet committed",
-            hint="wait until they are committed or rolled back (XA RECOVER lists them)",
-        )

@@ -89,7 +89,8 @@ class EventReader:
     `moves` collects, once a transaction has ended, which rows it gave another key or took away; not of
     transactions that ended before `followed`, a position or GTIDs, though they are read once more. `gtids`
     names the transactions that ended, `gtid` the one that is being received. Keys of a prepared XA
-    transaction count as changed when it is committed, and `boundary` stays before it until then.
+    transaction count as changed when it is committed, and `boundary` stays before it until then. One of which
+    no rows were read may be committed up to `unread`, or anywhere when that is None.
 
     `beside` is the table that only we may write to: `strays` collects keys that somebody else changed there.
     Raises SourceChanged for a statement that changes the table's definition, StreamBroken for what cannot be
@@ -108,6 +109,7 @@ class EventReader:
         beside: Watched | None = None,
         followed: Position = SOMEWHERE,
         followed_gtids: Gtids | None = None,
+        unread: Position | None = SOMEWHERE,
     ) -> None:
         self.changes: list[Key] = []
         self.strays: list[Key] = []
@@ -131,6 +133,7 @@ class EventReader:
         self._held: list[Key] = []
         self._holding = False
         self._followed, self._followed_gtids = followed, followed_gtids
+        self._unread = unread
         self._moving: list[Move] = []
         self._savepoints: dict[str, int] = {}
         self._prepared: dict[bytes, tuple[Position, list[Key], list[Move]]] = {}
@@ -471,7 +474,8 @@ class EventReader:
             self._holding = self._in_group = True
         elif verb in ("COMMIT", "ROLLBACK"):
             found = self._prepared.pop(_xid_of_text(sql), None)
-            if found is None and verb == "COMMIT":
+            known = found is not None or self._unread is None or self.received <= self._unread
+            if not known and verb == "COMMIT":
                 raise StreamBroken(
                     "an XA transaction that was prepared before the deployment began was committed",
                     hint="nobody can tell what it changed: start the deployment again",

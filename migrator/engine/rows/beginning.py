@@ -7,6 +7,9 @@ that we have not. What it lacks of our own writes it lacks in our tables, too, s
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
 from dataclasses import dataclass, replace
 
 import structlog
@@ -21,6 +24,7 @@ from migrator.engine.table.identity import identity_of
 from migrator.engine.table.statements import STATE
 from migrator.errors import LogGone, MigratorError, StreamBroken
 from router.database import Connection
+from router.errors import ConnectionLost, DatabaseError
 from router.model import Flavor
 
 log = structlog.get_logger()
@@ -30,15 +34,22 @@ MYSQL_KNOWS = (
     "@@GLOBAL.gtid_mode"
 )
 MARIADB_KNOWS = "SELECT @@GLOBAL.gtid_binlog_state"
+PREPARED_S = 10.0
+PREPARED_POLL_S = 0.02
 REWRITTEN = "cancel this deployment and start a new one"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in a server's log; `gtids` are transactions before it, None on a server that has no GTIDs."""
+    """A place in a server's log; `gtids` are transactions before it, None on a server that has no GTIDs.
+
+    XA transactions that were prepared before it are all committed, and can be seen, at `unread`; None says
+    that they do not concern us, wherever they are committed.
+    """
 
     position: Position
     gtids: Gtids | None = None
+    unread: Position | None = SOMEWHERE
 
     def or_later(self, other: Place) -> Place:
         """Return the later of two places of one history."""
@@ -73,6 +84,34 @@ async def log_place(link: Connection) -> Place:
     return Place(position, None if executed is None else gtids_of(link.server.flavor, str(executed)))
 
 
+async def prepared_are_over(link: Connection) -> Position:
+    """Wait until XA transactions that are prepared now are ended, and return where the log ends then.
+
+    Raises MigratorError when one stays prepared for long. Without the right to see them it cannot be waited
+    for; reading such a commit ends the deployment later.
+    """
+    until = time.monotonic() + PREPARED_S
+    waiting = await _prepared(link)
+    while waiting:
+        if time.monotonic() > until:
+            raise MigratorError(
+                f"{len(waiting)} XA transactions are prepared on the server and not yet committed",
+                hint="wait until they are committed or rolled back (XA RECOVER lists them)",
+            )
+        await asyncio.sleep(PREPARED_POLL_S)
+        waiting &= await _prepared(link)
+    return await log_end(link)
+
+
+async def _prepared(link: Connection) -> set[tuple[object, ...]]:
+    try:
+        return set(await link.fetch_all("XA RECOVER"))
+    except ConnectionLost:
+        raise
+    except DatabaseError:
+        return set()
+
+
 async def where_to_begin(link: Connection, journal: Journal, *, back: bool) -> Place:
     """Return from where on the log must be read: forward, or after a swap from it on.
 
@@ -93,9 +132,11 @@ async def where_to_begin(link: Connection, journal: Journal, *, back: bool) -> P
 
 async def _recorded(link: Connection, operation: str, record: Record, *, back: bool) -> Place:
     flavor = link.server.flavor
+    # None that was prepared when the tables were swapped had written to them: its locks would have held us.
+    unread = None if back else _unread(record)
 
     def place(position: Position | None, gtids: object) -> Place:
-        return Place(position or SOMEWHERE, None if gtids is None else gtids_of(flavor, str(gtids)))
+        return Place(position or SOMEWHERE, None if gtids is None else gtids_of(flavor, str(gtids)), unread)
 
     origin = place(record.flip, record.flip_gtid) if back else place(record.start, record.start_gtid)
     row = await link.fetch_one(
@@ -105,6 +146,11 @@ async def _recorded(link: Connection, operation: str, record: Record, *, back: b
         return origin
     saved = place(Position.of(str(row[0]), int(row[1])), row[2])
     return origin.or_later(saved) if back else saved
+
+
+def _unread(record: Record) -> Position:
+    found = json.loads(record.options or "{}").get("unread")
+    return Position.of(str(found[0]), int(found[1])) if found else SOMEWHERE
 
 
 async def _taken_over(
@@ -139,7 +185,8 @@ async def _taken_over(
 
     await journal.guarded(take_over)
     log.warning("stream.taken_over", operation=journal.operation, server=identity, gtids=str(place.gtids))
-    return replace(place, position=SOMEWHERE)
+    # A place on the former server means nothing here.
+    return replace(place, position=SOMEWHERE, unread=place.unread and SOMEWHERE)
 
 
 async def _identities(link: Connection, record: Record) -> dict[str, str]:

@@ -54,6 +54,7 @@ class Tail:
         self._trail = Trail(start.gtids) if start.gtids is not None else None
         self._moves: list[Move] = []
         self._followed, self._followed_gtids = followed
+        self._unread = start.unread
         self._reader = self._new_reader(start.position)
         self._received_before = 0
         self._replica = 0xC0000000 | secrets.randbits(28)
@@ -275,6 +276,7 @@ class Tail:
             beside=self._beside(),
             followed=self._followed,
             followed_gtids=self._followed_gtids,
+            unread=self._unread,
         )
 
     def _beside(self) -> Watched | None:

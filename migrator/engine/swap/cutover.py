@@ -167,7 +167,8 @@ class CutOverAttempt:
                 await asyncio.shield(self._gate.open())
 
     async def _locked(self, lock: Connection, second: Connection) -> float:
-        await lock.execute("SET autocommit = 0")
+        # With InnoDB's own lock: it waits for XA transactions whose clients are gone, too.
+        await lock.execute("SET SESSION autocommit = 0, SESSION innodb_table_locks = ON")
         # Whatever becomes of this process, its event loop or the network: the server ends a session that
         # says nothing for so long, and its lock with it.
         silence_s = int(self._locked_max_s) + 1

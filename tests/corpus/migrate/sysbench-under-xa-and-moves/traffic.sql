@@ -1,4 +1,3 @@
--- alone
 -- xa
 UPDATE t SET v = v + 1 WHERE id = {n};
 UPDATE t SET id = {new} WHERE id = {m};

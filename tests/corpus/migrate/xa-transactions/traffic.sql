@@ -1,4 +1,3 @@
--- alone
 -- xa
 UPDATE t SET v = {r:1..99} WHERE id = {n};
 
