@@ -108,8 +108,8 @@ class Connection:
             _notice_silence(raw)
         connection = cls(raw, server)
         try:
-            for statement in setup:
-                await connection.execute(statement)
+            if setup:
+                await connection.fetch_each(setup)
         except BaseException:
             connection.abort()
             raise

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from random import Random
 
 import pytest
 
+from migrator.schema import verify
 from migrator.schema.diff import diff
 from migrator.schema.errors import ProofFailed
 from migrator.schema.introspect import open_reader, read_schema
@@ -108,6 +110,44 @@ async def test_tables_tied_to_the_changed_one_are_taken_along(server: LocalServe
     assert surroundings([schema], ["p"]) == {"p", "c"}
     assert surroundings([schema], ["c"]) == {"p", "c"}
     assert surroundings([schema], ["other"]) == {"other"}
+
+
+FAMILY = (
+    "CREATE TABLE p (id INT PRIMARY KEY, k INT NOT NULL, UNIQUE KEY k (k));\n"
+    "CREATE TABLE c (id INT PRIMARY KEY, p INT, KEY (p), CONSTRAINT c_p FOREIGN KEY (p) REFERENCES p (k));\n"
+    "CREATE TABLE far (id INT PRIMARY KEY, c INT, KEY c (c), FOREIGN KEY (c) REFERENCES c (id));\n"
+    "CREATE TABLE other (id INT PRIMARY KEY);\n"
+)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["with what is tied to it", "with all tables"])
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("p", "DROP TABLE far, c;\nALTER TABLE p DROP KEY k;\n"),
+        ("c", "ALTER TABLE c DROP FOREIGN KEY c_p, MODIFY p BIGINT;\n"),
+    ],
+    ids=["a child is in the way", "the parent is in the way"],
+)
+async def test_what_is_left_out_of_a_proof_does_not_change_it(
+    server: LocalServer, database: str, table: str, change: str, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = await schemas(server.server, database, FAMILY, change)
+    there = replace(after.tables[table], foreign_keys=before.tables[table].foreign_keys)
+    after = replace(before, tables={**before.tables, table: there})
+    grounds: list[set[str]] = []
+
+    def chosen(schemas: Iterable[Schema], names: Iterable[str]) -> set[str]:
+        grounds.append({*before.tables} if whole else surroundings(schemas, names))
+        return grounds[-1]
+
+    monkeypatch.setattr(verify, "surroundings", chosen)
+    async with await open_reader(server.server) as scratch:
+        with pytest.raises(ProofFailed, match=r"(?i)foreign key constraint|incompatible") as caught:
+            await prove(scratch, before, diff(before, after), after)
+    assert caught.value.table == table
+    assert ("other" in grounds[0]) is whole
+    assert {"p", "c"} <= grounds[0]
 
 
 async def test_any_table_becomes_any_other_and_back(server: LocalServer) -> None:
