@@ -100,6 +100,7 @@ class Branches:
         for record in records:
             if record.state is BranchState.PENDING:
                 log.warning("branch.half_made_removed", branch=record.name)
+                self.failures[record.name] = "Headgate was stopped meanwhile, so make it again"
                 await self._remove(record)
             elif record.local:
                 self._host.designate(server_name(record), purpose_of(record))

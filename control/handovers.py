@@ -1,4 +1,4 @@
-"""I keep in the state database what is being handed over from one account to another on which branch."""
+"""I keep in the state database which programs of a branch are being made anew, should a kill lose them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ handovers = sa.Table(
 
 
 class HandOvers:
-    """The branches whose programs go to another account, each with the one that is being made anew."""
+    """The branches whose programs go to another account or are rebased, and those that may be missing."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -30,7 +30,7 @@ class HandOvers:
             await connection.run_sync(metadata.create_all)
 
     async def note(self, branch_id: str, programs: Schema | None = None) -> None:
-        """Remember that programs of a branch go to another account, and those that may be missing now.
+        """Remember that programs of a branch are made anew, and those that may be missing now.
 
         They stand in a schema without tables.
         """
@@ -40,7 +40,7 @@ class HandOvers:
             await connection.execute(handovers.insert().values(branch_id=branch_id, programs=text))
 
     async def end(self, branch_id: str) -> None:
-        """Take note that everything of a branch has been handed over, or has gone back."""
+        """Take note that everything of a branch is there."""
         async with self._engine.begin() as connection:
             await connection.execute(handovers.delete().where(handovers.c.branch_id == branch_id))
 

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from migrator.engine.ground.failpoints import reach
-from migrator.schema.clone import MISSING, create_code
+from migrator.schema.clone import MISSING, create_code, load_code
 from migrator.schema.errors import SchemaError
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.model import Code, CodeKind, Schema
@@ -53,12 +53,16 @@ async def hand_over(server: Server, schema: str, former: str, definer: str, note
 
 
 async def put_back(server: Server, schema: str, programs: Schema) -> None:
-    """Make those of noted programs that are missing, as they were; raises DatabaseError and SchemaError."""
+    """Make those of noted programs that are missing, as they were; raises DatabaseError and SchemaError.
+
+    A view that does not work any more is left out.
+    """
     async with await open_reader(server, database=schema) as link:
         there = {(code.kind, code.name) for code in (await read_schema(link, schema)).code}
-        for code in programs.code:
-            if (code.kind, code.name) not in there:
-                await _make(link, code, code.definer)
+        missing = [code for code in programs.code if (code.kind, code.name) not in there]
+        left_out = await load_code(link, [_as_wanted(code, code.definer) for code in missing])
+        for code in missing:
+            if code.name not in left_out:
                 log.info("program.put_back", kind=str(code.kind), name=code.name)
 
 
@@ -107,13 +111,18 @@ async def _make_anew(link: Connection, code: Code, definer: str) -> None:
 
 
 async def _make(link: Connection, code: Code, definer: str, *, instead: bool = False) -> None:
+    program = _as_wanted(code, definer)
+    if instead:
+        program = replace(program, text=program.text.replace("CREATE ", "CREATE OR REPLACE ", 1))
+    await create_code(link, program)
+
+
+def _as_wanted(code: Code, definer: str) -> Code:
     program = owned(code, definer)
     if code.kind is CodeKind.EVENT and code.enabled:
         # Not by ALTER EVENT, which would lend it another definer.
         program = _rewritten(program, lambda text: with_status(text, "ENABLE"))
-    if instead:
-        program = replace(program, text=program.text.replace("CREATE ", "CREATE OR REPLACE ", 1))
-    await create_code(link, program)
+    return program
 
 
 def _rewritten(code: Code, rewrite: Callable[[bytes], bytes]) -> Code:

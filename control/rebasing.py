@@ -9,7 +9,8 @@ import structlog
 
 from control.branches import Branches
 from control.errors import ControlError
-from control.ownership import owned
+from control.handovers import HandOvers
+from control.ownership import owned, put_back
 from control.targets import Targets
 from control.watched import Watched
 from migrator.deploy.settings import DatabaseSettings
@@ -49,6 +50,7 @@ async def rebase_branch(
     onto: str,
     settings: Callable[[], DatabaseSettings],
     watched: Watched,
+    handovers: HandOvers,
     *,
     drop_conflicts: bool = False,
 ) -> Outcome:
@@ -82,13 +84,22 @@ async def rebase_branch(
     if record.safe_migrations:
         server = (await targets.get(record.name)).server
     definer = targets.definers.new if record.safe_migrations else ""
-    await _become(server, branches.production.schema, theirs, rebased.target, plan.statements, definer)
+    schema, programs = branches.production.schema, replace(theirs, tables={}, opaque={})
+    # A branch without them would look as if they had been dropped on it.
+    await handovers.note(record.id, programs)
+    try:
+        await _become(server, schema, theirs, rebased.target, plan.statements, definer)
+    except SchemaError:
+        await put_back(admin, schema, programs)
+        await handovers.end(record.id)
+        raise
     onto_record = await branches.get(onto)
     for endow in branches.endowments:
         await endow(onto_record, record, admin)
     # First: an old base with the new log asks, a new base with the old log would rename once more.
     await watched.begin(record.database, record.name, rebased.renames)
     record = await branches.change(record, base=to_json(rebased.base))
+    await handovers.end(record.id)
     changes = unified_diff(theirs, rebased.target)
     log.info("branch.rebased", branch=record.name, onto=onto, tables=len(changes))
     return Outcome(record, onto, changes, rebased.left_out, rebased.notes)

@@ -199,6 +199,7 @@ class Standing:
             (await self._branches.get(onto)).name,
             self._settings,
             self._watched,
+            self._handovers,
             drop_conflicts=drop_conflicts,
         )
 

@@ -188,9 +188,12 @@ async def test_what_a_killed_process_had_half_made_is_removed_at_the_next_start(
         with pytest.raises(DatabaseError, match="ends here"):
             await bench.branches.create("half")
     await bench.host.wake("branch-forgotten")
-    await bench.again().prepare()
+    again = bench.again()
+    await again.prepare()
     assert [record.name for record in await bench.branches.all()] == ["main", "kept"]
     assert bench.host.names() == [f"branch-{kept.id}"]
+    with pytest.raises(UnknownBranch, match="could not be made: Headgate was stopped meanwhile"):
+        await again.get("half")
 
 
 @pytest.mark.parametrize("name", ["a/b", "", "Main", "a.b", "-", "x" * 64])

@@ -315,6 +315,29 @@ async def test_a_branch_is_rebased_onto_its_parent_as_that_is_now(here: Running)
     await here.call("DELETE", "/branches/parent?delete_descendants=true", expect=204)
 
 
+async def test_a_rebase_that_the_rows_do_not_allow_takes_no_program_away(here: Running) -> None:
+    await here.call("POST", "/branches", {"name": "stricter"}, expect=201)
+    await here.on_branch("stricter", "CREATE TABLE notes (id INT PRIMARY KEY, n INT)")
+    await here.call("POST", "/branches", {"name": "looser", "parent_branch": "stricter"}, expect=201)
+    await here.on_branch(
+        "looser",
+        "INSERT INTO notes VALUES (1, NULL)",
+        "CREATE PROCEDURE mine() SELECT 1",
+        "CREATE TRIGGER stamped BEFORE INSERT ON notes FOR EACH ROW SET NEW.n = 1",
+        "CREATE VIEW numbers AS SELECT n FROM notes",
+    )
+    await here.on_branch("stricter", "ALTER TABLE notes MODIFY n INT NOT NULL")
+    before = (await here.service.branches.read("looser")).code
+    assert "does not take its new schema" in await refused(here, "POST", "/branches/looser/rebase")
+    assert (await here.service.branches.read("looser")).code == before
+    assert await here.service.standing._handovers.begun() == {}
+    await here.on_branch("looser", "UPDATE notes SET n = 2")
+    await here.call("POST", "/branches/looser/rebase")
+    after = {code.name for code in (await here.service.branches.read("looser")).code}
+    assert after >= {"mine", "stamped", "numbers"}
+    await here.call("DELETE", "/branches/stricter?delete_descendants=true", expect=204)
+
+
 async def test_a_rebase_is_no_way_around_deploy_requests(here: Running) -> None:
     """Neither into production, nor for members into staging; nor is it one to the rights of the engine."""
     await here.call("POST", "/branches", {"name": "blue"}, expect=201)
