@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from migrator.engine.ground.blockers import find_holders
+from migrator.engine.ground.journal import read_server_identity
 from migrator.engine.table import statements
 from migrator.engine.table.identity import identity_of
 from migrator.engine.table.statements import STATE
@@ -36,6 +37,13 @@ PIECE_ROWS = 2000
 LISTED = (
     "SELECT table_schema, table_name, id, original, since, drop_after, identity, "
     f"drop_after <= UTC_TIMESTAMP() FROM {STATE}.garbage ORDER BY drop_after"
+)
+FROM_ELSEWHERE = f"SELECT table_schema, table_name FROM {STATE}.garbage WHERE server NOT IN ('', %s)"
+# Whoever wants a table back gets the whole time once more.
+ADOPTED = (
+    f"UPDATE {STATE}.garbage SET identity = %s, server = %s, "
+    "drop_after = UTC_TIMESTAMP() + INTERVAL TIMESTAMPDIFF(SECOND, since, drop_after) SECOND, "
+    "since = CURRENT_TIMESTAMP WHERE table_schema = %s AND table_name = %s"
 )
 REFERENCED = (
     "SELECT TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE "
@@ -78,14 +86,17 @@ async def discard(
     connection: Connection, operation: str, schema: str, original: str, tables: Sequence[str], hold_s: float
 ) -> None:
     """Record tables as garbage, inside the caller's transaction."""
+    server = await read_server_identity(connection)
     for table in tables:
         identity = await identity_of(connection, schema, table)
         await connection.execute(
-            f"INSERT INTO {STATE}.garbage (table_schema, table_name, id, original, identity, drop_after) "
-            "VALUES (%s, %s, %s, %s, %s, UTC_TIMESTAMP() + INTERVAL %s SECOND) "
+            f"INSERT INTO {STATE}.garbage "
+            "(table_schema, table_name, id, original, identity, server, drop_after) "
+            "VALUES (%s, %s, %s, %s, %s, %s, UTC_TIMESTAMP() + INTERVAL %s SECOND) "
             "ON DUPLICATE KEY UPDATE id = VALUES(id), original = VALUES(original), "
-            "identity = VALUES(identity), since = CURRENT_TIMESTAMP, drop_after = VALUES(drop_after)",
-            *(schema, table, operation, original, identity, int(hold_s)),
+            "identity = VALUES(identity), server = VALUES(server), since = CURRENT_TIMESTAMP, "
+            "drop_after = VALUES(drop_after)",
+            *(schema, table, operation, original, identity, server, int(hold_s)),
         )
 
 
@@ -122,10 +133,23 @@ class Collector:
         async with await Connection.open(
             self._server, setup=[*setup, "SET SESSION foreign_key_checks = 1"]
         ) as link:
+            await self._adopt(link)
             for each in await waiting(link):
                 if each.due and operation in (None, each.operation):
                     gone += await self._drop(link, each)
         return gone
+
+    async def _adopt(self, link: Connection) -> None:
+        """After a fail-over, take the numbers that the tables have on this server.
+
+        Who has replayed the former's RENAME has the same table by that name.
+        """
+        server = await read_server_identity(link)
+        for schema, table in await link.fetch_all(FROM_ELSEWHERE, server):
+            if await link.fetch_value(SIZE, schema, table) is not None:
+                identity = await identity_of(link, schema, table)
+                await link.execute(ADOPTED, identity, server, schema, table)
+                log.info("garbage.adopted", table=table, server=server)
 
     async def _drop(self, link: Connection, garbage: Garbage) -> bool:
         """Drop a table unless somebody uses it; forget a name that is not the recorded table's any more."""

@@ -81,6 +81,7 @@ CREATE TABLE IF NOT EXISTS _headgate.garbage (
   identity VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
   since TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
   drop_after DATETIME NOT NULL,
+  server VARCHAR(255) NOT NULL DEFAULT '',
   PRIMARY KEY (table_schema, table_name)
 ) ENGINE=InnoDB;
 

@@ -74,6 +74,22 @@ async def test_a_table_that_was_renamed_back_is_forgotten_and_another_of_its_nam
     assert [each for each in await waiting(connection) if each.schema == database] == []
 
 
+async def test_after_a_fail_over_a_table_is_known_by_its_number_on_the_new_server_and_kept_for_as_long_again(
+    server: LocalServer, database: str, connection: Connection
+) -> None:
+    collector = await deployed(server, database, connection)
+    (before,) = [each for each in await waiting(connection) if each.schema == database]
+    await connection.execute(DUE, database)
+    of_former = "UPDATE _headgate.garbage SET server = 'former', identity = '1', since = drop_after - "
+    await connection.execute(f"{of_former} INTERVAL 1 HOUR WHERE table_schema = %s", database)
+    await collector.collect()
+    (kept,) = [each for each in await waiting(connection) if each.schema == database]
+    assert (kept.table, kept.due, kept.identity) == ("t__hg1_old", False, before.identity)
+    await connection.execute(DUE, database)
+    await collector.collect()
+    assert await tables_of(connection) == ["t"]
+
+
 async def test_names_that_are_not_ours_are_not_dropped_whatever_is_recorded(
     server: LocalServer, database: str, connection: Connection
 ) -> None:
