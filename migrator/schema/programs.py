@@ -174,10 +174,11 @@ def _reordered(base: Schema, branch: Schema, production: Schema) -> list[str]:
         before, after = triggers_of(base.code, table), triggers_of(branch.code, table)
         kept = [code for code in before if code in after and code.name in theirs]
         if kept != [code for code in after if code in kept]:
+            names = ", ".join(repr(code.name) for code in after if code in kept)
             found.append(
-                f"the triggers of table {table!r} fire in another order, and nothing else of them is "
-                "changed: that is not deployed; drop them in one deploy request, and create them again in "
-                "another"
+                f"the triggers of table {table!r} fire in another order ({names}), and nothing else of them "
+                "is changed: that is not deployed. Create the one that moves anew on the branch, with a comment "
+                "added to its body: then it is deployed, at its new place"
             )
     return found
 

@@ -81,8 +81,8 @@ async def _add(link: Connection, operation: str, reference: Reference, child: Ta
         of = ".".join(reference.table)
         raise Refused(
             f"foreign key {reference.name!r} of {of} does not fit the new definition: {error}",
-            hint="drop it before the change and add it again afterwards, or change the columns on both sides "
-            "while it is gone",
+            hint="make it three deploy requests: one drops the foreign key, one changes the columns on both "
+            "sides, one adds the foreign key again",
             code="FK_PARENT_CHANGED",
         ) from error
 

@@ -149,7 +149,15 @@ async def test_what_is_not_deployed_of_triggers_is_told(server: LocalServer, dat
     ]
     again = ["DROP TRIGGER g", TRIGGER.format("g", "g")]
     review = await reviewed(server, database, base, again, [])
-    assert "fire in another order" in review.plan.unsupported[0]
+    assert "fire in another order ('h', 'g')" in review.plan.unsupported[0]
+    # The way out that it names.
+    commented = [
+        "DROP TRIGGER g",
+        TRIGGER.format("g", "g").replace("FOR EACH ROW", "FOR EACH ROW /* last */"),
+    ]
+    review = await reviewed(server, database, base, commented, [])
+    assert review.plan.unsupported == ()
+    assert [code.name for code in review.target.code] == ["h", "g"]
     moved = ["DROP TRIGGER h", TRIGGER.format("h", "h").replace("ON t", "ON o")]
     review = await reviewed(server, database, base, moved, [])
     assert "moves from table 't' to 'o'" in review.plan.unsupported[0]
