@@ -177,8 +177,8 @@ def _reordered(base: Schema, branch: Schema, production: Schema) -> list[str]:
             names = ", ".join(repr(code.name) for code in after if code in kept)
             found.append(
                 f"the triggers of table {table!r} fire in another order ({names}), and nothing else of them "
-                "is changed: that is not deployed. Create the one that moves anew on the branch, with a comment "
-                "added to its body: then it is deployed, at its new place"
+                "is changed: that is not deployed. Create the one that moves anew on the branch, with a "
+                "comment added to its body: then it is deployed, at its new place"
             )
     return found
 
