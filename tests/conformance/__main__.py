@@ -24,7 +24,7 @@ from tests.support.servers import running_server, session_folder
 
 PAGE = Path(__file__).parents[2] / "docs" / "conformance.md"
 AT_ONCE = 4
-LIMIT_S = 300
+LIMIT_S = 900
 HEAD = """# Conformance of schema changes
 
 `make conformance` runs every case below on both servers: the change, its revert, the change once more, or its

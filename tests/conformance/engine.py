@@ -26,7 +26,7 @@ from router.errors import DatabaseError
 from router.model import Account, Address, Flavor, Server
 from tests.migrator.engine.ledger import OpenGate
 
-ANSWER_S = 90
+ANSWER_S = 240
 TRIES = 10
 STEPS = ("prepare", "cut_over", "revert", "redo", "finalize", "cancel")
 

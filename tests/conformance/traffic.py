@@ -89,7 +89,7 @@ class Traffic:
         if not self._tasks:
             return
         wanted = self.written + count
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(240):
             while self.written < wanted:
                 for task in self._tasks:
                     if task.done():

@@ -1,0 +1,1 @@
+ALTER TABLE t DROP KEY ab, ADD UNIQUE KEY ba (b, a), DROP COLUMN gone;
