@@ -21,12 +21,15 @@ class Move(NamedTuple):
 class Stretch:
     """The moves of one stretch of the log in their order, and where it ends: by GTIDs, too, if there are any.
 
-    It ends with a transaction, and holds all moves since the end of the stretch before it.
+    It ends with a transaction, and holds all moves since the end of the stretch before it. `tried` are
+    beginnings of it that may have been done already, since nobody heard how it went: where they end, and how
+    many of its moves they are.
     """
 
     moves: tuple[Move, ...] = ()
     end: Position = SOMEWHERE
     gtids: str | None = None
+    tried: tuple[tuple[Position, int], ...] = ()
 
     @property
     def keys(self) -> set[Key]:
@@ -35,7 +38,18 @@ class Stretch:
 
     def then(self, later: Stretch) -> Stretch:
         """Return this stretch and the one right after it together."""
-        return Stretch(self.moves + later.moves, later.end, later.gtids) if later.moves else self
+        if not later.moves:
+            return self
+        return Stretch(self.moves + later.moves, later.end, later.gtids, self.tried)
+
+    def again(self, moves: tuple[Move, ...], end: Position, gtids: str | None) -> Stretch:
+        """Return this stretch, which may have been done, and what came after it together."""
+        tried = (*self.tried, (self.end, len(self.moves))) if self.moves else ()
+        return Stretch(self.moves + moves, end, gtids, tried)
+
+    def done_up_to(self, end: Position) -> int:
+        """Return how many of the moves are done when it was recorded that those up to `end` are."""
+        return dict((*self.tried, (self.end, len(self.moves)))).get(end, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,12 +243,16 @@ class Applier:
         Whatever else has one of these keys is deleted: it is a row that is gone, or one that was written
         before the log told how it came there. Afterwards all keys of the stretch must be brought up to date.
         """
-        if not stretch.moves or await followed.is_followed(connection, self._operation, stretch):
+        if not stretch.moves:
             return
-        there = await self._present(connection, sorted(stretch.keys))
-        same = await self._alike(connection, stretch.keys | there)
+        moves = stretch.moves[await followed.moves_done(connection, self._operation, stretch) :]
+        if not moves:
+            return
+        moved = Stretch(moves).keys
+        there = await self._present(connection, sorted(moved))
+        same = await self._alike(connection, moved | there)
         places = {same.get(key, key): key for key in there}
-        comes = outcome(stretch.moves, same)
+        comes = outcome(moves, same)
         deleted = [places[key] for key in comes.left if key in places]
         parked = []
         await connection.execute(f"DELETE FROM {statements.PARK}")

@@ -15,7 +15,7 @@ from migrator.engine.ground.journal import Journal
 from migrator.engine.ground.session import FULL, REPEATABLE, Session
 from migrator.engine.log.events import Position
 from migrator.engine.log.gtid import Gtids
-from migrator.engine.log.moves import Move, Stretch
+from migrator.engine.log.moves import Stretch
 from migrator.engine.log.place import SOMEWHERE
 from migrator.engine.rows import comparison
 from migrator.engine.rows.applier import UNFIT, Applier, Left, quarantine
@@ -77,7 +77,7 @@ class Follower:
             keeps=self.keeps,
         )
         self._lenient, self._throttle = lenient, throttle
-        self._moves: tuple[Move, ...] = ()
+        self._undone = Stretch()
         self._tail = Tail(journal, pair, start, self._changed, self._strayed, followed)
         server = journal.server
         self._session = Session(server, [*statements.session(server.flavor, zone), *self.applier.setup])
@@ -224,20 +224,21 @@ class Follower:
         Rows that moved must follow first; their keys are among those to be written, whenever that was done
         last.
         """
-        moves, self._moves = (*self._moves, *self._tail.take_moves()), ()
-        taken, stretch = self.ranges.take_dirty(), Stretch()
-        if self.keeps and moves:
+        moves, undone = tuple(self._tail.take_moves()), self._undone
+        taken, stretch, self._undone = self.ranges.take_dirty(), Stretch(), Stretch()
+        if self.keeps and (moves or undone.moves):
             end = self._tail.ended
-            stretch = Stretch(moves, end, self._tail.gtids_at(end))
+            stretch = undone.again(moves, end, self._tail.gtids_at(end)) if moves else undone
             taken |= stretch.keys
         # There is room now, and whoever takes them may have to wait for what comes behind.
         self._tail.go_on()
         return taken, stretch
 
     def give_back(self, keys: set[Key], stretch: Stretch) -> None:
-        """Take back what could not be written."""
+        """Take back what could not be written, or of which nobody knows whether it was."""
         self.ranges.dirty |= keys
-        self._moves = stretch.moves + self._moves
+        if stretch.moves:
+            self._undone = stretch
 
     async def _write(self, keys: Sequence[Key], gone: set[Key] | None) -> Left:
         unfit: dict[Key, DatabaseError] = {}

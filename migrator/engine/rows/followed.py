@@ -16,11 +16,11 @@ from router.database import Connection
 TABLE = "followed"
 
 
-async def is_followed(connection: Connection, operation: str, stretch: Stretch) -> bool:
-    """Whether a transaction of which nothing was heard did this very stretch."""
-    end = stretch.end
-    sql = f"SELECT 1 FROM {STATE}.{TABLE} WHERE id = %s AND file = %s AND offset_ = %s"
-    return bool(await connection.fetch_value(sql, operation, end.file, end.offset))
+async def moves_done(connection: Connection, operation: str, stretch: Stretch) -> int:
+    """Return how many of a stretch's moves transactions did of which nothing was heard."""
+    sql = f"SELECT file, offset_ FROM {STATE}.{TABLE} WHERE id = %s"
+    row = await connection.fetch_one(sql, operation)
+    return 0 if row is None else stretch.done_up_to(Position.of(str(row[0]), int(row[1])))
 
 
 async def record(connection: Connection, operation: str, stretch: Stretch) -> None:

@@ -80,7 +80,8 @@ class Tail:
     @property
     def ended(self) -> Position:
         """Where the last transaction received so far ends, prepared or not."""
-        return self._reader.ended
+        # After a lost connection the reader begins before a prepared transaction, and moves nothing again.
+        return max(self._reader.ended, self._followed)
 
     @property
     def lag_s(self) -> float:
