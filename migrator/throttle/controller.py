@@ -28,9 +28,9 @@ PROBE_SETTLE_S = 0.9
 PROBE_EVERY_S = 60.0
 PROBE_EVERY_AT_FLOOR_S = 8.0
 STALE_S = 3.0
-# At the same share clients feel chunks of 3 ms as little as those of 14 ms, but each has its own fence and
-# commit: shorter ones only copy less.
-TARGET_MIN_S = 0.005
+# At the same share clients feel chunks of 3 ms as little as those of 14 ms, but each has its own round trips
+# and its commit, more than a millisecond of them: shorter ones only copy less.
+TARGET_MIN_S = 0.010
 
 LATENCY, PROBE, PROXY = "latency", "probe", "proxy"
 """What may hold copying back here, as `signal` names it."""

@@ -69,9 +69,9 @@ def test_a_few_queries_are_no_traffic() -> None:
 
 
 def test_under_load_chunks_are_half_as_long_as_slow_statements_take() -> None:
-    subject, now_s = learned(p95_ms=16.0)
-    (permit,) = drive(subject, 16.0, now_s, TICK_S)
-    assert permit == Permit(0.008, SHARE_AT_FIRST)
+    subject, now_s = learned(p95_ms=36.0)
+    (permit,) = drive(subject, 36.0, now_s, TICK_S)
+    assert permit == Permit(0.018, SHARE_AT_FIRST)
     assert subject.reason is None
 
 
@@ -166,8 +166,8 @@ def test_many_small_delays_count_though_no_percentile_rises() -> None:
 def test_what_was_seen_before_the_migration_saves_measuring_first() -> None:
     subject = controller()
     for tick in range(20):
-        subject.take_traffic(sample(tick * TICK_S, 16.0))
-    assert subject.decide(2.0) == Permit(0.008, SHARE_AT_FIRST)
+        subject.take_traffic(sample(tick * TICK_S, 36.0))
+    assert subject.decide(2.0) == Permit(0.018, SHARE_AT_FIRST)
 
 
 def test_a_lock_that_met_a_clients_halves_the_share() -> None:
