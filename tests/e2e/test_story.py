@@ -50,6 +50,7 @@ def played(folder: Path, flavor: Flavor) -> dict[str, Any]:
     finally:
         remove_servers(folder)
     assert process.returncode in (0, 1), told
+    assert out, told
     facts: dict[str, Any] = json.loads(out.splitlines()[-1])
     return facts
 
