@@ -89,8 +89,9 @@ async def test_the_fence_holds_while_a_replica_has_not_acknowledged(
         fence = Fence(writes, "op", tail)
         reading = asyncio.ensure_future(tail.run())
         try:
-            await pair.on_replica(*ACKNOWLEDGES[flavor])
+            # A replica acknowledges only if the source asked for it when it connected.
             await pair.on_source(*WAIT_POINT[flavor])
+            await pair.on_replica(*ACKNOWLEDGES[flavor])
             await until(lambda: _has_client(pair))
             await pair.on_source("INSERT INTO s.t VALUES (1)")
             await until(lambda: changes == [1])
