@@ -20,8 +20,7 @@ from tests.support.headgate import Headgate, data, run_on, running_in
 from tests.support.servers import remove_servers, wait_until
 
 PATIENCE_S = 900.0
-# More than the 20,000 after which control is killed.
-ORDERS = "50000"
+ORDERS = "100000"
 
 # Limits on time are held by the demo's own check, on a machine that does nothing else.
 TIMED = {"longest_stall_ms", "branch_first_query_ms"}
