@@ -93,16 +93,6 @@ class Follower:
         self._alone = False
 
     @property
-    def received(self) -> int:
-        """How many changes were received."""
-        return self._tail.received
-
-    @property
-    def boundary(self) -> Position:
-        """Where the last whole transaction received so far ends."""
-        return self._tail.boundary
-
-    @property
     def lag_s(self) -> float:
         """How old the newest moment is of which all changes are known to be received; 0 for now."""
         return self._tail.lag_s
