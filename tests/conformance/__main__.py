@@ -29,8 +29,8 @@ HEAD = """# Conformance of schema changes
 
 `make conformance` runs every case below on both servers: the change, its revert, the change once more, or its
 refusal. Clients write to the table all the time. Each case is run with one copier and with four, with
-`binlog_row_image` FULL and MINIMAL, and once more with the engine killed at a random moment; `--quick` does
-the first of these only.
+`binlog_row_image` FULL and MINIMAL, and once more with the engine killed at a random moment: that takes about
+an hour. `--quick` does one setting only.
 
 After the change, rows and definition are compared with what the server itself makes of the same rows by
 ALTER TABLE; after the revert with a twin of the table, to which clients wrote the same in the same

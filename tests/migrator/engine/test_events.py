@@ -390,3 +390,48 @@ async def keys_logged(
             await stream
     assert subject.count == 3 * len(values)
     return set(subject.changes), selected
+
+
+def test_rows_moved_after_a_savepoint_did_not_move_when_it_is_rolled_back() -> None:
+    subject = reader()
+    subject.feed(event(2, query("BEGIN")))
+    subject.feed(event(19, table_map()))
+    subject.feed(event(31, rows(row(1), row(2), update=True)))
+    subject.feed(event(2, query("SAVEPOINT `s`")))
+    subject.feed(event(31, rows(row(3), row(4), update=True)))
+    subject.feed(event(2, query("ROLLBACK TO `S`")))
+    subject.feed(event(16, bytes(8)))
+    assert subject.changes == [1, 2, 3, 4]
+    assert subject.moves == [(1, 2)]
+    subject.feed(event(2, query("BEGIN")))
+    subject.feed(event(31, rows(row(5), row(6), update=True)))
+    subject.feed(event(2, query("ROLLBACK")))
+    assert subject.moves == [(1, 2)]
+
+
+def test_moves_of_transactions_that_were_followed_are_not_told_again() -> None:
+    subject = EventReader(
+        START, "shop", "t", [ID], [0], ours="headgate:op", followed=Position.of("binlog.000007", 1000)
+    )
+    subject.checksum = False
+    subject.feed(event(19, table_map(), at=900))
+    subject.feed(event(31, rows(row(1), row(2), update=True), at=950))
+    subject.feed(event(16, bytes(8), at=1000))
+    subject.feed(event(31, rows(row(2), row(3), update=True), at=1050))
+    subject.feed(event(16, bytes(8), at=1100))
+    assert subject.changes == [1, 2, 2, 3]
+    assert subject.moves == [(2, 3)]
+
+
+@pytest.mark.parametrize("unread", [Position.of("binlog.000007", 1000), None])
+def test_a_prepared_transaction_from_before_may_be_committed_up_to_where_all_such_are_over(
+    unread: Position | None,
+) -> None:
+    subject = EventReader(START, "shop", "t", [ID], [0], ours="headgate:op", unread=unread)
+    subject.checksum = False
+    subject.feed(event(2, query("XA COMMIT X'61',X'',1"), at=1000))
+    if unread is None:
+        subject.feed(event(2, query("XA COMMIT X'62',X'',1"), at=1100))
+    else:
+        with pytest.raises(StreamBroken, match="was prepared before"):
+            subject.feed(event(2, query("XA COMMIT X'62',X'',1"), at=1100))
