@@ -61,6 +61,10 @@ class Verdict:
         for sentence in self.plan.unsupported:
             said, _, advice = sentence.partition(": ")
             found.append(Finding("UNSUPPORTED_CHANGE", Level.ERROR, "", said, advice, said, hard=True))
+        if self.start.tables and not self.target.tables and not self.target.opaque:
+            said = "every table there is would be dropped"
+            advice = "if that is meant, let one table stay; else look whether the branch is the right one"
+            found.append(Finding("EMPTY_SCHEMA", Level.ERROR, "", said, advice, hard=True))
         found += self.remarks
         if self.no_way_back is not None:
             advice = "it can still be reverted by swapping tables, as long as the revert window is open"

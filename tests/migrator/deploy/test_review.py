@@ -82,6 +82,14 @@ async def test_a_conflict_with_the_queue_names_the_request(server: LocalServer, 
     assert "1072" in finding.facts["conflict_error"]
 
 
+async def test_what_leaves_no_table_is_not_deployed(server: LocalServer, database: str) -> None:
+    found = await reviewed(server.server, database, ["DROP TABLE t", "DROP TABLE u"])
+    assert found.state is State.ERROR
+    assert "EMPTY_SCHEMA" in {finding.code for finding in found.findings if finding.blocks}
+    found = await reviewed(server.server, database, ["DROP TABLE t"])
+    assert found.state is State.READY
+
+
 async def test_a_renamed_column_is_one_clause_that_keeps_the_values(
     server: LocalServer, database: str
 ) -> None:
