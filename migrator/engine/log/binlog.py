@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from typing import cast
 
 from migrator.engine.log.events import EventReader
 from migrator.engine.log.gtid import Gtids, MysqlGtids
@@ -217,8 +218,8 @@ class _Link:
 
     async def gather(self, hurried: asyncio.Event) -> None:
         """Let data gather in the kernel for a moment, or until somebody is in a hurry."""
-        link = self._writer.transport
-        assert isinstance(link, asyncio.Transport)
+        # Not asked of the object: the transports of uvloop's loop are no subclass.
+        link = cast("asyncio.Transport", self._writer.transport)
         # Who does not read has too much already.
         if self._last_bytes >= BACKLOG_BYTES or not link.is_reading():
             return
