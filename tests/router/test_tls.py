@@ -113,10 +113,14 @@ async def test_the_log_is_read_by_tls_too(mysql: LocalServer, admin: Connection)
     async def talk() -> None:
         link = await _Link.open(over_tcp(mysql, tls))
         await link.ask("SET @there_is_an_answer = 1")
+        await link.gather(asyncio.Event())
+        await link.ask("SET @there_is_another = 1")
         link.close()
 
     try:
         await talk()
+        # The control process runs on the other event loop, whose transports are of other classes.
+        await asyncio.to_thread(uvloop.run, talk())
         with pytest.raises(ConnectionLost, match="Access denied"):
             await _Link.open(over_tcp(mysql, public_key=str(mysql.directory / "public_key.pem")))
     finally:
