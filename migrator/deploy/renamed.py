@@ -9,6 +9,7 @@ from typing import Final
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest
 from migrator.schema.model import Schema
+from migrator.schema.renamed import shown
 from migrator.schema.renames import Renames, fold
 
 STANDING: Final = frozenset(
@@ -40,4 +41,4 @@ def renamed_since(
         if not record.view and not record.program
         for statement in record.statements
     ]
-    return fold(statements, before, after)
+    return shown(fold(statements, before, after), before, after)

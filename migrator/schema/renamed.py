@@ -106,12 +106,25 @@ def exchanged_there(renames: Renames, base: Schema, other: Schema) -> Renames:
         before, after = base.tables.get(table), other.tables.get(table)
         if before is None or after is None:
             continue
-        names = {old.lower(): new.lower() for old, new in moves.items()}
-        ring = {name for name in names if _comes_back(name, names)}
-        stood = [names[name] for name in before.column_order if name in ring]
+        ring = _ring(moves)
+        stood = [ring[name] for name in before.column_order if name in ring]
         if ring and stood == [name for name in after.column_order if name in ring]:
             columns[table] = {old: new for old, new in moves.items() if old.lower() in ring}
     return Renames(columns)
+
+
+def shown(renames: Renames, before: Schema, after: Schema) -> Renames:
+    """Return the renames without exchanges of columns that did not happen between these two schemas."""
+    rings = {
+        table: {old: new for old, new in moves.items() if old.lower() in _ring(moves)}
+        for table, moves in renames.columns.items()
+    }
+    return without(renames, without(Renames(rings), exchanged_there(renames, before, after)))
+
+
+def _ring(moves: Mapping[str, str]) -> dict[str, str]:
+    names = {old.lower(): new.lower() for old, new in moves.items()}
+    return {old: new for old, new in names.items() if _comes_back(old, names)}
 
 
 def _comes_back(name: str, moves: Mapping[str, str]) -> bool:

@@ -8,7 +8,7 @@ from migrator.schema.diff import diff
 from migrator.schema.model import Schema, Table
 from migrator.schema.parse import parse_create
 from migrator.schema.plan import OperationKind
-from migrator.schema.renamed import borne, inverse, names_in, renamed_columns, under_new_names, without
+from migrator.schema.renamed import borne, inverse, names_in, renamed_columns, shown, under_new_names, without
 from migrator.schema.renames import NONE, Renames
 from router.model import Flavor
 
@@ -116,3 +116,13 @@ def test_a_renamed_table_may_change_as_well() -> None:
 def test_the_differences_of_a_renamed_column_are_no_removal() -> None:
     found = delta(table("t", A, "KEY `k` (`a`)"), table("t", B, "KEY `k` (`b`)"), {"a": "b"})
     assert found.kinds == {"columns_changed"}
+
+
+def test_an_exchange_of_columns_counts_only_between_schemas_that_show_it() -> None:
+    old = schema(table("t", A, "`b` text", "`c` int"), table("u", A))
+    new = schema(table("t", "`b` int DEFAULT NULL", "`a` text", "`d` int"), table("v", A))
+    exchange = {"a": "B", "b": "A", "c": "d"}
+    assert shown(Renames({"t": exchange}, {"u": "v"}), old, new) == Renames({"t": exchange}, {"u": "v"})
+    # A base that was taken after the exchange has it already.
+    assert shown(Renames({"t": exchange}), new, new) == Renames({"t": {"c": "d"}})
+    assert shown(NONE, old, new) == NONE
