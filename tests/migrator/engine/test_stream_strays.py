@@ -32,7 +32,9 @@ async def test_what_somebody_else_wrote_to_the_other_table_is_taken_back(
             if back:
                 await operation.cut_over()
             await ledger.written(60)
-        # Our own writes, of which there were many, are not strange.
+        # Our own writes, of which there were many, are not strange, and all of them are received by now.
+        assert operation._follower is not None
+        await operation._follower.catch_up()
         await until(lambda: followed(operation) == (0, 0))
         await connection.execute(f"USE {database}")
         other = "t__hg1_old" if back else "t__hg1_new"
