@@ -15,7 +15,8 @@ from router.database import Connection
 from router.errors import DatabaseError
 
 NO_SUCH_LETTER: Final = 3854
-PAUSE_S: Final = 0.01
+# MySQL answers from what it has read before, its errors too, as long as it is asked again within 0.1 s.
+PAUSE_S: Final = 0.15
 PATIENCE_S: Final = 1.0
 
 
