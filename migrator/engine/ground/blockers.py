@@ -176,7 +176,6 @@ async def find_suspects(connection: Connection) -> str | None:
     names = ", ".join(
         f"connection {thread} of {users[thread]!r} for {float(age):.0f} s"
         for thread, age in known[:SHOWN_MAX]
-        for thread, age in known[:SHOWN_MAX]
     )
     return (
         f"transactions are open, of which the server does not tell what they hold: {names}" if known else None
