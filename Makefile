@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVER ?= mysql
 SOAK_SECONDS ?= 600
+# Tests mostly wait for servers, so one more than there are processors are run at a time.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 
 export HEADGATE_SERVERS_FLAVOR ?= $(SERVER)
 ifeq ($(SERVER),mariadb)
@@ -35,7 +37,7 @@ demo-check: $(VENV)/installed ## the demo's whole story without a person; SERVER
 	@$(BIN)/python -m control.demo.check
 
 test: compiled ## all tests, against real MySQL and MariaDB
-	@env -u HEADGATE_SERVERS_FLAVOR $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	@env -u HEADGATE_SERVERS_FLAVOR $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 conformance: compiled ## every kind of schema change on both servers, to and fro; writes docs/conformance.md
 	@env -u HEADGATE_SERVERS_FLAVOR $(BIN)/python -m tests.conformance
