@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -94,12 +95,26 @@ async def read_schema(connection: Connection, schema: str) -> Schema:
     Raises ReadFailed when a definition cannot be read, naming it. Tables that cannot be printed back are in
     `Schema.opaque`, with the reason. Tables that the engine keeps while it changes another one are left out.
     """
-    for _ in range(_READS - 1):
-        try:
-            return await _read_schema(connection, schema)
-        except SchemaMoved:
-            continue  # somebody renames or drops tables at this moment
-    return await _read_schema(connection, schema)
+    with _uncollected():
+        for _ in range(_READS - 1):
+            try:
+                return await _read_schema(connection, schema)
+            except SchemaMoved:
+                continue  # somebody renames or drops tables at this moment
+        return await _read_schema(connection, schema)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep Python from looking for garbage: all that is read stays, and looking through it grows with it."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 async def _read_schema(connection: Connection, schema: str) -> Schema:
