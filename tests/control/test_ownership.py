@@ -105,9 +105,9 @@ async def test_everything_is_handed_over_and_stays_what_it_was(bench: Bench) -> 
 
 
 @pytest.mark.parametrize("visit", range(1, len(PROGRAMS)))
+@pytest.mark.parametrize("server", [Flavor.MYSQL], indirect=True, ids=str)
 async def test_a_kill_loses_no_program(bench: Bench, visit: int) -> None:
-    if bench.server.server.flavor is Flavor.MARIADB:
-        pytest.skip("MariaDB replaces each by one statement")
+    """MariaDB replaces each by one statement."""
     before = await bench.code()
     bench.killed_at(f"handed-over:{visit}")
     assert len(await bench.code()) == len(before) - 1
