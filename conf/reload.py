@@ -10,6 +10,7 @@ from conf.settings import Settings
 
 WAITING: Final[dict[str, frozenset[str]]] = {
     "proxy": frozenset({"host", "port", "workers", "tls_certificate", "tls_key", "tls_client_ca"}),
+    "console": frozenset(),
 }
 """Sections whose settings are taken at once, except these."""
 TAKEN: Final[dict[str, frozenset[str]]] = {

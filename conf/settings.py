@@ -93,6 +93,20 @@ class ControlSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """The pages for browsers, and on them the SQL console of a branch."""
+
+    session_s: float = 28800.0
+    """Who has logged in to the pages must do so again after this long."""
+    run_s: float = 30.0
+    """What is run in the console is ended after this long, on the server too."""
+    rows_max: int = 1000
+    """Rows that the console shows of one result; the server is not asked for more."""
+    value_bytes_max: int = 4096
+    """Bytes that the console shows of one value."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProductionSettings:
     """The production server; with an empty `host` and `socket` Headgate starts one of its own."""
 
@@ -287,6 +301,7 @@ class Settings:
     """Least severe log line that is written: debug, info, warning or error."""
     proxy: ProxySettings = field(default_factory=ProxySettings)
     control: ControlSettings = field(default_factory=ControlSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     production: ProductionSettings = field(default_factory=ProductionSettings)
     servers: ServersSettings = field(default_factory=ServersSettings)
     migrator: MigratorSettings = field(default_factory=MigratorSettings)

@@ -137,6 +137,12 @@ class Passwords:
         log.info("password.deleted", user=record.username, branch=record.branch)
         await self._changed()
 
+    async def discard(self, record: PasswordRecord) -> None:
+        """Delete a password whatever its branch is called now; connections made with it end at once."""
+        async with self._writing:
+            await self._store.delete_password(self._database, record.id)
+        await self._changed()
+
     async def users(self) -> list[User]:
         """Return whom the passwords let in."""
         moment = now()

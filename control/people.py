@@ -99,6 +99,16 @@ class People:
         await self._note_use(token, moment)
         return token.actor
 
+    async def present(self, token_id: str) -> Actor | None:
+        """Return who acts by a token that has let somebody in before; None when it does so no more."""
+        if token_id == LOCAL.id:
+            return LOCAL
+        token, moment = self._tokens.get(token_id), now()
+        if token is None or token.expired(moment):
+            return None
+        await self._note_use(token, moment)
+        return token.actor
+
     def administrators(self) -> int:
         """Return how many actors administrate now, the one of the state folder among them."""
         moment = now()

@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 import aiomysql
 import pymysql
-from pymysql.constants import CLIENT
+from pymysql.constants import CLIENT, COMMAND
+from pymysql.protocol import MysqlPacket
 
-from router.errors import ConnectionLost, DatabaseError
+from router.answers import Column, End, Head, Values
+from router.errors import AnswerTooLong, ConnectionLost, DatabaseError
 from router.model import Server
 from router.tls import client_context, public_key
 
@@ -38,16 +40,43 @@ class _Cursor(aiomysql.Cursor):  # type: ignore[misc]
         pass
 
 
+class _Packet(MysqlPacket):  # type: ignore[misc]
+    """A packet of the driver's that tells an error's SQLSTATE, too."""
+
+    def raise_for_error(self) -> None:
+        """Raise the error that the packet holds."""
+        try:
+            super().raise_for_error()
+        except pymysql.err.Error as error:
+            # 0xFF, two bytes with the number, then '#' and the state, if there is one.
+            data = self.get_all_data()
+            error.state = data[4:9].decode("ascii", "replace") if data[3:4] == b"#" else ""
+            raise
+
+
 class _Link(aiomysql.Connection):  # type: ignore[misc]
     """The driver's connection, with two doors closed that it leaves open.
 
     It would go on in the clear when the server does not offer the TLS it was told to use, and hide the
-    password with whatever key comes by the network.
+    password with whatever key comes by the network. `allowance` is how many bytes may still come, if there is
+    a limit.
     """
 
     def __init__(self, public_key: bytes, **options: Any) -> None:
         super().__init__(**options)
         self._public_key = public_key
+        self.allowance: int | None = None
+
+    # Neither is a coroutine of its own: that would cost something for every row of every answer.
+    def _read_packet(self, packet_type: type[MysqlPacket] = _Packet) -> Awaitable[MysqlPacket]:
+        return super()._read_packet(packet_type)  # type: ignore[no-any-return]
+
+    def _read_bytes(self, num_bytes: int) -> Awaitable[bytes]:
+        if self.allowance is not None:
+            self.allowance -= num_bytes
+            if self.allowance < 0:
+                raise AnswerTooLong("the answer is longer than what may be read of it")
+        return super()._read_bytes(num_bytes)  # type: ignore[no-any-return]
 
     async def _request_authentication(self) -> None:
         if self._ssl_context is not None and not self.server_capabilities & CLIENT.SSL:
@@ -156,6 +185,38 @@ class Connection:
             while await cursor.nextset():
                 answers.append((int(cursor.rowcount or 0), list(await cursor.fetchall())))
             return answers
+
+    async def read(self, text: str, *, bytes_max: int) -> AsyncGenerator[Head | Values | End, None]:
+        """Run a text and yield its answers as the server sends them: a Head and its rows, if any; an End.
+
+        Values are bytes as the server wrote them, or None. Several statements in the text have an answer
+        each. Raises AnswerTooLong before more than `bytes_max` bytes are kept. Who does not read to the last
+        End must abort the connection.
+        """
+        raw = self._raw
+        async with self._guarded():
+            raw.allowance = bytes_max
+            try:
+                await raw._execute_command(COMMAND.COM_QUERY, text)
+                more = True
+                while more:
+                    await raw._read_query_result(unbuffered=True)
+                    result = raw._result
+                    if result.field_count:
+                        yield Head(
+                            tuple(Column(one.name, one.type_code, one.charsetnr) for one in result.fields)
+                        )
+                        result.converters = [(None, None)] * result.field_count
+                        while (row := await result._read_rowdata_packet_unbuffered()) is not None:
+                            yield row
+                    affected = 0 if result.field_count else int(result.affected_rows or 0)
+                    yield End(affected, int(result.insert_id or 0), int(result.warning_count))
+                    more = bool(result.has_next)
+            except UnicodeDecodeError as error:
+                # After SET NAMES, names of columns are in a character set that the driver does not know of.
+                raise DatabaseError(0, f"the answer is not in UTF-8: {error.reason}") from error
+            finally:
+                raw.allowance = None
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -279,5 +340,5 @@ def _ours(error: BaseException, context: str) -> DatabaseError:
         if isinstance(error.__cause__, ssl.SSLError):
             message += f" ({error.__cause__})"
         kind = ConnectionLost if errno in LOST else DatabaseError
-        return kind(errno, context + message)
+        return kind(errno, context + message, getattr(error, "state", ""))
     return ConnectionLost(2013, context + (str(error) or type(error).__name__))

@@ -16,17 +16,23 @@ class UnknownBranch(RouteError):
 class DatabaseError(Exception):
     """A server answered one of our own statements with an error.
 
-    `errno` is the server's error number (https://dev.mysql.com/doc/mysql-errors/en/), 0 when there is none.
+    `errno` is the server's error number (https://dev.mysql.com/doc/mysql-errors/en/), 0 when there is none;
+    `state` its SQLSTATE, empty when it told none.
     """
 
-    def __init__(self, errno: int, message: str) -> None:
+    def __init__(self, errno: int, message: str, state: str = "") -> None:
         super().__init__(f"{message} (error {errno})" if errno else message)
         self.errno = errno
         self.message = message
+        self.state = state
 
 
 class ConnectionLost(DatabaseError):
     """The connection to a server broke or could not be made: the last statement may or may not have run."""
+
+
+class AnswerTooLong(Exception):
+    """An answer is longer than what may be read of it; the rest is still on its way."""
 
 
 class ServerNotFound(Exception):

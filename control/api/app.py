@@ -1,4 +1,4 @@
-"""I put the HTTP API together: who may call it, and which paths there are."""
+"""I put the HTTP side together: the API, who may call it, and which paths there are; and the pages."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from control.api import (
     storage,
     throttle,
 )
-from control.api.paths import Anywhere
+from control.api.paths import Anywhere, check_acts
 from control.api.recorder import LOOKING, Recorder
-from control.errors import NotAllowed
 from control.service import Service
+from control.web import site
 
 BODY_BYTES_MAX = 1 << 20
 HALF = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -73,6 +73,7 @@ def make_app(service: Service) -> FastAPI:
     api.include_router(lint.router)
     app.include_router(api)
     app.include_router(health.router)
+    site.install(app)
     return app
 
 
@@ -109,11 +110,8 @@ async def authorize(
             "Headgate the command line finds one in the state folder; elsewhere set HEADGATE_TOKEN",
         )
     request.state.actor = actor
-    if actor.only_looks and request.method not in LOOKING:
-        raise NotAllowed(
-            f"{actor.name!r} is a reader, and may only look: ask somebody else to do it, or an administrator "
-            "for the access member with: headgate service-token create NAME --access member"
-        )
+    if request.method not in LOOKING:
+        check_acts(actor)
     if HALF.search(body := await request.body()):
         try:
             json.dumps(json.loads(body), ensure_ascii=False).encode()

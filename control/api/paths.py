@@ -42,6 +42,16 @@ def who(request: Request) -> Actor:
     return actor
 
 
+def check_acts(actor: Actor) -> Actor:
+    """Return the actor, or raise NotAllowed when it may only look."""
+    if actor.only_looks:
+        raise NotAllowed(
+            f"{actor.name!r} is a reader, and may only look: ask somebody else to do it, or an administrator "
+            "for the access member with: headgate service-token create NAME --access member"
+        )
+    return actor
+
+
 def administrator(request: Request) -> Actor:
     """Return who asks, or raise NotAllowed unless it is an administrator."""
     return check_administrator(who(request))

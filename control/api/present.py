@@ -119,7 +119,7 @@ def database(
         "require_approval_for_deploy": settings.require_approval,
         "foreign_keys_enabled": settings.allow_foreign_keys,
         "deletion_protected": settings.delete_protection,
-        "production_branch_web_console": False,
+        "production_branch_web_console": settings.production_branch_web_console,
         "automatic_migrations": bool(settings.migration_framework),
         "migration_framework": str(settings.migration_framework) or None,
         "migration_table_name": settings.migration_table or None,

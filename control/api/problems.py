@@ -41,7 +41,7 @@ def install(app: FastAPI) -> None:
     for kind, status, code in ANSWERS:
         app.add_exception_handler(kind, _answerer(status, code))
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(OSError, _system)
     app.add_exception_handler(Exception, _bug)
 
@@ -67,7 +67,8 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     return problem(400, "invalid_params", details)
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def of_http(request: Request, error: Exception) -> JSONResponse:
+    """Answer what the framework, or a path, says by a status."""
     assert isinstance(error, HTTPException)
     codes = {401: "unauthorized", 403: "unauthorized", 404: "not_found"}
     message = str(error.detail)

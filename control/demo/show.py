@@ -60,7 +60,9 @@ def _how_to_connect(stage: Stage) -> RenderableType:
         f"  {program} deploy-request deploy {database} 1 --wait",
         f"  {program} deploy-request revert {database} 1",
         "",
-        f"The HTTP API is at http://{control.host}:{control.port} (/openapi.json), logs are in "
+        f"In a browser: http://{control.host}:{control.port} (log in with what this prints: "
+        f"{program} service-token create me --access admin)",
+        "The HTTP API is at the same address (/openapi.json), logs are in "
         f"{stage.settings.state_dir / 'logs'}.",
         "Ctrl-C stops everything; the data stay for the next start.",
         "",

@@ -44,7 +44,7 @@ class DatabaseSettings:
     how long one may wait for its `apply` (0 is for ever), `cutover_retry_s` how long a cut-over yields to who
     holds its tables before it kills them (0 is for ever). A table that was used within `recently_used_s` is
     dropped only after a warning. `migration_table` is that of the framework `other`. With `delete_protection`
-    no branch is deleted.
+    no branch is deleted. `production_branch_web_console` is the one that concerns people's statements.
     """
 
     require_approval: bool = False
@@ -63,6 +63,7 @@ class DatabaseSettings:
     migration_table: str = ""
     recently_used_s: float = 7 * DAY_S
     delete_protection: bool = False
+    production_branch_web_console: bool = False
 
 
 LEAST: Final[Mapping[str, float]] = {"required_approvals": 1}
@@ -90,6 +91,7 @@ EXPLAINED: Final[Mapping[str, str]] = {
     "migration_table": "the table of migrations, when the framework is `other`",
     "recently_used_s": "a table used within this time is told of before it is dropped",
     "delete_protection": "no branch of the database can be deleted, nor is one that expires",
+    "production_branch_web_console": "administrators may use the web console on production branches",
 }
 """Each setting in a sentence, for people."""
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from router.answers import End, Head
 from router.database import Connection, quote_name
-from router.errors import ConnectionLost, DatabaseError
+from router.errors import AnswerTooLong, ConnectionLost, DatabaseError
 from router.model import Account, Address, Server
 from router.servers.process import LocalServer
 from tests.support.servers import until
@@ -49,7 +50,7 @@ async def test_a_refused_statement_tells_its_number_and_the_connection_goes_on(
 ) -> None:
     with pytest.raises(DatabaseError) as caught:
         await connection.execute("SELECT * FROM missing")
-    assert caught.value.errno == 1146
+    assert (caught.value.errno, caught.value.state) == (1146, "42S02")
     assert not isinstance(caught.value, ConnectionLost)
     assert str(caught.value).endswith("(error 1146)")
     assert await connection.fetch_value("SELECT 1") == 1
@@ -81,6 +82,58 @@ async def test_what_each_of_many_statements_affected_is_told_and_arguments_stay_
     assert [affected for affected, _ in answers[1::2]] == [2, 2]
     assert answers[2][1] == [(1,)]
     assert await connection.fetch_value("SELECT COUNT(*) FROM t WHERE b = '50%'") == 2
+
+
+async def test_answers_can_be_read_step_by_step_with_values_as_the_server_wrote_them(
+    connection: Connection,
+) -> None:
+    await connection.execute("CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(20), raw BLOB)")
+    text = (
+        "INSERT INTO t (name, raw) VALUES ('ä', x'00ff'), (NULL, ''); "
+        "SELECT id, name, raw FROM t ORDER BY id; "
+        "SELECT '1000-01-01' + 0; UPDATE t SET name = '' WHERE id = 1"
+    )
+    steps = [step async for step in connection.read(text, bytes_max=1 << 20)]
+    assert steps[0] == End(2, 1, 0)
+    assert isinstance(steps[1], Head)
+    assert [column.name for column in steps[1].columns] == ["id", "name", "raw"]
+    assert [column.charset == 63 for column in steps[1].columns] == [True, False, True]
+    assert steps[2:5] == [(b"1", "ä".encode(), b"\x00\xff"), (b"2", None, b""), End(0, 0, 0)]
+    assert steps[7] == End(0, 0, 1)
+    assert steps[8:] == [End(1, 0, 0)]
+    assert await connection.fetch_all("SELECT id FROM t ORDER BY id") == [(1,), (2,)]
+
+
+async def test_what_is_read_step_by_step_and_refused_leaves_the_connection_in_order(
+    connection: Connection,
+) -> None:
+    steps = connection.read("SELECT 1; SELECT * FROM missing; SELECT 2", bytes_max=1 << 20)
+    assert isinstance(await anext(steps), Head)
+    assert [await anext(steps), await anext(steps)] == [(b"1",), End(0, 0, 0)]
+    with pytest.raises(DatabaseError) as caught:
+        await anext(steps)
+    assert caught.value.errno == 1146
+    assert await connection.fetch_value("SELECT 1") == 1
+
+
+async def test_no_more_of_an_answer_is_read_than_is_allowed(connection: Connection) -> None:
+    await connection.execute("CREATE TABLE t (pad LONGTEXT)")
+    await connection.execute("INSERT INTO t VALUES (REPEAT('x', 100000))")
+    steps = connection.read("SELECT pad FROM t", bytes_max=50_000)
+    assert isinstance(await anext(steps), Head)
+    with pytest.raises(AnswerTooLong):
+        await anext(steps)
+    connection.abort()
+
+
+async def test_a_file_of_ours_is_not_read_because_the_server_asks_for_it(
+    connection: Connection, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("secret\n")
+    await connection.execute("CREATE TABLE t (a TEXT)")
+    steps = connection.read(f"LOAD DATA LOCAL INFILE '{tmp_path / 'file'}' INTO TABLE t", bytes_max=1 << 20)
+    with pytest.raises(DatabaseError):
+        await anext(steps)
 
 
 async def test_a_connection_that_is_lost_between_two_answers_is_lost(

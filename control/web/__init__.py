@@ -1,0 +1,1 @@
+"""I am the pages that people look at in a browser."""

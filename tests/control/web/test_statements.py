@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from control.errors import ControlError
+from control.web.statements import NOTED_MAX, STATEMENTS_MAX, checked, noted, statements_of
+
+
+@pytest.mark.parametrize(
+    ("text", "statements"),
+    [
+        ("SELECT 1", ["SELECT 1"]),
+        ("  SELECT 1 ;\n", ["SELECT 1"]),
+        ("SELECT 1; SELECT 2;", ["SELECT 1", "SELECT 2"]),
+        ("SELECT ';'; SELECT 2", ["SELECT ';'", "SELECT 2"]),
+        ("SELECT `;` FROM t; SELECT 2", ["SELECT `;` FROM t", "SELECT 2"]),
+        ("SELECT /* ; */ 1; -- the end;\nSELECT 2", ["SELECT /* ; */ 1", "-- the end;\nSELECT 2"]),
+        ("SELECT 1;;;SELECT 2", ["SELECT 1", "SELECT 2"]),
+        ("SELECT 1; -- nothing behind it", ["SELECT 1"]),
+        ("SELECT 'ä'; SELECT '😀'", ["SELECT 'ä'", "SELECT '😀'"]),
+        ("", []),
+        (" \n ; ; ", []),
+        ("-- only a comment", []),
+        ("/* only a comment */", []),
+    ],
+)
+def test_statements_are_cut_where_all_servers_cut_them(text: str, statements: list[str]) -> None:
+    assert statements_of(text) == statements
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # With NO_BACKSLASH_ESCAPES this is cut elsewhere.
+        "SELECT 'it\\'s; so'; SELECT 2",
+        # With ANSI_QUOTES a name, otherwise a text, and a backslash means something in texts only.
+        'SELECT "a\\"; SELECT "b"',
+        # Statements within statements.
+        "CREATE PROCEDURE p() BEGIN SELECT 1; SELECT 2; END",
+        "SELECT 'does not end; SELECT 2",
+        "BEGIN NOT ATOMIC SELECT 1; SELECT 2; END",
+    ],
+)
+def test_what_could_be_cut_in_several_ways_stays_whole(text: str) -> None:
+    assert statements_of(text) == [text]
+
+
+def test_one_run_takes_no_statement_for_none_and_not_too_many() -> None:
+    with pytest.raises(ControlError, match="type one"):
+        checked([])
+    with pytest.raises(ControlError, match="run 100 at a time"):
+        checked(["SELECT 1"] * (STATEMENTS_MAX + 1))
+    assert len(checked(["SELECT 1"] * STATEMENTS_MAX)) == STATEMENTS_MAX
+
+
+def test_what_is_noted_has_no_literals_and_an_end() -> None:
+    assert noted(["SELECT * FROM t WHERE name = 'secret' AND id = 7"]) == [
+        "SELECT * FROM t WHERE name = ? AND id = ?"
+    ]
+    assert len(noted(["SELECT 1"] * 50)) == NOTED_MAX
