@@ -15,9 +15,9 @@ from control.errors import ControlError
 from control.index_usage import Counted, observations, read_counters
 from control.recommendation_source import Source
 from control.recommendation_store import RecommendationStore
-from control.storage import read_sizes
 from control.tentative import new_branch
 from migrator.deploy.recommended import Recommended, Standing, reckon
+from migrator.deploy.sizes import read_sizes
 from migrator.errors import MigratorError
 from migrator.schema.errors import SchemaError
 from migrator.schema.recommend import recommend

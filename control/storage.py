@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,37 +11,15 @@ from control.targets import Target
 from migrator.deploy.copy_speed import CopySpeeds
 from migrator.deploy.linting import Examine
 from migrator.deploy.request import DeployRequest
-from migrator.deploy.storage import Disk, StorageNeed, TableSize, findings, need_of, storage_need
+from migrator.deploy.sizes import read_sizes
+from migrator.deploy.storage import Disk, StorageNeed, findings, need_of, storage_need
 from migrator.engine.estimate import CopySpeed, Duration, estimate
 from migrator.schema.lint.finding import Finding
 from migrator.schema.lint.subject import Subject
 from router.database import Connection
-from router.model import Flavor, Server
+from router.model import Server
 
-SIZES = (
-    "SELECT TABLE_NAME, TABLE_ROWS, DATA_LENGTH, INDEX_LENGTH FROM information_schema.TABLES "
-    "WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'BASE TABLE'"
-)
-OF_THESE = " AND TABLE_NAME IN ({})"
-FRESH = {Flavor.MYSQL: ("SET SESSION information_schema_stats_expiry = 0",), Flavor.MARIADB: ()}
 HERE = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-async def read_sizes(
-    server: Server, schema: str, names: Collection[str] | None = None
-) -> dict[str, TableSize]:
-    """Return the sizes of these tables, of all when None, as the server estimates them now."""
-    query = SIZES
-    if names is not None:
-        if not names:
-            return {}
-        query += OF_THESE.format(", ".join(["%s"] * len(names)))
-    async with await Connection.open(server, setup=FRESH[server.flavor]) as link:
-        rows = await link.fetch_all(query, schema, *(names or ()))
-    return {
-        str(name): TableSize(int(count or 0), int(data or 0), int(index or 0))
-        for name, count, data, index in rows
-    }
 
 
 async def read_disk(server: Server) -> Disk:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 import structlog
 
+from migrator.deploy.sizes import FRESH, read_status
 from migrator.schema.lint.facts import Facts, TableFacts
 from router.clock import now
 from router.database import Connection, Row, quote_name
@@ -15,10 +16,6 @@ from router.model import Flavor, Server
 
 log = structlog.get_logger()
 
-TABLES = (
-    "SELECT TABLE_NAME, TABLE_ROWS, DATA_LENGTH + INDEX_LENGTH, AUTO_INCREMENT "
-    "FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s AND TABLE_TYPE = 'BASE TABLE'"
-)
 INDEX_READS = (
     "SELECT OBJECT_NAME, INDEX_NAME, COUNT_FETCH "
     "FROM performance_schema.table_io_waits_summary_by_index_usage "
@@ -29,8 +26,9 @@ ROW_VERSIONS = (
     "WHERE TOTAL_ROW_VERSIONS > 0 AND NAME LIKE %s"
 )
 VARIABLES = (
-    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('lower_case_table_names', 'innodb_native_foreign_keys', "
-    "'restrict_fk_on_non_standard_key', 'sql_mode', 'version')"
+    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('innodb_adaptive_hash_index', "
+    "'innodb_native_foreign_keys', 'lower_case_table_names', 'restrict_fk_on_non_standard_key', 'sql_mode', "
+    "'version')"
 )
 ACCOUNTS = "SELECT User, Host FROM mysql.user"
 _VIEW_BROKEN = frozenset({1054, 1146, 1305, 1356, 1449, 1052, 1060})
@@ -39,9 +37,7 @@ _PLAIN = re.compile(r"[\w$]+", re.ASCII)
 
 async def read_facts(server: Server, schema: str, tables: Collection[str] | None = None) -> Facts:
     """Read what is known of these tables, of all when None; what the account may not see stays unknown."""
-    # Counters that the server keeps for a day are of no use.
-    setup = ["SET SESSION information_schema_stats_expiry = 0"] if server.flavor is Flavor.MYSQL else []
-    async with await Connection.open(server, setup=setup) as link:
+    async with await Connection.open(server, setup=FRESH[server.flavor]) as link:
         wanted = None if tables is None else sorted(tables)
         found = await _tables(link, schema, wanted)
         variables = {str(name).lower(): str(value) for name, value in await link.fetch_all(VARIABLES)}
@@ -55,27 +51,23 @@ async def read_facts(server: Server, schema: str, tables: Collection[str] | None
 
 
 async def _tables(link: Connection, schema: str, wanted: list[str] | None) -> dict[str, TableFacts]:
-    sql, values = TABLES, [schema]
-    if wanted is not None:
-        if not wanted:
-            return {}
-        sql += f" AND TABLE_NAME IN ({', '.join(['%s'] * len(wanted))})"
-        values += wanted
-    rows = await link.fetch_all(sql, *values)
+    statuses = await read_status(link, schema, wanted)
+    if not statuses:
+        return {}
     reads: dict[str, dict[str, int]] = {}
     for table, index, count in await _perhaps(link, INDEX_READS, schema):
         reads.setdefault(str(table), {})[str(index).lower()] = int(count)
     versions = {str(name): int(count) for name, count in await _row_versions(link, schema)}
     return {
-        str(name): TableFacts(
-            rows=None if count is None else int(count),
-            bytes=None if size is None else int(size),
-            auto_increment=None if counter is None else int(counter),
-            row_versions=versions.get(str(name), 0) if link.server.flavor is Flavor.MYSQL else None,
+        name: TableFacts(
+            rows=status.rows,
+            bytes=status.bytes,
+            auto_increment=status.auto_increment,
+            row_versions=versions.get(name, 0) if link.server.flavor is Flavor.MYSQL else None,
             # Where nothing is counted, nothing is known.
-            index_reads=reads.get(str(name)),
+            index_reads=reads.get(name),
         )
-        for name, count, size, counter in rows
+        for name, status in statuses.items()
     }
 
 
