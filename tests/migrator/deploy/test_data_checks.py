@@ -137,6 +137,35 @@ async def test_facts_are_read_live(server: LocalServer, database: str) -> None:
     assert broken.keys() == {"v"}
 
 
+async def test_a_swap_that_may_stall_on_a_hash_index_is_told_and_held_up_by_nothing(
+    server: LocalServer, database: str
+) -> None:
+    children = [
+        f"CREATE TABLE c{n} (id INT PRIMARY KEY, CONSTRAINT to_p{n} FOREIGN KEY (id) REFERENCES p (id))"
+        for n in range(10)
+    ]
+    change = ["ALTER TABLE p ADD COLUMN v VARCHAR(20), ADD KEY (v)"]
+    subject = await subject_for(server, database, [*PARENT, *children], change)
+
+    async def told() -> list[str]:
+        found = await examine(subject, server.server, database, THROTTLE)
+        assert not [finding for finding in found if finding.level in (Level.ERROR, Level.CONFIRM)]
+        return [finding.sentence + finding.advice for finding in found if finding.code == "FK_HASH_INDEX"]
+
+    async with await Connection.open(server.server) as connection:
+        before = await connection.fetch_value("SELECT @@GLOBAL.innodb_adaptive_hash_index")
+        try:
+            await connection.execute("SET GLOBAL innodb_adaptive_hash_index = ON")
+            (said,) = await told()
+            assert "foreign keys of 10 tables refer to 'p'" in said
+            # What it says to do is taken by both.
+            assert "SET GLOBAL innodb_adaptive_hash_index = OFF" in said
+            await connection.execute("SET GLOBAL innodb_adaptive_hash_index = OFF")
+            assert await told() == []
+        finally:
+            await connection.execute("SET GLOBAL innodb_adaptive_hash_index = %s", before)
+
+
 async def test_production_that_cannot_be_asked_leaves_the_rules_that_need_nothing(
     mysql: LocalServer, mysql_database: str
 ) -> None:

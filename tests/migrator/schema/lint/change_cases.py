@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from migrator.schema.lint.facts import (
     BrokenQuery,
     ColumnUsage,
@@ -23,6 +25,18 @@ from tests.migrator.schema.lint.case import (
     T,
     answers,
 )
+
+HASHING = Facts(variables={"innodb_adaptive_hash_index": "ON"})
+TWICE = (
+    "CREATE TABLE twice (id INT PRIMARY KEY, p INT UNSIGNED, q INT UNSIGNED, "
+    "FOREIGN KEY (p) REFERENCES p (id), FOREIGN KEY (q) REFERENCES p (id))"
+)
+
+
+def children(count: int) -> list[str]:
+    """Return tables c1, c2, … with a foreign key to p."""
+    return [CHILD.replace(" c ", f" c{n} ").replace("to_p", f"to_p{n}") for n in range(1, count + 1)]
+
 
 CHANGE_CASES = [
     Case("DROP_TABLE", "not used", [T], ["DROP TABLE t"], ["confirm t"], facts=Facts(now=NOW, usage={})),
@@ -266,6 +280,46 @@ CHANGE_CASES = [
         ],
         ["ALTER TABLE t DROP PARTITION a"],
         ["confirm t partitioning"],
+    ),
+    Case(
+        "FK_HASH_INDEX",
+        "a parent of many is swapped",
+        [PARENT, *children(10)],
+        ["ALTER TABLE p MODIFY code VARCHAR(30) NOT NULL"],
+        ["warning p"],
+        facts=HASHING,
+    ),
+    Case(
+        "FK_HASH_INDEX",
+        "two keys of a child, and one of its own, are no more children",
+        [PARENT[:-1] + ", up INT UNSIGNED, FOREIGN KEY (up) REFERENCES p (id))", *children(8), TWICE],
+        ["ALTER TABLE p MODIFY code VARCHAR(30) NOT NULL"],
+        [],
+        facts=HASHING,
+    ),
+    Case(
+        "FK_HASH_INDEX",
+        "nothing is swapped",
+        [PARENT, *children(10)],
+        ["ALTER TABLE p ADD COLUMN n INT"],
+        [],
+        facts=replace(HASHING, ways={"p": Way("instant", instant=True)}),
+    ),
+    Case(
+        "FK_HASH_INDEX",
+        "nothing is hashed",
+        [PARENT, *children(10)],
+        ["ALTER TABLE p MODIFY code VARCHAR(30) NOT NULL"],
+        [],
+        facts=Facts(variables={"innodb_adaptive_hash_index": "OFF"}),
+    ),
+    Case(
+        "FK_HASH_INDEX",
+        "only a child is changed",
+        [PARENT, *children(10)],
+        ["ALTER TABLE c1 MODIFY id BIGINT"],
+        [],
+        facts=HASHING,
     ),
     Case("COLUMN_REORDER", "moved", [T], ["ALTER TABLE t MODIFY a INT AFTER b"], ["warning t column order"]),
     Case("COLUMN_REORDER", "added before others", [T], ["ALTER TABLE t ADD COLUMN n INT AFTER id"], []),
