@@ -12,7 +12,7 @@ import structlog
 
 from control.branches import Branches
 from control.drift_store import DriftState, DriftStore, FoundDrift
-from control.errors import ControlError
+from control.errors import ControlError, Outdated
 from control.tentative import new_branch
 from migrator.deploy.actions import Deploys
 from migrator.deploy.lifecycle import State
@@ -94,12 +94,24 @@ class DriftWatch:
             await self._look_at(branch)
             return await self._open()
 
-    async def adopt(self) -> FoundDrift:
-        """Take production as it is for how it should be; raises ControlError when nothing differs."""
+    async def adopt(self, seen: str = "") -> FoundDrift:
+        """Take production as it is for how it should be, when that is the drift with the digest `seen`.
+
+        Without one it is what was found last. Raises Outdated when production is otherwise by now,
+        ControlError when nothing differs.
+        """
         async with self._looking:
             branch = await self._branches.configured()
-            drift = await self._required()
+            seen = seen or (await self._required()).shown.digest
+            await self._look_at(branch)
+            drift, line = await self._required(), await self._store.line(branch.id)
             schema = await self._branches.read(branch.name)
+            found = None if line is None else find_drift(from_json(line.schema), schema)
+            if found is None or found.digest != seen:
+                raise Outdated(
+                    f"somebody has changed production since that drift was looked at: look again with: "
+                    f"headgate database drift {branch.database}"
+                )
             await self._store.put_line(branch.id, to_json(schema), "")
             log.info("drift.adopted", number=drift.number)
             return await self._store.put(replace(drift, state=DriftState.ADOPTED, closed_at=now()))
@@ -178,11 +190,7 @@ class DriftWatch:
                 log.info("drift.undone", number=former.number)
                 await self._store.put(replace(former, state=DriftState.UNDONE, closed_at=now()))
             return
-        if former is not None and (former.tables, former.programs, former.diff) == (
-            drift.tables,
-            drift.programs,
-            dict(drift.diff),
-        ):
+        if former is not None and former.shown.digest == drift.digest:
             return
         affected = await self._touched(branch, drift.names)
         log.warning("schema.drifted", tables=drift.tables, programs=drift.programs, affected=affected)

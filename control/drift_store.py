@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from migrator.schema.drift import Drift
 from router.clock import now
 from router.state import Moment
 
@@ -73,6 +74,11 @@ class FoundDrift:
     found_at: datetime
     branch: str | None = None
     closed_at: datetime | None = None
+
+    @property
+    def shown(self) -> Drift:
+        """What is shown of it."""
+        return Drift(self.tables, self.programs, self.diff)
 
 
 class DriftStore:

@@ -24,6 +24,10 @@ class NotAllowed(ControlError):
     """Whoever asks may not do that; the message says who may."""
 
 
+class Outdated(ControlError):
+    """What somebody decided about has changed since they looked; the message says how to look again."""
+
+
 class StartRefused(ControlError):
     """Control cannot start; the message says what to mend."""
 

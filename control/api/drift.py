@@ -15,6 +15,15 @@ from control.drift_store import FoundDrift
 router = APIRouter(prefix=DATABASE, tags=["drift"])
 
 
+class Adopting(BaseModel):
+    """The body of a request to adopt a drift: the digest of the one that was looked at.
+
+    Who leaves it out adopts what was found last, whoever looked at that.
+    """
+
+    digest: Annotated[str, Field(max_length=64)] = ""
+
+
 class Undoing(BaseModel):
     """The body of a request to undo a drift: the name of the branch to make, and what the request says."""
 
@@ -29,9 +38,9 @@ async def get_drift(service: Here) -> Json:
 
 
 @router.post("/drift/adopt", dependencies=[Depends(administrator)])
-async def adopt_drift(service: Here) -> Json:
-    """Take production as it is for how it should be."""
-    return present(await service.drift.adopt())
+async def adopt_drift(service: Here, body: Adopting | None = None) -> Json:
+    """Take production as it is for how it should be, when it is as it was looked at."""
+    return present(await service.drift.adopt((body or Adopting()).digest))
 
 
 @router.post("/drift/undo")
@@ -60,6 +69,7 @@ def present(drift: FoundDrift | None) -> Json:
         "tables": list(drift.tables),
         "programs": list(drift.programs),
         "diff": changes,
+        "digest": drift.shown.digest,
         "affected": list(drift.affected),
         "branch": drift.branch,
         "found_at": moment(drift.found_at),

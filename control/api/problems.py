@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from conf.errors import ConfError
-from control.errors import ControlError, NotAllowed, NotFound, reason
+from control.errors import ControlError, NotAllowed, NotFound, Outdated, reason
 from migrator.deploy.errors import DeployError, UnknownRequest
 from migrator.deploy.errors import NotAllowed as MayNot
 from migrator.errors import MigratorError
@@ -23,6 +23,7 @@ ANSWERS: tuple[tuple[type[Exception], int, str], ...] = (
     (NotFound, 404, "not_found"),
     (NotAllowed, 403, "unauthorized"),
     (MayNot, 403, "unauthorized"),
+    (Outdated, 409, "conflict"),
     (UnknownBranch, 404, "not_found"),
     (UnknownRequest, 404, "not_found"),
     (RouteError, 422, "unprocessable"),

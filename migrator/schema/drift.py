@@ -6,6 +6,8 @@ and tables that the engine works with are nobody's change.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -28,6 +30,12 @@ class Drift:
     def names(self) -> frozenset[str]:
         """The names of everything that differs, without kinds."""
         return frozenset({*self.tables, *(name.rpartition(" ")[2] for name in self.programs)})
+
+    @property
+    def digest(self) -> str:
+        """What tells this drift from any other that looks otherwise."""
+        shown = json.dumps([self.tables, self.programs, sorted(self.diff.items())])
+        return hashlib.sha256(shown.encode()).hexdigest()[:16]
 
 
 def find_drift(known: Schema, found: Schema) -> Drift | None:

@@ -87,3 +87,26 @@ async def test_drift_is_undone_by_a_deploy_request_or_by_hand(running: Running) 
     assert (await drift(running))["tables"] == ["other"]
     await running.on_production("ALTER TABLE other DROP COLUMN x")
     assert (await drift(running))["state"] == "none"
+
+
+async def test_only_the_drift_that_was_looked_at_is_adopted(running: Running) -> None:
+    call = running.call
+    await running.on_production("ALTER TABLE orders ADD COLUMN extra INT")
+    seen = await drift(running)
+    await running.on_production("ALTER TABLE orders ADD COLUMN unseen INT")
+    refused = await call("POST", "/drift/adopt", {"digest": seen["digest"]}, expect=409)
+    assert refused["code"] == "conflict"
+    assert refused["message"].endswith("look again with: headgate database drift shop")
+    # Who does not say it means what was found last, which is the second column by now, and no third one.
+    await running.on_production("ALTER TABLE orders ADD COLUMN later INT")
+    await call("POST", "/drift/adopt", expect=409)
+    found = await drift(running)
+    assert (found["number"], found["state"]) == (seen["number"], "open")
+    assert found["digest"] != seen["digest"]
+    await running.on_production("ALTER TABLE other ADD COLUMN x INT")
+    await call("POST", "/drift/adopt", {"digest": found["digest"]}, expect=409)
+    await running.on_production("ALTER TABLE other DROP COLUMN x")
+    assert (await drift(running))["digest"] == found["digest"]
+    adopted = await call("POST", "/drift/adopt", {"digest": found["digest"]})
+    assert adopted["state"] == "adopted"
+    assert (await drift(running))["state"] == "none"
