@@ -242,12 +242,7 @@ async def _deploying(ground: _Ground, kept: _Kept, seeds: Seeds) -> tuple[Runner
     rows = await make_migration_rows(ground.engine, branches, ground.requests, kept.databases)
 
     async def delete_branch(request: DeployRequest) -> None:
-        try:
-            await standing.delete_deployed(request)
-        except (NotFound, UnknownBranch):
-            return
-        except (ControlError, DatabaseError, RouteError, SchemaError, ServerFailed) as error:
-            raise DeployError(str(error)) from error
+        await _delete_deployed(standing, request)
 
     runner = Runner(
         ground.database,
@@ -256,22 +251,9 @@ async def _deploying(ground: _Ground, kept: _Kept, seeds: Seeds) -> tuple[Runner
         delete_branch,
         RowsAndSpeed(rows, kept.speeds),
     )
-    checking = Checking(
-        branches,
-        targets,
-        kept.databases.settings,
-        kept.lints,
-        ground.watched,
-        kept.speeds,
-        ground.requests,
-    )
-    deploys = Deploys(
-        ground.deploy_store,
-        checking.check,
-        runner.notify,
-        kept.databases.settings,
-        kept.people.administrators,
-    )
+    decided, watched = kept.databases.settings, ground.watched
+    checking = Checking(branches, targets, decided, kept.lints, watched, kept.speeds, ground.requests)
+    deploys = Deploys(ground.deploy_store, checking.check, runner.notify, decided, kept.people.administrators)
     standing = Standing(
         branches,
         targets,
@@ -279,12 +261,22 @@ async def _deploying(ground: _Ground, kept: _Kept, seeds: Seeds) -> tuple[Runner
         deploys,
         seeds,
         lint=kept.lints.errors,
-        settings=kept.databases.settings,
-        watched=ground.watched,
+        settings=decided,
+        watched=watched,
         handovers=kept.handovers,
     )
     await standing.take_up()
     return runner, deploys, standing
+
+
+async def _delete_deployed(standing: Standing, request: DeployRequest) -> None:
+    """Delete the branch of a request that is done; raises DeployError when it has to stay."""
+    try:
+        await standing.delete_deployed(request)
+    except (NotFound, UnknownBranch):
+        return
+    except (ControlError, DatabaseError, RouteError, SchemaError, ServerFailed) as error:
+        raise DeployError(str(error)) from error
 
 
 async def _open_throttles(ground: _Ground) -> Throttles:

@@ -29,6 +29,13 @@ class HandOvers:
         async with self._engine.begin() as connection:
             await connection.run_sync(metadata.create_all)
 
+    async def begin(self, branch_id: str) -> None:
+        """Remember that something is begun on a branch; what was noted before stays."""
+        async with self._engine.begin() as connection:
+            known = sa.select(handovers.c.branch_id).where(handovers.c.branch_id == branch_id)
+            if (await connection.execute(known)).first() is None:
+                await connection.execute(handovers.insert().values(branch_id=branch_id, programs=None))
+
     async def note(self, branch_id: str, programs: Schema | None = None) -> None:
         """Remember that programs of a branch are made anew, and those that may be missing now.
 

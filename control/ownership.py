@@ -52,14 +52,16 @@ async def hand_over(server: Server, schema: str, former: str, definer: str, note
         await note(None)
 
 
-async def put_back(server: Server, schema: str, programs: Schema) -> None:
+async def put_back(server: Server, schema: str, programs: Schema, note: Note) -> None:
     """Make those of noted programs that are missing, as they were; raises DatabaseError and SchemaError.
 
-    A view that does not work any more is left out.
+    A view that does not work any more is left out. Only those that are missing are noted from then on: the
+    others are there, and whoever drops one of them later means it.
     """
     async with await open_reader(server, database=schema) as link:
         there = {(code.kind, code.name) for code in (await read_schema(link, schema)).code}
         missing = [code for code in programs.code if (code.kind, code.name) not in there]
+        await note(replace(programs, code=tuple(missing)))
         left_out = await load_code(link, [_as_wanted(code, code.definer) for code in missing])
         for code in missing:
             if code.name not in left_out:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -15,12 +16,13 @@ from control.targets import Targets
 from control.watched import Watched
 from migrator.deploy.settings import DatabaseSettings
 from migrator.schema.clone import load_code
+from migrator.schema.column_order import ColumnOrder
 from migrator.schema.conflicts import Conflict
 from migrator.schema.diff import diff, unified_diff
 from migrator.schema.errors import SchemaError
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.model import Schema
-from migrator.schema.rebase import rebase
+from migrator.schema.rebase import Rebased, rebase
 from migrator.schema.serial import to_json
 from migrator.schema.table_renames import exchanged
 from migrator.schema.verify import prove
@@ -59,25 +61,9 @@ async def rebase_branch(
     Where the two conflict, nothing is done unless `drop_conflicts` gives up the branch's side. Raises
     ControlError, SchemaError, or what waking servers raises.
     """
-    base, theirs = await branches.base(record.name), await branches.read(record.name)
-    ours = await branches.read(onto)
-    renames = await watched.renames(record.database, record.name, base, theirs)
-    if renames.reused:
-        told = "; ".join(finding.told for finding in exchanged(base, theirs, renames))
-        raise ControlError(f"branch {record.name!r} cannot be rebased: {told}")
-    async with branches.scratch.awake() as server, await open_reader(server) as scratch:
-        rebased = await rebase(
-            scratch,
-            base=base,
-            branch=theirs,
-            production=ours,
-            renames=renames,
-            column_order=settings().column_order,
-        )
-        if rebased.left_out and not drop_conflicts:
-            raise ControlError(_refusal(record, onto, rebased.left_out))
-        plan = diff(theirs, rebased.target)
-        await prove(scratch, theirs, plan, rebased.target)
+    rebased, theirs, statements = await _proved(
+        branches, record, onto, settings().column_order, watched, drop_conflicts=drop_conflicts
+    )
     # With safe migrations its clients' account has no rights for this.
     admin = await branches.admin(record)
     server = replace(admin, account=branches.account)
@@ -88,10 +74,9 @@ async def rebase_branch(
     # A branch without them would look as if they had been dropped on it.
     await handovers.note(record.id, programs)
     try:
-        await _become(server, schema, theirs, rebased.target, plan.statements, definer)
-    except SchemaError:
-        await put_back(admin, schema, programs)
-        await handovers.end(record.id)
+        await _become(server, schema, theirs, rebased.target, statements, definer)
+    except (DatabaseError, SchemaError) as error:
+        await _undo(admin, schema, record, programs, handovers, error)
         raise
     onto_record = await branches.get(onto)
     for endow in branches.endowments:
@@ -103,6 +88,53 @@ async def rebase_branch(
     changes = unified_diff(theirs, rebased.target)
     log.info("branch.rebased", branch=record.name, onto=onto, tables=len(changes))
     return Outcome(record, onto, changes, rebased.left_out, rebased.notes)
+
+
+async def _proved(
+    branches: Branches,
+    record: BranchRecord,
+    onto: str,
+    column_order: ColumnOrder,
+    watched: Watched,
+    *,
+    drop_conflicts: bool,
+) -> tuple[Rebased, Schema, tuple[str, ...]]:
+    """Return what a branch becomes, what it is, and the statements from here to there, proved."""
+    base, theirs = await branches.base(record.name), await branches.read(record.name)
+    ours = await branches.read(onto)
+    renames = await watched.renames(record.database, record.name, base, theirs)
+    if renames.reused:
+        told = "; ".join(finding.told for finding in exchanged(base, theirs, renames))
+        raise ControlError(f"branch {record.name!r} cannot be rebased: {told}")
+    async with branches.scratch.awake() as server, await open_reader(server) as scratch:
+        rebased = await rebase(
+            scratch, base=base, branch=theirs, production=ours, renames=renames, column_order=column_order
+        )
+        if rebased.left_out and not drop_conflicts:
+            raise ControlError(_refusal(record, onto, rebased.left_out))
+        plan = diff(theirs, rebased.target)
+        await prove(scratch, theirs, plan, rebased.target)
+    return rebased, theirs, plan.statements
+
+
+async def _undo(
+    admin: Server,
+    schema: str,
+    record: BranchRecord,
+    programs: Schema,
+    handovers: HandOvers,
+    error: DatabaseError | SchemaError,
+) -> None:
+    """Put the programs of a branch back that did not become what it should; raises ControlError."""
+    try:
+        await put_back(admin, schema, programs, partial(handovers.note, record.id))
+    except (DatabaseError, SchemaError) as failure:
+        raise ControlError(
+            f"{error}; besides, views, triggers, routines and events may be missing on branch "
+            f"{record.name!r}: {failure}. They are put back when its server answers again, with: "
+            f"headgate branch rebase {record.database} {record.name}"
+        ) from failure
+    await handovers.end(record.id)
 
 
 def _refusal(record: BranchRecord, onto: str, conflicts: tuple[Conflict, ...]) -> str:

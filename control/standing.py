@@ -6,8 +6,6 @@ What deploy requests still need of it is asked first.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import structlog
@@ -17,22 +15,17 @@ from control.branches import Branches
 from control.errors import ControlError
 from control.handovers import HandOvers
 from control.lints import Lint
-from control.ownership import hand_over, put_back
 from control.rebasing import Outcome, rebase_branch
 from control.seeds import Seeds
 from control.targets import Targets
+from control.wall import Wall
 from control.watched import Watched
 from control.workers import Workers
 from migrator.deploy.actions import Deploys
 from migrator.deploy.request import DeployRequest, RequestState
 from migrator.deploy.settings import DatabaseSettings
-from migrator.errors import MigratorError
-from migrator.schema.errors import SchemaError
 from migrator.schema.model import Schema
 from migrator.schema.serial import from_json
-from router.accounts import AccountTooPowerful, make_branch_account, make_rows_account, prove_no_ddl
-from router.database import Connection, quote_name
-from router.errors import DatabaseError, ServerFailed
 from router.model import SYSTEM, Actor, check_name
 from router.records import BranchRecord
 
@@ -67,46 +60,40 @@ class Standing:
         self._settings = settings
         self._watched = watched
         self._handovers = handovers
+        self._wall = Wall(branches, targets, workers, handovers)
 
     async def enable_safe_migrations(self, name: str) -> BranchRecord:
         """Refuse direct DDL on a branch from now on, by guard and by server, and take deploy requests.
 
         Its clients are cut off once: their sessions could have kept the rights they had.
         """
-        record = await self._branches.get(name)
-        if record.safe_migrations:
-            return record
-        await self._check_schema(record)
-        await self._handovers.note(record.id)
-        record = await self._branches.change(record, safe_migrations=True)
-        try:
-            await self._raise_wall(record)
-        except (AccountTooPowerful, DatabaseError, MigratorError, SchemaError, ServerFailed) as error:
-            await self._finish_handover(await self._lower_wall(record))
-            raise ControlError(
-                f"branch {name!r} cannot have safe migrations: its server does not go along: {error}"
-            ) from error
-        await self._handovers.end(record.id)
+        async with self._wall.alone(name) as record:
+            if record.safe_migrations:
+                await self._wall.settle(record)
+                return record
+            await self._check_schema(record)
+            record = await self._wall.raise_on(record)
         log.info("safe_migrations.enabled", branch=name)
         return record
 
     async def disable_safe_migrations(self, name: str) -> BranchRecord:
         """Take direct DDL on a branch again; nothing can be deployed into it then."""
-        record = await self._branches.get(name)
-        if not record.safe_migrations:
-            return record
-        if not record.local:
-            raise ControlError(
-                f"branch {name!r} is the production server itself, where the account for application traffic "
-                "has no right to change definitions: its safe migrations cannot be turned off"
-            )
-        if record.production:
-            raise ControlError(
-                f"branch {name!r} is production, which takes no direct schema changes: demote it first: "
-                f"headgate branch demote {record.database} {name}"
-            )
-        await self._check_unneeded(record, "keeps its safe migrations", into_only=True)
-        record = await self._lower_wall(record)
+        async with self._wall.alone(name) as record:
+            if not record.safe_migrations:
+                await self._wall.settle(record)
+                return record
+            if not record.local:
+                raise ControlError(
+                    f"branch {name!r} is the production server itself, where the account for application "
+                    "traffic has no right to change definitions: its safe migrations cannot be turned off"
+                )
+            if record.production:
+                raise ControlError(
+                    f"branch {name!r} is production, which takes no direct schema changes: demote it first: "
+                    f"headgate branch demote {record.database} {name}"
+                )
+            await self._check_unneeded(record, "keeps its safe migrations", into_only=True)
+            record = await self._wall.lower_on(record)
         log.info("safe_migrations.disabled", branch=name)
         return record
 
@@ -191,17 +178,20 @@ class Standing:
                 f"branch {name!r} is production, which takes no direct schema changes: bring it what is on "
                 f"{onto!r} with: headgate deploy-request create {record.database} {onto} --into {name}"
             )
-        await self._check_unneeded(record, "is not rebased")
-        return await rebase_branch(
-            self._branches,
-            self._targets,
-            record,
-            (await self._branches.get(onto)).name,
-            self._settings,
-            self._watched,
-            self._handovers,
-            drop_conflicts=drop_conflicts,
-        )
+        async with self._wall.alone(name) as record:
+            await self._check_unneeded(record, "is not rebased")
+            # What is missing now would look as if it had been dropped on the branch.
+            await self._wall.settle(record)
+            return await rebase_branch(
+                self._branches,
+                self._targets,
+                record,
+                (await self._branches.get(onto)).name,
+                self._settings,
+                self._watched,
+                self._handovers,
+                drop_conflicts=drop_conflicts,
+            )
 
     async def delete(
         self,
@@ -254,6 +244,10 @@ class Standing:
             raise ControlError("it was changed since the deployment began, and that is nowhere else")
         await self.delete(record.name, actor=request.actor)
 
+    async def take_up(self) -> None:
+        """Finish what a process that is gone has begun on any branch."""
+        await self._wall.take_up()
+
     async def _check_schema(self, record: BranchRecord) -> None:
         faults = [finding for finding in await self._lint(record.name) if finding.blocks]
         if faults:
@@ -274,53 +268,6 @@ class Standing:
                     f"branch {record.name!r} {so} while deploy request {request.number} is under way: wait, "
                     f"or cancel it with: headgate deploy-request cancel {record.database} {request.number}"
                 )
-
-    async def _raise_wall(self, record: BranchRecord) -> None:
-        """Take the rights to change definitions from the account of a branch's clients, and prove it."""
-        schema = self._branches.production.schema
-        async with await Connection.open(await self._branches.admin(record)) as admin:
-            await make_rows_account(admin, self._branches.account, schema)
-        # It writes a binary log from now on; and no session is left that has the rights it had.
-        server = await self._branches.restart(record)
-        self._workers.cut_off(record.database, record.name)
-        await prove_no_ddl(replace(server, account=self._branches.account), schema)
-        await self._hand_over(record)
-
-    async def _hand_over(self, record: BranchRecord) -> None:
-        """Give what the account of a branch's clients has made to one that may do what it does.
-
-        Otherwise it would be without the right to fire: triggers and events need it of their definer.
-        """
-        target = await self._targets.get(record.name)
-        account = f"{quote_name(self._branches.account.user)}@`%`"
-        note = partial(self._handovers.note, record.id)
-        await hand_over(target.server, target.schema, account, self._targets.definers.new, note)
-
-    async def take_up(self) -> None:
-        """Finish what a process that is gone was handing over, and put back what it left missing."""
-        for record in await self._branches.all():
-            try:
-                await self._finish_handover(record)
-            except (ControlError, DatabaseError, MigratorError, SchemaError, ServerFailed) as error:
-                # The next start tries it again; others go on without it.
-                log.error("branch.not_handed_over", branch=record.name, reason=str(error))
-
-    async def _finish_handover(self, record: BranchRecord) -> None:
-        begun = await self._handovers.begun()
-        if record.id not in begun:
-            return
-        if missing := begun[record.id]:
-            await put_back(await self._branches.admin(record), self._branches.production.schema, missing)
-        if record.safe_migrations:
-            await self._hand_over(record)
-        await self._handovers.end(record.id)
-
-    async def _lower_wall(self, record: BranchRecord) -> BranchRecord:
-        """Give the account of a branch's clients every right in its schema."""
-        await self._targets.forget(record)
-        async with await Connection.open(await self._branches.admin(record)) as admin:
-            await make_branch_account(admin, self._branches.account, self._branches.production.schema)
-        return await self._branches.change(record, safe_migrations=False)
 
 
 def _alike(one: Schema, other: Schema) -> bool:

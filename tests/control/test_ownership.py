@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 
 from control.handovers import HandOvers
 from control.ownership import hand_over, put_back
+from migrator.schema.errors import CloneFailed
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.model import Code
 from router.database import Connection
@@ -113,7 +114,7 @@ async def test_a_kill_loses_no_program(bench: Bench, visit: int) -> None:
     assert len(await bench.code()) == len(before) - 1
     missing = (await bench.handovers.begun())["branch"]
     assert missing is not None
-    await put_back(bench.server.server, bench.schema, missing)
+    await put_back(bench.server.server, bench.schema, missing, partial(bench.handovers.note, "branch"))
     await bench.hand_over()
     after = await bench.code()
     assert after == before
@@ -121,6 +122,24 @@ async def test_a_kill_loses_no_program(bench: Bench, visit: int) -> None:
     assert [each.enabled for each in after] == [each.enabled for each in before]
     await bench.connection.execute("INSERT INTO t VALUES (1, '')")
     assert await bench.connection.fetch_value("SELECT v FROM t") == "abö"
+
+
+async def test_what_was_there_when_putting_back_failed_may_be_dropped_for_good(bench: Bench) -> None:
+    before, note = await bench.code(), partial(bench.handovers.note, "branch")
+    async with await open_reader(bench.server.server) as reader:
+        programs = replace(await read_schema(reader, bench.schema), tables={}, opaque={})
+    await note(programs)
+    link = bench.connection
+    await link.execute("DROP TRIGGER third")
+    await link.execute("RENAME TABLE t TO away")
+    with pytest.raises(CloneFailed):
+        await put_back(bench.server.server, bench.schema, programs, note)
+    await link.execute("RENAME TABLE away TO t")
+    await link.execute("DROP PROCEDURE p")
+    missing = (await bench.handovers.begun())["branch"]
+    assert missing is not None
+    await put_back(bench.server.server, bench.schema, missing, note)
+    assert {code.name for code in await bench.code()} == {code.name for code in before} - {"p"}
 
 
 async def test_a_view_that_does_not_work_stays_as_it_is(bench: Bench) -> None:

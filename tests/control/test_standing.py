@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from control import rebasing
 from router.accounts import prove_no_ddl
 from router.clock import now
 from router.database import Connection
 from router.errors import DatabaseError
-from router.model import Flavor
+from router.model import Account, Flavor, Server
+from router.records import BranchRecord
 from tests.support.service import Running, running_service
 
 TRIGGERS = (
@@ -89,6 +91,67 @@ async def test_a_hand_over_that_was_cut_off_is_finished_at_the_next_start(here: 
     await handovers.note(record.id)
     await here.call("DELETE", "/branches/cut-off", expect=204)
     assert await handovers.begun() == {}
+
+
+async def spare_administrator(running: Running, branch: str) -> Server:
+    """Make an administrator of a branch's server besides ours, and return the server with it."""
+    admin = await running.service.branches.admin(await running.service.branches.get(branch))
+    async with await Connection.open(admin) as connection:
+        await connection.execute("CREATE USER spare@localhost IDENTIFIED BY 'spare'")
+        await connection.execute("GRANT ALL ON *.* TO spare@localhost WITH GRANT OPTION")
+    return replace(admin, account=Account("spare", "spare"))
+
+
+async def shut_us_out(running: Running, spare: Server, *, out: bool = True) -> None:
+    """Have a branch's server refuse our own administrator, or let it in again."""
+    ours = running.service.branches._host.admin
+    async with await Connection.open(spare) as link:
+        for (host,) in await link.fetch_all("SELECT Host FROM mysql.user WHERE User = %s", ours.user):
+            password = "another" if out else ours.password
+            await link.execute("ALTER USER %s@%s IDENTIFIED BY %s", ours.user, host, password)
+
+
+async def test_safe_migrations_that_fail_and_cannot_be_taken_back_say_so_and_are_off(
+    here: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await here.call("POST", "/branches", {"name": "walled"}, expect=201)
+    await here.on_branch("walled", "CREATE PROCEDURE mine() SELECT 1")
+    branches = here.service.branches
+    spare, restart = await spare_administrator(here, "walled"), branches.restart
+
+    async def restart_and_be_shut_out(record: BranchRecord) -> Server:
+        server = await restart(record)
+        await shut_us_out(here, spare)
+        return server
+
+    monkeypatch.setattr(branches, "restart", restart_and_be_shut_out)
+    said = await refused(here, "POST", "/branches/walled/safe-migrations")
+    monkeypatch.undo()
+    assert "cannot have safe migrations: its server does not go along" in said
+    assert said.endswith("with: headgate branch safe-migrations disable shop walled")
+    assert (await here.call("GET", "/branches/walled"))["safe_migrations"] is False
+    assert (await branches.get("walled")).id in await here.service.standing._handovers.begun()
+    assert "cannot be finished" in await refused(here, "DELETE", "/branches/walled/safe-migrations")
+
+    await shut_us_out(here, spare, out=False)
+    await here.call("DELETE", "/branches/walled/safe-migrations")
+    assert await here.service.standing._handovers.begun() == {}
+    await here.on_branch("walled", "CREATE TABLE t (id INT PRIMARY KEY)", "CALL mine()")
+    assert (await here.call("POST", "/branches/walled/safe-migrations"))["safe_migrations"] is True
+    await here.call("DELETE", "/branches/walled", expect=204)
+
+
+async def test_who_is_killed_before_the_rights_are_taken_takes_them_at_the_next_start(here: Running) -> None:
+    await here.call("POST", "/branches", {"name": "half"}, expect=201)
+    branches, standing = here.service.branches, here.service.standing
+    record = await branches.get("half")
+    await branches.wake("half")
+    await standing._handovers.begin(record.id)
+    await branches.change(record, safe_migrations=True)
+    await standing.take_up()
+    assert "denied" in await prove_no_ddl(await branches.wake("half"), "shop")
+    assert await standing._handovers.begun() == {}
+    await here.call("DELETE", "/branches/half", expect=204)
 
 
 async def test_a_change_goes_from_a_branch_to_staging_and_from_there_to_main(here: Running) -> None:
@@ -336,6 +399,35 @@ async def test_a_rebase_that_the_rows_do_not_allow_takes_no_program_away(here: R
     after = {code.name for code in (await here.service.branches.read("looser")).code}
     assert after >= {"mine", "stamped", "numbers"}
     await here.call("DELETE", "/branches/stricter?delete_descendants=true", expect=204)
+
+
+async def test_programs_that_a_rebase_could_not_put_back_come_back_with_the_next(
+    here: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await here.call("POST", "/branches", {"name": "strict"}, expect=201)
+    await here.on_branch("strict", "CREATE TABLE notes (id INT PRIMARY KEY, n INT)")
+    await here.call("POST", "/branches", {"name": "loose", "parent_branch": "strict"}, expect=201)
+    await here.on_branch("loose", "INSERT INTO notes VALUES (1, NULL)", "CREATE PROCEDURE mine() SELECT 1")
+    await here.on_branch("strict", "ALTER TABLE notes MODIFY n INT NOT NULL")
+    before = (await here.service.branches.read("loose")).code
+    spare = await spare_administrator(here, "loose")
+    become = rebasing._become
+
+    async def become_and_be_shut_out(*what: Any) -> None:
+        await shut_us_out(here, spare)
+        await become(*what)
+
+    monkeypatch.setattr(rebasing, "_become", become_and_be_shut_out)
+    said = await refused(here, "POST", "/branches/loose/rebase")
+    monkeypatch.undo()
+    assert "does not take its new schema" in said
+    assert said.endswith("with: headgate branch rebase shop loose")
+    await shut_us_out(here, spare, out=False)
+    await here.on_branch("loose", "UPDATE notes SET n = 2")
+    await here.call("POST", "/branches/loose/rebase")
+    assert (await here.service.branches.read("loose")).code == before
+    assert await here.service.standing._handovers.begun() == {}
+    await here.call("DELETE", "/branches/strict?delete_descendants=true", expect=204)
 
 
 async def test_a_rebase_is_no_way_around_deploy_requests(here: Running) -> None:
