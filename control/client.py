@@ -15,6 +15,7 @@ from control.token import authorization
 Json = Any
 
 TIMEOUT_S = 120.0
+NOT_FOUND: Final = 404
 PAGE: Final = 100
 """How many elements of a list are fetched at once: the most that the API gives."""
 CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -43,6 +44,8 @@ class Client:
 
     def __init__(self, settings: Settings, *, for_people: bool = False) -> None:
         self._for_people = for_people
+        self.when_not_found = ""
+        """What is said after an answer that something is not there: who named it."""
         url = os.environ.get("HEADGATE_URL") or f"http://{settings.control.host}:{settings.control.port}"
         self.organization = settings.control.organization
         self._url = url
@@ -109,7 +112,8 @@ class Client:
             return harmless(found) if self._for_people else found
         try:
             problem = answer.json()
-            raise ApiRefused(answer.status_code, problem["code"], harmless(problem["message"]))
+            hint = self.when_not_found if answer.status_code == NOT_FOUND else ""
+            raise ApiRefused(answer.status_code, problem["code"], harmless(problem["message"]) + hint)
         except (json.JSONDecodeError, KeyError, TypeError):
             raise ApiRefused(
                 answer.status_code,

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
-from rich.status import Status
 
 from control.cli import branch_standing
+from control.cli.chosen import ChosenBranch, ChosenDatabase, branch_of, database_of
 from control.cli.context import Context, Database, checked, context
+from control.cli.copied import wait_for_rows
 from control.cli.lint import lint_branch
-from control.cli.output import errors
+from control.cli.switch import switch
 from control.cli.times import seconds, until
 
 app = typer.Typer(help="Make, look at and delete branches.", no_args_is_help=True)
 branch_standing.install(app)
+app.command()(switch)
 
 Name = Annotated[str, typer.Argument(help="The branch, for example add-phone.", callback=checked)]
 Yes = Annotated[bool, typer.Option("--force", help="Do not ask.")]
 Ttl = Annotated[str, typer.Option("--ttl", help="How long it lives: 90m, 12h, 2d; empty: for ever.")]
-
-POLL_S: Final = 0.25
 
 
 class Rows(StrEnum):
@@ -48,7 +47,7 @@ COLUMNS = {
 @app.command("list")
 def list_branches(
     ctx: typer.Context,
-    database: Database,
+    database: ChosenDatabase = None,
     q: Annotated[str, typer.Option("--query", "-q", help="A part of the name.")] = "",
     production: Annotated[
         bool | None, typer.Option("--production/--development", help="Only such branches.")
@@ -60,6 +59,7 @@ def list_branches(
 ) -> None:
     """List the branches of a database."""
     here = context(ctx)
+    database = database_of(here, database)
     query = {"q": q, "order": "desc" if newest else "asc"}
     for name, wanted in (("production", production), ("safe_migrations", safe_migrations)):
         if wanted is not None:
@@ -110,27 +110,34 @@ def create(
 
 
 @app.command()
-def show(ctx: typer.Context, database: Database, name: Name) -> None:
+def show(ctx: typer.Context, database: ChosenDatabase = None, name: ChosenBranch = None) -> None:
     """Show a branch."""
     here = context(ctx)
+    database, name = branch_of(here, database, name)
     here.output.table([here.client.get(f"databases/{database}/branches/{name}")], COLUMNS)
 
 
 @app.command()
-def lint(ctx: typer.Context, database: Database, name: Name) -> None:
+def lint(ctx: typer.Context, database: ChosenDatabase = None, name: ChosenBranch = None) -> None:
     """List what the lint rules find in a branch's schema; the exit status is 1 when something blocks."""
+    here = context(ctx)
+    database, name = branch_of(here, database, name)
     lint_branch(context(ctx), database, name)
 
 
 @app.command()
-def diff(ctx: typer.Context, database: Database, name: Name) -> None:
+def diff(ctx: typer.Context, database: ChosenDatabase = None, name: ChosenBranch = None) -> None:
     """Show what has changed on a branch since it was made."""
+    here = context(ctx)
+    database, name = branch_of(here, database, name)
     _changes(context(ctx), f"databases/{database}/branches/{name}/diff", "The branch is as it was made.")
 
 
 @app.command()
-def schema(ctx: typer.Context, database: Database, name: Name) -> None:
+def schema(ctx: typer.Context, database: ChosenDatabase = None, name: ChosenBranch = None) -> None:
     """Show the definitions of a branch's tables."""
+    here = context(ctx)
+    database, name = branch_of(here, database, name)
     _changes(context(ctx), f"databases/{database}/branches/{name}/schema", "The branch has no tables.")
 
 
@@ -159,9 +166,10 @@ def rebase(
 
 
 @app.command("refresh-schema")
-def refresh_schema(ctx: typer.Context, database: Database, name: Name) -> None:
+def refresh_schema(ctx: typer.Context, database: ChosenDatabase = None, name: ChosenBranch = None) -> None:
     """Read the schema of a branch again."""
     here = context(ctx)
+    database, name = branch_of(here, database, name)
     branch = here.client.post(f"databases/{database}/branches/{name}/refresh-schema")
     here.output.say(
         f"The schema of {name} is read; it last changed before {branch['schema_last_updated_at']}.", branch
@@ -169,9 +177,10 @@ def refresh_schema(ctx: typer.Context, database: Database, name: Name) -> None:
 
 
 @app.command()
-def pools(ctx: typer.Context, database: Database, name: Name) -> None:
+def pools(ctx: typer.Context, database: ChosenDatabase = None, name: ChosenBranch = None) -> None:
     """Show what each worker's connections to the branch's server are doing."""
     here = context(ctx)
+    database, name = branch_of(here, database, name)
     columns = ("worker", "active", "linked", "idle", "opening", "pinned", "waiting", "longest_wait_ms")
     here.output.table(
         here.client.every(f"databases/{database}/branches/{name}/pools"),
@@ -180,9 +189,10 @@ def pools(ctx: typer.Context, database: Database, name: Name) -> None:
 
 
 @app.command()
-def pinned(ctx: typer.Context, database: Database, name: Name) -> None:
+def pinned(ctx: typer.Context, database: ChosenDatabase = None, name: ChosenBranch = None) -> None:
     """List the clients that keep their connection to the server, and why."""
     here = context(ctx)
+    database, name = branch_of(here, database, name)
     here.output.table(
         here.client.every(f"databases/{database}/branches/{name}/pinned"),
         {
@@ -213,22 +223,6 @@ def delete(
     query = "?delete_descendants=true" if descendants else ""
     here.client.delete(f"databases/{database}/branches/{name}{query}")
     here.output.say(f"Branch {name} is deleted.", {"name": name, "deleted": True})
-
-
-def wait_for_rows(here: Context, path: str) -> Any:
-    """Show how rows are copied into a branch until it is ready, and return it."""
-    with Status("copying rows", console=errors) as status:
-        while True:
-            branch = here.client.get(path)
-            if branch["ready"]:
-                return branch
-            if copied := branch["seeding"]:
-                why = f" ({copied['held']})" if copied["held"] else ""
-                status.update(
-                    f"copying {copied['table']}: {copied['rows_copied']} of about "
-                    f"{copied['rows_total']} rows{why}"
-                )
-            time.sleep(POLL_S)
 
 
 def mysql_command(password: Any, database: str) -> str:

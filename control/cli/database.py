@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from control.cli.chosen import ChosenDatabase, database_of
 from control.cli.context import Database, context
 from control.cli.drift import drift
 from control.cli.settings import aggressive_cutover, set_settings, settings
@@ -34,16 +35,18 @@ def list_databases(ctx: typer.Context) -> None:
 
 
 @app.command()
-def show(ctx: typer.Context, database: Database) -> None:
+def show(ctx: typer.Context, database: ChosenDatabase = None) -> None:
     """Show a database."""
     here = context(ctx)
+    database = database_of(here, database)
     here.output.table([here.client.get(f"databases/{database}")], COLUMNS)
 
 
 @app.command()
-def garbage(ctx: typer.Context, database: Database) -> None:
+def garbage(ctx: typer.Context, database: ChosenDatabase = None) -> None:
     """List the tables that nobody needs any more, and when each is dropped."""
     here = context(ctx)
+    database = database_of(here, database)
     here.output.table(here.client.get(f"databases/{database}/garbage")["data"], GARBAGE)
 
 

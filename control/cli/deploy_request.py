@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from control.cli import deploy, review
+from control.cli.chosen import ChosenBranch, ChosenDatabase, branch_of, database_of
 from control.cli.context import Context, Database, context
 from control.cli.costs import BEFORE, costs
 from control.cli.options import Aggressive, Asked, AutoApply, AutoDelete, Lossy
@@ -16,7 +17,7 @@ from control.cli.progress import WAITING
 from control.cli.show_request import findings, picture
 from control.cli.throttle import Clear, For, Paused, Ratio, draw
 from control.cli.throttle import throttle as show_throttle
-from control.cli.which import Which, number_of, path
+from control.cli.which import ChosenRequest, Which, number_of, path, request_of
 
 app = typer.Typer(help="Propose, check, review, deploy and revert schema changes.", no_args_is_help=True)
 
@@ -36,7 +37,7 @@ COLUMNS = {
 @app.command("list")
 def list_requests(
     ctx: typer.Context,
-    database: Database,
+    database: ChosenDatabase = None,
     state: Annotated[Literal["open", "closed", "deployed"] | None, typer.Option(help="Only these.")] = None,
     branch: Annotated[str, typer.Option(help="Only those of this branch.")] = "",
     into: Annotated[str, typer.Option(help="Only those into this branch.")] = "",
@@ -49,6 +50,7 @@ def list_requests(
 ) -> None:
     """List deploy requests, newest first."""
     here = context(ctx)
+    database = database_of(here, database)
     query = {"state": state, "branch": branch, "into_branch": into}
     query |= {"deployed_at": deployed, "running_at": running}
     chosen = {name: value for name, value in query.items() if value}
@@ -61,8 +63,8 @@ def list_requests(
 @app.command()
 def create(
     ctx: typer.Context,
-    database: Database,
-    branch: Annotated[str, typer.Argument(help="The branch with the changes.")],
+    database: ChosenDatabase = None,
+    branch: ChosenBranch = None,
     into: Annotated[str, typer.Option(help="The branch to deploy into; otherwise its parent.")] = "",
     notes: Annotated[str, typer.Option(help="What the change is for.")] = "",
     auto_apply: AutoApply = None,
@@ -73,6 +75,7 @@ def create(
 ) -> None:
     """Check a branch's changes and open a deploy request for them."""
     here = context(ctx)
+    database, branch = branch_of(here, database, branch)
     body: dict[str, Any] = {"branch": branch, "into_branch": into, "notes": notes}
     body |= {"ddl_strategy": strategy, "allow_lossy": bool(allow_lossy)}
     wishes = {
@@ -89,10 +92,11 @@ def create(
 
 
 @app.command()
-def show(ctx: typer.Context, database: Database, which: Which) -> None:
+def show(ctx: typer.Context, database: ChosenDatabase = None, which: ChosenRequest = None) -> None:
     """Show a deploy request: what was found, what it changes, how far it is, what may be done next."""
     here = context(ctx)
-    request = here.client.get(path(database, number_of(here, database, which)))
+    database, number = request_of(here, database, which)
+    request = here.client.get(path(database, number))
     if here.output.is_json:
         here.output.json(request)
         return
@@ -102,10 +106,11 @@ def show(ctx: typer.Context, database: Database, which: Which) -> None:
 
 
 @app.command()
-def diff(ctx: typer.Context, database: Database, which: Which) -> None:
+def diff(ctx: typer.Context, database: ChosenDatabase = None, which: ChosenRequest = None) -> None:
     """Check a deploy request again, and show what it changes."""
     here = context(ctx)
-    where = path(database, number_of(here, database, which))
+    database, number = request_of(here, database, which)
+    where = path(database, number)
     here.output.diff(here.client.get(f"{where}/diff")["data"])
     if here.output.is_json:
         return
@@ -117,10 +122,10 @@ def diff(ctx: typer.Context, database: Database, which: Which) -> None:
 
 
 @app.command()
-def history(ctx: typer.Context, database: Database, which: Which) -> None:
+def history(ctx: typer.Context, database: ChosenDatabase = None, which: ChosenRequest = None) -> None:
     """Show every step of a deploy request with its time."""
     here = context(ctx)
-    number = number_of(here, database, which)
+    database, number = request_of(here, database, which)
     here.output.table(
         here.client.get(f"{path(database, number)}/history")["data"],
         {"at": "at", "from": "before", "to": "after", "by": "actor", "reason": "reason"},
@@ -128,9 +133,10 @@ def history(ctx: typer.Context, database: Database, which: Which) -> None:
 
 
 @app.command()
-def queue(ctx: typer.Context, database: Database) -> None:
+def queue(ctx: typer.Context, database: ChosenDatabase = None) -> None:
     """List the deployments that are under way or queued, in the order in which they are carried."""
     here = context(ctx)
+    database = database_of(here, database)
     found = here.client.every(f"databases/{database}/deploy-queue")
     here.output.table(
         found,

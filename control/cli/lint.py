@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from control.cli.chosen import ChosenDatabase, database_of
 from control.cli.context import Context, Database, context
 from control.cli.output import people
 from migrator.schema.lint.lint import rules
@@ -44,9 +45,10 @@ def list_rules(ctx: typer.Context) -> None:
 
 
 @app.command("list")
-def list_suppressions(ctx: typer.Context, database: Database) -> None:
+def list_suppressions(ctx: typer.Context, database: ChosenDatabase = None) -> None:
     """List which findings are lived with, why, and on whose word."""
     here = context(ctx)
+    database = database_of(here, database)
     here.output.table(here.client.every(_path(database)), COLUMNS)
 
 

@@ -24,6 +24,7 @@ from control.cli import (
 )
 from control.cli.context import make_context
 from control.cli.output import Format, errors
+from control.cli.project import ProjectError
 from control.client import ApiRefused, Unreachable
 from control.errors import StartRefused
 from migrator.deploy.errors import DeployError
@@ -72,7 +73,7 @@ def main() -> None:
         for mistake in error.mistakes:
             errors.print(mistake, style="red", markup=False)
         sys.exit(2)
-    except (Unreachable, StartRefused, ServerNotFound, ServerFailed) as error:
+    except (Unreachable, StartRefused, ServerNotFound, ServerFailed, ProjectError) as error:
         errors.print(str(error), style="red", markup=False)
         sys.exit(2)
     except (ApiRefused, RouteError, DeployError) as error:

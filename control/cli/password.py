@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from control.cli.branch import mysql_command
+from control.cli.chosen import ChosenBranch, ChosenDatabase, branch_of
 from control.cli.context import Database, checked, context
 from control.cli.times import seconds
 from router.model import Role
@@ -18,9 +19,10 @@ Branch = Annotated[str, typer.Argument(help="The branch that the password is for
 
 
 @app.command("list")
-def list_passwords(ctx: typer.Context, database: Database, branch: Branch) -> None:
+def list_passwords(ctx: typer.Context, database: ChosenDatabase = None, branch: ChosenBranch = None) -> None:
     """List the passwords that reach a branch."""
     here = context(ctx)
+    database, branch = branch_of(here, database, branch)
     here.output.table(
         here.client.every(f"databases/{database}/branches/{branch}/passwords"),
         {

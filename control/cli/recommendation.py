@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from control.cli.chosen import ChosenDatabase, database_of
 from control.cli.context import Database, context
 from control.cli.output import people
 
@@ -25,13 +26,14 @@ def path(database: str, number: int) -> str:
 @app.command("list")
 def list_recommendations(
     ctx: typer.Context,
-    database: Database,
+    database: ChosenDatabase = None,
     every: Annotated[
         bool, typer.Option("--all", help="Also those that are done, dismissed or stale.")
     ] = False,
 ) -> None:
     """List what is recommended, newest first."""
     here = context(ctx)
+    database = database_of(here, database)
     wanted = {} if every else {"state": "open"}
     found = here.client.every(f"databases/{database}/schema-recommendations", **wanted)
     here.output.table(found, COLUMNS)
@@ -53,9 +55,10 @@ def show(ctx: typer.Context, database: Database, number: Number) -> None:
 
 
 @app.command()
-def refresh(ctx: typer.Context, database: Database) -> None:
+def refresh(ctx: typer.Context, database: ChosenDatabase = None) -> None:
     """Look at production now, and list what is recommended."""
     here = context(ctx)
+    database = database_of(here, database)
     where = f"databases/{database}/schema-recommendations"
     here.client.post(f"{where}/refresh")
     here.output.table(here.client.every(where, state="open"), COLUMNS)

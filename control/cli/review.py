@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from control.cli.chosen import ChosenDatabase
 from control.cli.context import Database, context
-from control.cli.which import Which, number_of, path
+from control.cli.which import ChosenRequest, Which, number_of, path, request_of
 
 COLUMNS = {"at": "created_at", "by": "who", "what": "state", "dismissed": "dismissed_at", "said": "body"}
 
@@ -31,10 +32,10 @@ def review(
     here.output.say(f"Deploy request {number} {said}.", made)
 
 
-def reviews(ctx: typer.Context, database: Database, which: Which) -> None:
+def reviews(ctx: typer.Context, database: ChosenDatabase = None, which: ChosenRequest = None) -> None:
     """List what people have said about a deploy request, oldest first."""
     here = context(ctx)
-    number = number_of(here, database, which)
+    database, number = request_of(here, database, which)
     found = here.client.every(f"{path(database, number)}/reviews")
     if not here.output.is_json:
         found = [{**one, "who": one["actor"]["display_name"]} for one in found]

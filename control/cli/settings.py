@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from control.cli.chosen import ChosenDatabase, database_of
 from control.cli.context import Database, context
 from migrator.deploy.settings import EXPLAINED, SettingRefused, from_text
 
@@ -14,9 +15,10 @@ Wishes = Annotated[
 ]
 
 
-def settings(ctx: typer.Context, database: Database) -> None:
+def settings(ctx: typer.Context, database: ChosenDatabase = None) -> None:
     """Show what was decided for the deploy requests of a database."""
     here = context(ctx)
+    database = database_of(here, database)
     found = here.client.get(f"databases/{database}")["settings"]
     if here.output.is_json:
         here.output.json(found)

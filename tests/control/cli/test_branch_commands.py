@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pymysql
 import pytest
 
+from conf.settings import run_dir
+from control.assembly import ADMIN_USER
+from router.hosts import PRODUCTION
 from tests.support.headgate import Headgate, data, refused, run_on, running_in, said
 
 
@@ -16,6 +20,22 @@ def headgate(server_folder: Path) -> Iterator[Headgate]:
     """One Headgate that runs for all of these tests."""
     with running_in(server_folder / "branch-commands") as headgate:
         yield headgate
+
+
+def on_production(headgate: Headgate, statement: str) -> None:
+    """Run a statement on the embedded production server past Headgate, with every right."""
+    secrets = json.loads((headgate.state / "secrets.json").read_text())
+    (folder,) = (headgate.state / "servers").glob(PRODUCTION)
+    with (
+        pymysql.connect(
+            unix_socket=str(run_dir(folder) / "server.sock"),
+            user=ADMIN_USER,
+            password=secrets[ADMIN_USER],
+            database="shop",
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement)
 
 
 def names(headgate: Headgate, *filters: str) -> set[str]:
@@ -98,3 +118,93 @@ def test_rows_are_copied_masked_and_rebased_over_by_commands(headgate: Headgate)
     assert "is read" in said(headgate, "branch", "refresh-schema", "shop", "masked")
     log = data(headgate, "audit-log", "list")
     assert {"created", "rebased"} <= {entry["action"] for entry in log}
+
+
+def test_commands_are_about_the_branch_that_was_switched_to(
+    headgate: Headgate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "src").mkdir()
+    monkeypatch.chdir(tmp_path / "src")
+    file = tmp_path / ".pscale.yml"
+    assert "headgate branch switch BRANCH" in refused(headgate, "branch", "diff", status=2)
+    assert "--create" in refused(headgate, "branch", "switch", "here")
+    assert not file.exists()
+    made = data(headgate, "branch", "switch", "here", "--create", "--parent-branch", "main", "--wait")
+    assert made == {
+        "org": "local",
+        "database": "shop",
+        "branch": "here",
+        "created": True,
+        "file": str(file),
+    }
+    assert file.read_text() == "org: local\ndatabase: shop\nbranch: here\n"
+    password = data(headgate, "password", "create", "shop", "here")
+    run_on(headgate, password, "CREATE TABLE desks (id INT PRIMARY KEY)")
+
+    shown = headgate.run_here("branch", "diff")
+    assert (shown.returncode, "desks" in shown.stdout) == (0, True)
+    assert shown.stderr == f"here of shop, as {file} says\n"
+    assert {"main", "here"} <= {branch["name"] for branch in data(headgate, "branch", "list")}
+    assert [each["branch"] for each in [data(headgate, "deploy-request", "create")]] == ["here"]
+    assert data(headgate, "deploy-request", "show")["branch"] == "here"
+    assert data(headgate, "deploy-request", "show", "shop")["branch"] == "here"
+    assert data(headgate, "branch", "show", "shop", "main")[0]["name"] == "main"
+    said(headgate, "deploy-request", "close", "shop", "here")
+
+    assert "created" in said(headgate, "--format", "json", "branch", "switch", "main")
+    assert "branch: main" in file.read_text()
+    said(headgate, "branch", "switch", "here")
+    said(headgate, "branch", "delete", "shop", "here", "--force")
+    assert (
+        refused(headgate, "--format", "json", "branch", "diff")
+        .rstrip()
+        .endswith(f"{file} names it: choose another branch with: headgate branch switch BRANCH")
+    )
+
+
+def test_a_project_that_is_about_something_else_is_not_guessed_at(
+    headgate: Headgate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / ".pscale.yml"
+    file.write_text("org: acme\ndatabase: shop\nbranch: main\n")
+    assert "HEADGATE_CONTROL_ORGANIZATION=acme" in refused(headgate, "branch", "schema", status=2)
+    file.write_text("org: local\ndatabase: other\nbranch: main\n")
+    assert "--database shop" in refused(headgate, "branch", "schema", "shop", status=2)
+    assert "there is no database 'other'" in refused(headgate, "--format", "json", "branch", "schema")
+    assert "there is no database 'other'" in refused(headgate, "branch", "switch", "main", "--create")
+    file.write_text("org: local\ndatabase: shop\n")
+    assert "does not say" in refused(headgate, "branch", "schema", status=2)
+    file.write_text("org: local\nbranch main\n")
+    assert "line 2" in refused(headgate, "branch", "schema", status=2)
+    assert "line 2" in refused(headgate, "branch", "switch", "main", status=2)
+    # What names both asks no file.
+    said(headgate, "branch", "schema", "shop", "main")
+    file.unlink()
+    assert "--create" in refused(headgate, "branch", "switch", "main", "--parent-branch", "main", status=2)
+    for verb in ("delete", "promote", "demote"):
+        assert "Missing argument" in refused(headgate, "branch", verb, status=2)
+
+
+def test_drift_is_adopted_as_it_was_shown(headgate: Headgate) -> None:
+    drift = ("database", "drift", "shop")
+    # The first table of an empty database is nobody's change.
+    on_production(headgate, "CREATE TABLE by_hand (id INT PRIMARY KEY)")
+    assert "as it should be" in said(headgate, *drift)
+    on_production(headgate, "ALTER TABLE by_hand ADD COLUMN seen INT")
+    shown = said(headgate, *drift)
+    assert "by_hand" in shown
+    (digest,) = (line.split("--seen ")[1] for line in shown.splitlines() if "--seen " in line)
+    on_production(headgate, "ALTER TABLE by_hand ADD COLUMN unseen INT")
+    assert "headgate database drift shop" in refused(headgate, *drift, "--adopt", "--seen", digest)
+    assert "--seen" in refused(headgate, "--format", "json", *drift, "--adopt", status=2)
+    assert "--seen" in refused(headgate, *drift, "--seen", digest, status=2)
+    # Nobody is there to be asked.
+    asked = headgate.run_here(*drift, "--adopt")
+    assert (asked.returncode, "unseen" in asked.stdout) == (1, True)
+    found = data(headgate, *drift)
+    assert found["state"] == "open"
+    adopted = said(headgate, *drift, "--adopt", "--seen", found["digest"])
+    assert "how production should be from now on" in adopted
+    assert "as it should be" in said(headgate, *drift)
