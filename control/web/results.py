@@ -15,6 +15,8 @@ CELLS_MAX: Final = 50_000
 KEPT_BYTES_MAX: Final = 2 << 20
 """Bytes of all of them."""
 RESULTS_MAX: Final = 100
+LONG: Final = 600
+"""Characters of a value that are shown without being scrolled."""
 
 # The protocol's numbers of types: https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html
 NUMBERS: Final = frozenset({0, 1, 2, 3, 4, 5, 8, 9, 13, 246})
@@ -49,6 +51,11 @@ class Cell:
     shape: Shape
     text: str
     left_out_bytes: int = 0
+
+    @property
+    def long(self) -> bool:
+        """Whether it would take up much of a page."""
+        return len(self.text) > LONG
 
 
 @dataclass(frozen=True, slots=True)

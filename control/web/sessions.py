@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 KEY_BYTES: Final = 32
-SESSIONS_MAX: Final = 1000
-"""Sessions at a time; beyond, the oldest one ends."""
+SESSIONS_MAX: Final = 50
+"""Sessions of one token at a time; beyond, its oldest one ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,9 @@ class Sessions:
     def begin(self, token_id: str, life_s: float) -> str:
         """Begin a session that lives this long, and return its key."""
         self._forget_ended()
-        if len(self._sessions) >= SESSIONS_MAX:
-            del self._sessions[next(iter(self._sessions))]
+        mine = [digest for digest, session in self._sessions.items() if session.token_id == token_id]
+        if len(mine) >= SESSIONS_MAX:
+            del self._sessions[mine[0]]
         key = new_key()
         self._sessions[_digest(key)] = Session(token_id, new_key(), self._clock() + life_s)
         return key

@@ -210,6 +210,13 @@ async def test_rows_that_were_changed_warnings_and_errors_are_told(browser: Brow
     assert page.problems[0].startswith("ERROR 1064 (42000)")
 
 
+async def test_production_warns_as_branches_do(headgate: Headgate, browser: Browser) -> None:
+    said(headgate, "database", "set", "shop", "production_branch_web_console=true")
+    page = await browser.run("main", "BEGIN; SELECT 1 / 0; ROLLBACK", "reader")
+    assert "Warning 1365" in page.text
+    assert page.problems == []
+
+
 async def test_several_statements_are_one_session_and_a_run_leaves_none(browser: Browser) -> None:
     page = await browser.run(
         BRANCH,
@@ -326,6 +333,26 @@ async def test_what_takes_too_long_is_ended_at_the_server(
     assert page.problems[-1] == "One statement behind it was not run."
     await until(lambda: not running(headgate, password, "SLEEP"))
     assert run_on(headgate, password, "SELECT MAX(n) FROM items") == [[(0,)]]
+
+
+async def test_what_takes_too_long_on_production_is_ended_there(headgate: Headgate, browser: Browser) -> None:
+    said(headgate, "database", "set", "shop", "production_branch_web_console=true")
+    made = data(headgate, "password", "create", "shop", "main", "looks on", "--role", "reader")
+    # As one text: what a backslash means decides where it could be cut.
+    sql = "SELECT 'it\\'s', SLEEP(1003)"
+    with configured(headgate, run_s=2):
+        page = await browser.run("main", sql, "reader")
+    assert "ended after 2 s" in page.problems[-1]
+    await until(lambda: asyncio.to_thread(lambda: not running(headgate, made, "1003")))
+
+
+async def test_a_text_that_stays_whole_is_ended_with_all_that_is_in_it(
+    headgate: Headgate, browser: Browser, password: Any
+) -> None:
+    with configured(headgate, run_s=1):
+        page = await browser.run(BRANCH, "SELECT 'it\\'s', SLEEP(1004); SELECT SLEEP(1005)")
+    assert "ended after 1 s" in page.problems[-1]
+    await until(lambda: asyncio.to_thread(lambda: not running(headgate, password, "1005")))
 
 
 async def test_who_leaves_ends_what_runs(headgate: Headgate, browser: Browser, password: Any) -> None:

@@ -34,17 +34,18 @@ def test_a_session_ends_when_its_time_is_over() -> None:
     assert sessions.get(key) is None
 
 
-def test_sessions_that_are_over_make_room_and_else_the_oldest_does() -> None:
+def test_sessions_that_are_over_make_room_and_else_the_tokens_oldest_does() -> None:
     clock = Clock()
     sessions = Sessions(clock)
-    short = sessions.begin("short", 1)
-    keys = [sessions.begin("long", 60) for _ in range(SESSIONS_MAX - 1)]
+    others, short = sessions.begin("other", 60), sessions.begin("abc", 1)
+    keys = [sessions.begin("abc", 60) for _ in range(SESSIONS_MAX - 1)]
     clock.now_s += 2
-    keys.append(sessions.begin("long", 60))
+    keys.append(sessions.begin("abc", 60))
     assert sessions.get(short) is None
     assert all(sessions.get(key) for key in keys)
-    sessions.begin("one more", 60)
+    sessions.begin("abc", 60)
     assert [sessions.get(key) is None for key in keys[:2]] == [True, False]
+    assert sessions.get(others) is not None
 
 
 def test_neither_key_of_a_session_is_in_what_can_be_printed_of_it() -> None:
