@@ -25,6 +25,7 @@ VARIABLES = (
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_bin', 'binlog_format', 'read_only', "
     "'binlog_row_image', 'binlog_order_commits', 'gtid_mode', 'version', 'wsrep_on', 'sync_binlog', "
     "'innodb_flush_log_at_trx_commit', 'performance_schema', 'lower_case_table_names', "
+    "'innodb_log_writer_threads', "
     "'binlog_expire_logs_seconds', 'expire_logs_days')"
 )
 SIZE = (
@@ -67,6 +68,11 @@ async def check_server(server: Server) -> list[str]:
         warnings.append(
             "sync_binlog and innodb_flush_log_at_trx_commit are not both 1: after a crash of the machine a "
             "running migration must be started again"
+        )
+    if settings.get("innodb_log_writer_threads") == "OFF":
+        warnings.append(
+            "innodb_log_writer_threads is OFF: while rows are copied, commits of clients may wait for 100 ms; "
+            "SET PERSIST innodb_log_writer_threads = ON"
         )
     kept_s = retention_s(settings)
     if 0 < kept_s < RETENTION_S:

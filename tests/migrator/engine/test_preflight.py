@@ -173,6 +173,17 @@ async def test_a_log_that_is_kept_for_hours_only_is_warned_of(
         await connection.execute(f"SET GLOBAL binlog_expire_logs_seconds = {before}")
 
 
+async def test_commits_that_may_wait_for_each_other_are_warned_of(mysql: LocalServer) -> None:
+    assert not any("log_writer_threads" in warning for warning in await check_server(mysql.server))
+    async with await Connection.open(mysql.server) as connection:
+        await connection.execute("SET GLOBAL innodb_log_writer_threads = OFF")
+        try:
+            warnings = await check_server(mysql.server)
+            assert any("innodb_log_writer_threads is OFF" in warning for warning in warnings)
+        finally:
+            await connection.execute("SET GLOBAL innodb_log_writer_threads = ON")
+
+
 def test_a_server_that_writes_names_in_another_case_than_it_logs_is_refused() -> None:
     settings = {"version": "99.0.0", "log_bin": "ON", "lower_case_table_names": "2"}
     for flavor in preflight.OLDEST:

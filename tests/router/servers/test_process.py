@@ -66,6 +66,7 @@ async def test_production_options_give_a_durable_row_based_log_with_gtids(server
         assert variables["secure_file_priv"] != "", "files of this machine must not be readable by SQL"
         if server.programs.flavor is Flavor.MYSQL:
             assert variables["gtid_mode"] == "ON"
+            assert variables["innodb_log_writer_threads"] == "ON"
 
 
 async def test_a_branch_does_not_listen_on_tcp(branch: LocalServer) -> None:
