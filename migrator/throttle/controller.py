@@ -14,8 +14,8 @@ from migrator.throttle.usual import QUERIES_MIN, Usual
 
 # Small chunks a tenth of the time are hardly felt, and a migration always advances.
 FLOOR = 0.10
-SHARE_AT_FIRST = 0.25
-STEP = 0.05
+SHARE_AT_FIRST = 0.15
+GROWTH = 1.2
 UP_EVERY_S = 2.0
 DOWN_EVERY_S = 0.5
 STOP_S = 1.0
@@ -28,6 +28,10 @@ PROBE_SETTLE_S = 0.9
 PROBE_EVERY_S = 60.0
 PROBE_EVERY_AT_FLOOR_S = 8.0
 STALE_S = 3.0
+# Between these parts of the allowed rise the share stays: statements rise together, so what is a tenth for
+# the mean of them is a quarter for the slowest transactions.
+QUIET = 0.3
+NEAR = 0.7
 # At the same share clients feel chunks of 3 ms as little as those of 14 ms, but each has its own round trips
 # and its commit, more than a millisecond of them: shorter ones only copy less.
 TARGET_MIN_S = 0.010
@@ -136,13 +140,13 @@ class Controller:
     def _zone(self, now_s: float) -> Permit:
         rise = self._usual.rise()
         ratio = self._ratio = rise.ratio
-        quiet = 1 + (self._rise - 1) / 2
+        quiet, near = 1 + QUIET * (self._rise - 1), 1 + NEAR * (self._rise - 1)
         far = max(2.0, self._rise * 1.5)
         since_s = now_s - self._moved_s
         if ratio < quiet:
             if since_s >= UP_EVERY_S:
-                self._share, self._moved_s = min(1.0, self._share + STEP), now_s
-        elif ratio >= self._rise and since_s >= DOWN_EVERY_S:
+                self._share, self._moved_s = min(1.0, GROWTH * self._share), now_s
+        elif ratio >= near and since_s >= DOWN_EVERY_S:
             if ratio >= far and self._share > FLOOR:
                 self._stopped_until_s = now_s + STOP_S
             self._share = max(FLOOR, self._share * (0.5 if ratio >= far else 0.8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ REST_EVERY_S: Final = 0.6
 QUERIES_MIN: Final = 10.0
 # Differences this small are the noise of a machine that does anything at all.
 NOISE_MS: Final = 2.0
-MIX_NOISE_MS: Final = 0.2
+MIX_NOISE_MS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,17 @@ class Usual:
         return worst
 
     def _mix(self) -> Rise:
-        now_ms = base_ms = rate = 0.0
+        now_ms = base_ms = rate = spread = 0.0
         for name in self._rests:
             per_s = self._rates.get(name, 0.0)
             if per_s >= QUERIES_MIN:
+                base_p95_ms, base_mean_ms = self._base(name)
                 now_ms += per_s * self._now[name][1]
-                base_ms += per_s * self._base(name)[1]
+                base_ms += per_s * base_mean_ms
                 rate += per_s
-        if not rate or (now_ms - base_ms) / rate <= MIX_NOISE_MS:
+                spread += per_s * base_p95_ms**2
+        # The mean of few statements says little: three standard errors, with a third of p95 as deviation.
+        if not rate or now_ms - base_ms <= rate * MIX_NOISE_MS + math.sqrt(spread):
             return Rise(1.0, "")
         ratio = now_ms / max(base_ms, 0.001)
         return Rise(

@@ -71,8 +71,8 @@ async def check_server(server: Server) -> list[str]:
         )
     if settings.get("innodb_log_writer_threads") == "OFF":
         warnings.append(
-            "innodb_log_writer_threads is OFF: while rows are copied, commits of clients may wait for 100 ms; "
-            "SET PERSIST innodb_log_writer_threads = ON"
+            "innodb_log_writer_threads is OFF: while rows are copied, commits of clients may wait for 100 ms "
+            "each; SET PERSIST innodb_log_writer_threads = ON"
         )
     kept_s = retention_s(settings)
     if 0 < kept_s < RETENTION_S:

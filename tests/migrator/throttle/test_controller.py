@@ -57,6 +57,7 @@ def test_an_idle_server_is_soon_used_whole_with_long_chunks() -> None:
     subject = controller()
     assert subject.decide(0.0) == Permit(IDLE_TARGET_S, SHARE_AT_FIRST)
     assert subject.decide(SLOW_START_S) == Permit(IDLE_TARGET_S, 2 * SHARE_AT_FIRST)
+    assert subject.decide(2 * SLOW_START_S) == Permit(IDLE_TARGET_S, 4 * SHARE_AT_FIRST)
     assert subject.decide(3 * SLOW_START_S) == Permit(IDLE_TARGET_S, 1.0)
 
 
@@ -147,6 +148,29 @@ def test_a_signal_that_stopped_holds_copying_at_the_floor() -> None:
     assert "stopped coming" in str(subject.reason)
 
 
+def shares_with_a_mean_of(mean_ms: float, queries_per_s: float) -> list[float]:
+    """The shares of five seconds in which statements take so long on average, and usually 0.25 ms."""
+    subject, shares = controller(), []
+    for tick in range(100):
+        at_s = tick * TICK_S
+        kind = ClassSample(queries_per_s, 0.2, 0.6, 0.25 if tick < 50 else mean_ms)
+        subject.take_traffic(TrafficSample(at_s, {"read": kind}, 3))
+        if tick >= 50:
+            permit = subject.decide(at_s)
+            subject.copied(at_s)
+            shares += [permit.share] if permit else []
+    return shares
+
+
+def test_a_mean_of_many_statements_tells_a_twentieth_of_a_millisecond() -> None:
+    assert shares_with_a_mean_of(0.32, 5000.0)[-1] < SHARE_AT_FIRST
+    assert shares_with_a_mean_of(0.26, 5000.0)[-1] > SHARE_AT_FIRST
+
+
+def test_a_mean_of_few_statements_does_not() -> None:
+    assert shares_with_a_mean_of(0.32, 20.0)[-1] > SHARE_AT_FIRST
+
+
 def test_many_small_delays_count_though_no_percentile_rises() -> None:
     subject, now_s = learned(p95_ms=0.8)
     shares = []
@@ -172,10 +196,11 @@ def test_what_was_seen_before_the_migration_saves_measuring_first() -> None:
 
 def test_a_lock_that_met_a_clients_halves_the_share() -> None:
     subject, now_s = learned()
-    list(drive(subject, 6.0, now_s, TICK_S))
-    subject.collided(now_s + 1)
-    subject.collided(now_s + 1.1)
-    assert subject.share == SHARE_AT_FIRST / 2
+    list(drive(subject, 6.0, now_s, 20))
+    before = subject.share
+    subject.collided(now_s + 21)
+    subject.collided(now_s + 21.1)
+    assert subject.share == before / 2 > FLOOR
 
 
 @given(
