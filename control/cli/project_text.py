@@ -16,11 +16,11 @@ from router.model import check_name
 
 ENTRY: Final = re.compile(
     r"(?P<key>[A-Za-z_][\w.-]*):"
-    r"(?:[ \t]+(?P<value>'[^'\n]*'|\"(?:[^\"\\\n]|\\.)*\"|[\w./~](?:[^\s:#]|:(?=\S)|[ \t]+(?![#\s]))*))?"
-    r"(?P<rest>[ \t]*|[ \t]+#.*)",
+    r"(?: +(?P<value>'[^'\n]*'|\"(?:[^\"\\\n]|\\.)*\"|[\w./~](?:[^\s:#]|:(?=\S)| +(?![#\s]))*))?"
+    r"(?P<rest> *| +#.*)",
     re.ASCII,
 )
-NOTHING: Final = re.compile(r"\s*(?:#.*)?")
+NOTHING: Final = re.compile(r" *(?:#.*)?")
 PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 OTHER_THINGS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 """Words that are no texts to readers of YAML unless they stand in quotes."""
@@ -84,7 +84,7 @@ def _lines(text: str) -> Iterator[tuple[int, str, _Entry | None]]:
     keys: set[str] = set()
     for number, line in enumerate(re.findall(r"[^\n]*\n|[^\n]+", text), start=1):
         bare = line.rstrip("\r\n")
-        if NOTHING.fullmatch(bare) or (bare.rstrip() == "---" and not keys):
+        if NOTHING.fullmatch(bare) or (bare == "---" and not keys):
             yield number, line, None
             continue
         found = ENTRY.fullmatch(bare)

@@ -58,6 +58,7 @@ def test_what_is_written_is_read_back(org: str, database: str, branch: str) -> N
         ("branch: Add_Phone\n", 1, "cannot be the name of a branch"),
         ("database: ../secrets\n", 1, "cannot be the name of a database"),
         ("org: acme\n---\norg: other\n", 2, "`key: value`"),
+        ("org: acme\nbranch:\tmain\n", 2, "`key: value`"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_named(text: str, number: int, words: str) -> None:
