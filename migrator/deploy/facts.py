@@ -27,8 +27,8 @@ ROW_VERSIONS = (
 )
 VARIABLES = (
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('innodb_adaptive_hash_index', "
-    "'innodb_native_foreign_keys', 'lower_case_table_names', 'restrict_fk_on_non_standard_key', 'sql_mode', "
-    "'version')"
+    "'innodb_buffer_pool_size', 'innodb_native_foreign_keys', 'lower_case_table_names', "
+    "'restrict_fk_on_non_standard_key', 'sql_mode', 'version')"
 )
 ACCOUNTS = "SELECT User, Host FROM mysql.user"
 _VIEW_BROKEN = frozenset({1054, 1146, 1305, 1356, 1449, 1052, 1060})

@@ -15,6 +15,7 @@ from migrator.deploy.linting import examine
 from migrator.schema.introspect import open_reader, read_schema
 from migrator.schema.lint.facts import DataAnswer
 from migrator.schema.lint.finding import Level
+from migrator.schema.lint.rules import fk_hash_index
 from migrator.schema.lint.subject import Subject
 from migrator.schema.model import Schema
 from migrator.throttle.throttler import Throttle
@@ -138,13 +139,15 @@ async def test_facts_are_read_live(server: LocalServer, database: str) -> None:
 
 
 async def test_a_swap_that_may_stall_on_a_hash_index_is_told_and_held_up_by_nothing(
-    server: LocalServer, database: str
+    server: LocalServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     children = [
         f"CREATE TABLE c{n} (id INT PRIMARY KEY, CONSTRAINT to_p{n} FOREIGN KEY (id) REFERENCES p (id))"
         for n in range(10)
     ]
     change = ["ALTER TABLE p ADD COLUMN v VARCHAR(20), ADD KEY (v)"]
+    # The pool of a server for tests is small.
+    monkeypatch.setattr(fk_hash_index, "LARGE_BYTES", 2**20)
     subject = await subject_for(server, database, [*PARENT, *children], change)
 
     async def told() -> list[str]:

@@ -26,7 +26,8 @@ from tests.migrator.schema.lint.case import (
     answers,
 )
 
-HASHING = Facts(variables={"innodb_adaptive_hash_index": "ON"})
+HASHING = Facts(variables={"innodb_adaptive_hash_index": "ON", "innodb_buffer_pool_size": str(64 * 2**30)})
+SMALL = Facts(variables={"innodb_adaptive_hash_index": "ON", "innodb_buffer_pool_size": str(2**30)})
 TWICE = (
     "CREATE TABLE twice (id INT PRIMARY KEY, p INT UNSIGNED, q INT UNSIGNED, "
     "FOREIGN KEY (p) REFERENCES p (id), FOREIGN KEY (q) REFERENCES p (id))"
@@ -311,7 +312,15 @@ CHANGE_CASES = [
         [PARENT, *children(10)],
         ["ALTER TABLE p MODIFY code VARCHAR(30) NOT NULL"],
         [],
-        facts=Facts(variables={"innodb_adaptive_hash_index": "OFF"}),
+        facts=Facts(variables={**HASHING.variables, "innodb_adaptive_hash_index": "OFF"}),
+    ),
+    Case(
+        "FK_HASH_INDEX",
+        "the pool is small",
+        [PARENT, *children(10)],
+        ["ALTER TABLE p MODIFY code VARCHAR(30) NOT NULL"],
+        [],
+        facts=SMALL,
     ),
     Case(
         "FK_HASH_INDEX",
