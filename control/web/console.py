@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from control.errors import ControlError
 from control.journal import Subject
@@ -23,6 +23,14 @@ from router.records import BranchRecord
 router = APIRouter(route_class=Page, include_in_schema=False)
 
 CONSOLE = "/databases/{db}/{name}/console"
+
+
+@router.get("/databases/{db}/{name}")
+async def show_branch(visit: Visited, db: str, name: str) -> Response:
+    """Lead to the console of a branch, which is the page it has."""
+    visit.service.branches.check_database(db)
+    branch = await visit.service.branches.get(name)
+    return RedirectResponse(f"/databases/{branch.database}/{branch.name}/console", 303)
 
 
 @router.get(CONSOLE)

@@ -62,10 +62,10 @@ async def logged_in(headgate: Headgate, token: str = "") -> AsyncIterator[Browse
 
 
 @contextlib.contextmanager
-def configured(headgate: Headgate, **console: float) -> Iterator[None]:
-    """Have other limits hold for a while."""
+def configured(headgate: Headgate, section: str, *lines: str) -> Iterator[None]:
+    """Have other settings hold for a while."""
     config = Path(headgate.environment()["HEADGATE_CONFIG"])
-    config.write_text("\n".join(["[console]", *(f"{name} = {value}" for name, value in console.items())]))
+    config.write_text("\n".join([f"[{section}]", *lines]))
     said(headgate, "reload")
     try:
         yield
@@ -168,7 +168,7 @@ async def test_a_long_result_is_cut_off_and_its_rest_not_fetched(
     assert page.problems == ["One statement behind it was not run."]
     assert not running(headgate, password, "many AS a")
     assert run_on(headgate, password, "SELECT MAX(n) FROM items") == [[(0,)]]
-    with configured(headgate, rows_max=2):
+    with configured(headgate, "console", "rows_max = 2"):
         page = await browser.run(BRANCH, "SELECT * FROM items; SELECT 1")
         assert len(page.rows) == 2
         page = await browser.run(BRANCH, "SELECT * FROM items LIMIT 2; SELECT 1")
@@ -208,6 +208,26 @@ async def test_rows_that_were_changed_warnings_and_errors_are_told(browser: Brow
     assert page.problems[1] == "2 statements behind it were not run."
     page = await browser.run(BRANCH, "SELEC 1")
     assert page.problems[0].startswith("ERROR 1064 (42000)")
+
+
+async def test_production_may_demand_tls(headgate: Headgate, browser: Browser) -> None:
+    said(headgate, "database", "set", "shop", "production_branch_web_console=true")
+    with configured(headgate, "production", "require_secure_transport = true"):
+        page = await browser.run("main", "SELECT 1", "reader")
+    assert page.rows == [["1"]]
+
+
+async def test_a_branch_that_is_asleep_is_woken(headgate: Headgate, browser: Browser) -> None:
+    path = f"/databases/shop/{BRANCH}/console"
+
+    async def asleep() -> bool:
+        return "The branch is asleep" in (await browser.open(path)).text
+
+    with configured(headgate, "servers", "sleep_after_s = 1"):
+        await until(asleep)
+    page = await browser.run(BRANCH, "SELECT 1")
+    assert page.rows == [["1"]]
+    assert "asleep" not in page.text
 
 
 async def test_production_warns_as_branches_do(headgate: Headgate, browser: Browser) -> None:
@@ -325,7 +345,7 @@ async def test_what_was_run_is_in_the_audit_log_without_its_values(
 async def test_what_takes_too_long_is_ended_at_the_server(
     headgate: Headgate, browser: Browser, password: Any
 ) -> None:
-    with configured(headgate, run_s=2):
+    with configured(headgate, "console", "run_s = 2"):
         page = await browser.run(BRANCH, "SELECT 1; UPDATE items SET n = 1 + SLEEP(1000); SELECT 2")
     assert page.status == 200
     assert page.rows == [["1"]]
@@ -340,7 +360,7 @@ async def test_what_takes_too_long_on_production_is_ended_there(headgate: Headga
     made = data(headgate, "password", "create", "shop", "main", "looks on", "--role", "reader")
     # As one text: what a backslash means decides where it could be cut.
     sql = "SELECT 'it\\'s', SLEEP(1003)"
-    with configured(headgate, run_s=2):
+    with configured(headgate, "console", "run_s = 2"):
         page = await browser.run("main", sql, "reader")
     assert "ended after 2 s" in page.problems[-1]
     await until(lambda: asyncio.to_thread(lambda: not running(headgate, made, "1003")))
@@ -349,7 +369,7 @@ async def test_what_takes_too_long_on_production_is_ended_there(headgate: Headga
 async def test_a_text_that_stays_whole_is_ended_with_all_that_is_in_it(
     headgate: Headgate, browser: Browser, password: Any
 ) -> None:
-    with configured(headgate, run_s=1):
+    with configured(headgate, "console", "run_s = 1"):
         page = await browser.run(BRANCH, "SELECT 'it\\'s', SLEEP(1004); SELECT SLEEP(1005)")
     assert "ended after 1 s" in page.problems[-1]
     await until(lambda: asyncio.to_thread(lambda: not running(headgate, password, "1005")))

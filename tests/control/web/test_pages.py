@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 
 from control.api.app import BODY_BYTES_MAX, make_app
 from control.passwords import PasswordWish
+from control.web import run
 from control.web.pages import STYLE_URL
 from control.web.run import USER_PREFIX
 from control.web.sessions import Sessions
@@ -338,7 +340,8 @@ async def test_only_the_access_there_is_can_be_chosen(running: Running, browser:
         ("/databases/blog", "'blog'"),
         ("/databases/blog/main/console", "'blog'"),
         ("/databases/shop/mian/console", "mian"),
-        ("/databases/shop/mian", "/databases/shop/mian"),
+        ("/databases/shop/mian", "mian"),
+        ("/databases/shop/main/nothing", "/databases/shop/main/nothing"),
         ("/nothing", "/nothing"),
         (f"/databases/{SCRIPT}".replace("/s", "%2Fs"), "script"),
     ],
@@ -416,6 +419,56 @@ async def test_nothing_and_too_much_are_not_run(running: Running, browser: Brows
         page = await browser.run("main", sql, "reader")
         assert page.status == 422
         assert said in page.problems[0]
+
+
+@pytest.mark.usefixtures("open_console")
+async def test_what_cannot_be_written_down_is_not_run(
+    running: Running, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await browser.log_in(running.service.token)
+
+    async def full(*facts: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def never(*facts: object) -> None:
+        raise AssertionError("it is run")
+
+    monkeypatch.setattr(running.service.journal, "record", full)
+    monkeypatch.setattr(running.service.passwords, "create", never)
+    page = await browser.run("main", "SELECT 1", "reader")
+    assert page.status == 503
+    assert "No space left on device" in page.problems[0]
+
+
+@pytest.mark.usefixtures("open_console")
+async def test_only_so_many_runs_are_under_way_at_a_time(
+    running: Running, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await browser.log_in(running.service.token)
+    monkeypatch.setattr(run, "RUNS_MAX", 0)
+    page = await browser.run("main", "SELECT 1", "reader")
+    assert page.status == 422
+    assert "try again in a moment" in page.problems[0]
+
+
+@pytest.mark.usefixtures("open_console")
+async def test_where_clients_need_a_certificate_the_console_says_that_it_has_none(
+    running: Running, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await browser.log_in(running.service.token)
+    proxy = replace(running.settings.proxy, tls_client_ca="/etc/authorities.pem")
+    monkeypatch.setattr(running.service, "settings", replace(running.settings, proxy=proxy))
+    page = await browser.run("main", "SELECT 1", "reader")
+    assert page.status == 422
+    assert "headgate password create shop main" in page.problems[0]
+    assert await running.service.passwords.all() == []
+
+
+async def test_the_api_names_pages_that_there_are(running: Running, browser: Browser) -> None:
+    await browser.log_in(running.service.token)
+    for path in ("", "/branches/main"):
+        address = httpx.URL((await running.call("GET", path))["html_url"])
+        assert (await browser.open(address.path)).status in (200, 403)
 
 
 async def test_the_style_is_kept_by_browsers_and_its_address_changes_with_it(browser: Browser) -> None:
