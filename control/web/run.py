@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -92,12 +93,7 @@ async def _login(service: Service, wish: Wish) -> AsyncIterator[Server]:
 
     Should this process die meanwhile, the password ends by itself, soon after the run would have.
     """
-    if service.settings.proxy.tls_client_ca:
-        raise ControlError(
-            "the console has no certificate, which proxy.tls_client_ca demands of every client: use a "
-            f"password of your own: headgate password create {service.branches.production.database} "
-            f"{wish.branch}"
-        )
+    _check_way(service, wish)
     await _discard_leftovers(service.passwords)
     lives_s = service.settings.console.run_s + LOGIN_S + 2 * END_S
     record, secret = await service.passwords.create(
@@ -121,6 +117,29 @@ async def _login(service: Service, wish: Wish) -> AsyncIterator[Server]:
         )
     finally:
         await _discard(service.passwords, record)
+
+
+def _check_way(service: Service, wish: Wish) -> None:
+    """Raise ControlError where the proxy asks of its clients what the console cannot give."""
+    proxy, host = service.settings.proxy, service.proxy_host
+    why = ""
+    if proxy.tls_client_ca:
+        why = "has no certificate, which proxy.tls_client_ca demands of every client"
+    elif any(_is_within(host, network) for network in proxy.proxy_protocol_networks):
+        why = f"comes from {host}, which proxy.proxy_protocol_networks takes for a load balancer"
+    if why:
+        raise ControlError(
+            f"the console {why}: use another client, and make a password for it with: "
+            f"headgate password create {service.branches.production.database} {wish.branch}"
+        )
+
+
+def _is_within(host: str, network: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(network)
+    except ValueError:
+        # A name: only the attempt will tell.
+        return False
 
 
 async def _discard(passwords: Passwords, record: PasswordRecord) -> None:

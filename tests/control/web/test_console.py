@@ -166,7 +166,7 @@ async def test_a_long_result_is_cut_off_and_its_rest_not_fetched(
     assert len(page.rows) == 1000
     assert "The first 1,000 rows" in page.text
     assert page.problems == ["One statement behind it was not run."]
-    assert not running(headgate, password, "many AS a")
+    await until(lambda: not running(headgate, password, "many AS a"))
     assert run_on(headgate, password, "SELECT MAX(n) FROM items") == [[(0,)]]
     with configured(headgate, "console", "rows_max = 2"):
         page = await browser.run(BRANCH, "SELECT * FROM items; SELECT 1")
@@ -186,7 +186,7 @@ async def test_long_values_are_shortened_and_too_long_answers_refused(
     page = await browser.run(BRANCH, "SELECT REPEAT('a', 1000000) FROM many LIMIT 40; SELECT 1")
     assert "more than 16 MiB" in page.problems[0]
     assert len(page.tables) == 1
-    assert not running(headgate, password, "1000000")
+    await until(lambda: not running(headgate, password, "1000000"))
 
 
 async def test_a_table_may_be_very_wide(browser: Browser) -> None:
@@ -345,11 +345,11 @@ async def test_what_was_run_is_in_the_audit_log_without_its_values(
 async def test_what_takes_too_long_is_ended_at_the_server(
     headgate: Headgate, browser: Browser, password: Any
 ) -> None:
-    with configured(headgate, "console", "run_s = 2"):
+    with configured(headgate, "console", "run_s = 4"):
         page = await browser.run(BRANCH, "SELECT 1; UPDATE items SET n = 1 + SLEEP(1000); SELECT 2")
     assert page.status == 200
     assert page.rows == [["1"]]
-    assert any("ended after 2 s" in problem for problem in page.problems)
+    assert any("ended after 4 s" in problem for problem in page.problems)
     assert page.problems[-1] == "One statement behind it was not run."
     await until(lambda: not running(headgate, password, "SLEEP"))
     assert run_on(headgate, password, "SELECT MAX(n) FROM items") == [[(0,)]]
@@ -396,7 +396,7 @@ async def test_a_password_outlives_a_process_that_is_killed_by_little(
     path = f"/databases/shop/{BRANCH}/console"
     async with logged_in(headgate) as browser:
         form = (await browser.open(path)).forms[path].fields
-        form |= {"sql": "SELECT SLEEP(20), 1002", "access": "reader"}
+        form |= {"sql": "SELECT SLEEP(1002)", "access": "reader"}
         sent = asyncio.ensure_future(browser.post(path, form))
         await until(lambda: asyncio.to_thread(running, headgate, password, "1002"))
         os.kill(headgate.pid("-m control"), signal.SIGKILL)

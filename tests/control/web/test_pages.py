@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -174,7 +175,7 @@ async def test_a_session_ends_with_its_token(running: Running, browser: Browser)
 
 
 async def test_a_session_ends_when_its_token_expires(running: Running, browser: Browser) -> None:
-    made, secret = await running.service.people.create("short", Access.MEMBER, LOCAL, 5)
+    made, secret = await running.service.people.create("short", Access.MEMBER, LOCAL, 2)
     page = await browser.log_in(f"{made.id}:{secret}")
     assert made.expires_at is not None
     expires_at = made.expires_at
@@ -451,15 +452,20 @@ async def test_only_so_many_runs_are_under_way_at_a_time(
     assert "try again in a moment" in page.problems[0]
 
 
+@pytest.mark.parametrize(
+    "demand",
+    [{"tls_client_ca": "/etc/authorities.pem"}, {"proxy_protocol_networks": ("10.0.0.0/8", "127.0.0.0/8")}],
+)
 @pytest.mark.usefixtures("open_console")
-async def test_where_clients_need_a_certificate_the_console_says_that_it_has_none(
-    running: Running, browser: Browser, monkeypatch: pytest.MonkeyPatch
+async def test_where_the_proxy_demands_what_the_console_has_not_it_says_so(
+    running: Running, browser: Browser, monkeypatch: pytest.MonkeyPatch, demand: dict[str, Any]
 ) -> None:
     await browser.log_in(running.service.token)
-    proxy = replace(running.settings.proxy, tls_client_ca="/etc/authorities.pem")
+    proxy = replace(running.settings.proxy, **demand)
     monkeypatch.setattr(running.service, "settings", replace(running.settings, proxy=proxy))
     page = await browser.run("main", "SELECT 1", "reader")
     assert page.status == 422
+    assert f"proxy.{next(iter(demand))}" in page.problems[0]
     assert "headgate password create shop main" in page.problems[0]
     assert await running.service.passwords.all() == []
 
