@@ -7,6 +7,7 @@ use is kept current; which of them has the name, the engine has written down bef
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
@@ -16,7 +17,7 @@ from migrator.deploy.errors import DeployError
 from migrator.deploy.held import seconds_until
 from migrator.deploy.lifecycle import State
 from migrator.deploy.request import DeployRequest
-from migrator.engine.ground.operation import Losing, Phase, Redoable, Repeatable
+from migrator.engine.ground.operation import Losing, Operation, Phase, Redoable, Repeatable
 from migrator.engine.swap.group import Group
 from migrator.errors import MigratorError, OwnershipUnknown
 from router.clock import now
@@ -107,14 +108,7 @@ class Afterwards(Carrying):
         except OwnershipUnknown:
             raise
         except MigratorError as error:
-            # Killed before or in the middle of this, the revert is tried once more from where it is.
-            swapped = [each for each in operations if each.status().phase is Phase.REVERTED]
-            await Group([each for each in swapped if isinstance(each, Redoable)]).redo()
-            for each in swapped:
-                if isinstance(each, Repeatable):
-                    await each.again()
-            failed, reason = State.COMPLETE_REVERT_ERROR, str(error)
-            await self._store.move(request, failed, SYSTEM, reason, problem=reason, giving_up={})
+            await self._swap_there_again(request, operations, str(error))
             return
         redo_until = request.revert_until if Group(operations).redoable else None
         if redo_until is None:
@@ -132,6 +126,21 @@ class Afterwards(Carrying):
             giving_up={},
             force_requested_at=None,
         )
+
+    async def _swap_there_again(
+        self, request: DeployRequest, operations: Sequence[Operation], reason: str
+    ) -> None:
+        """Undo what a revert has done that failed.
+
+        Killed before or in the middle of this, the revert is tried once more from where it is.
+        """
+        swapped = [each for each in operations if each.status().phase is Phase.REVERTED]
+        await Group([each for each in swapped if isinstance(each, Redoable)]).redo()
+        for each in swapped:
+            if isinstance(each, Repeatable):
+                await each.again()
+        failed = State.COMPLETE_REVERT_ERROR
+        await self._store.move(request, failed, SYSTEM, reason, problem=reason, giving_up={})
 
     async def _keep_redoable(self, request: DeployRequest) -> None:
         """Let the new tables follow until the window ends, or another request waits, then drop them."""

@@ -213,12 +213,7 @@ class Proposals(Reviewing):
                     f"deploy request {request.number} has just left state {before}: look again, then decide"
                 )
             known = await self._store.snapshot(request)
-            changed = findings.snapshot.changes_since(known) if findings.snapshot and known else ()
-            asked, found = request.operations, findings.operations
-            comparable = known and asked and found and not changed
-            if comparable and not same_renames(asked, found):
-                changed = ("What is taken for renamed is not what it was.",)
-            reason = findings.blocked_by
+            reason, changed = findings.blocked_by, _changed(request, findings, known)
             if changed:
                 reason = reason or "the branch has changed since"
                 request = await self._dismiss(request, "\n".join(changed))
@@ -236,6 +231,18 @@ class Proposals(Reviewing):
             moved = await self._store.move(request, after, actor, reason, **recorded)
         self._notify()
         return moved
+
+
+def _changed(request: DeployRequest, findings: Findings, known: Snapshot | None) -> Sequence[str]:
+    """Say what is proposed otherwise than when the request was looked at last; nothing if all is as then."""
+    if known is None:
+        return ()
+    if findings.snapshot and (changed := findings.snapshot.changes_since(known)):
+        return changed
+    asked, found = request.operations, findings.operations
+    if asked and found and not same_renames(asked, found):
+        return ("What is taken for renamed is not what it was.",)
+    return ()
 
 
 def given_up(rows: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:

@@ -52,8 +52,8 @@ async def review(
     """Find the change from `base` to `branch`, carry it over to `production`, and prove it on `scratch`.
 
     `renames` are the branch's since its base, `their_renames` production's. `ahead` are the changes of the
-    deploy requests ahead in the queue; `way_out` says what to do about
-    conflicts; `examine` has the change looked at by the lint rules.
+    deploy requests ahead in the queue; `way_out` says what to do about conflicts; `examine` has the change
+    looked at by the lint rules.
     """
     try:
         found = await check(
