@@ -19,6 +19,7 @@ from tests.migrator.schema.lint.change_cases import CHANGE_CASES
 from tests.migrator.schema.lint.schema_cases import SCHEMA_CASES
 
 CASES = [*SCHEMA_CASES, *CHANGE_CASES]
+ON_SERVERS = [(flavor, case) for flavor in Flavor for case in CASES if case.only in (None, flavor)]
 
 
 async def schemas(server: Server, database: str, case: Case) -> tuple[Schema, Schema]:
@@ -50,10 +51,13 @@ def shown(finding: Finding) -> str:
     return f"{finding.level} {finding.subject} {finding.element}".rstrip() + ("" if finding.subject else " ")
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@pytest.mark.parametrize(
+    ("server", "case"),
+    ON_SERVERS,
+    indirect=["server"],
+    ids=[f"{flavor}-{case.name}" for flavor, case in ON_SERVERS],
+)
 async def test_a_rule_finds_what_it_is_for(server: LocalServer, database: str, case: Case) -> None:
-    if case.only not in (None, server.server.flavor):
-        pytest.skip(f"only on {case.only}")
     before, after = await schemas(server.server, database, case)
     subject = subject_of(case, before, after)
     found = [finding for finding in lint(subject) if finding.code == case.code]
