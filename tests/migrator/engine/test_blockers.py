@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
-from migrator.engine.ground.blockers import WEIGHT_MAX, Blocker
+from migrator.engine.ground.blockers import WEIGHT_MAX, Blocker, find_suspects
 from migrator.engine.ground.operation import Phase
 from migrator.engine.ground.state import prepare_state
+from migrator.processes import PAUSE_S
 from router.database import Connection
 from router.errors import DatabaseError
+from router.model import Flavor
 from router.servers.process import LocalServer
 from tests.migrator.engine.ledger import INT, Ledger, OpenGate, alter, target_of
-from tests.support.servers import until
+from tests.support.servers import running_server, until
 
 
 @asynccontextmanager
@@ -70,6 +73,52 @@ async def test_who_locked_the_table_on_purpose_is_spared(
             await until(lambda: "not killed: it has locked the table on purpose" in said())
             assert await other.fetch_value("SELECT COUNT(*) FROM t") == 100
             await other.execute("UNLOCK TABLES")
+
+
+WATCH = (
+    "UPDATE performance_schema.setup_instruments SET ENABLED = %s WHERE NAME = 'wait/lock/metadata/sql/mdl'"
+)
+
+
+async def test_old_transactions_are_named_when_the_server_does_not_watch_who_holds_which_table(
+    server: LocalServer, database: str, connection: Connection
+) -> None:
+    await Ledger(server.server, database, INT).fill(connection, 100)
+    # Locks are watched from when they are asked for.
+    await connection.execute(WATCH, "NO")
+    try:
+        async with await Connection.open(server.server, database=database) as other:
+            await other.execute("START TRANSACTION")
+            await other.execute("UPDATE t SET v = 'held' WHERE id = 3")
+            suspected = f"does not tell what they hold: connection {other.thread_id} of 'tester'"
+            async with postponed(server, database, connection, suspected):
+                await connection.execute(WATCH, "YES")
+                # Who watches knows better than to suspect everybody.
+                assert await find_suspects(connection) is None
+                await other.execute("COMMIT")
+    finally:
+        await connection.execute(WATCH, "YES")
+
+
+@pytest.mark.parametrize("flavor", list(Flavor), ids=str)
+async def test_old_transactions_are_named_without_performance_schema(flavor: Flavor, tmp_path: Path) -> None:
+    async with (
+        running_server(flavor, tmp_path / "blind", options={"performance-schema": "0"}) as server,
+        await Connection.open(server.server) as asking,
+        await Connection.open(server.server) as other,
+    ):
+        assert await find_suspects(asking) is None
+        await other.execute("CREATE DATABASE s")
+        await other.execute("CREATE TABLE s.t (id INT PRIMARY KEY)")
+        await other.execute("START TRANSACTION")
+        await other.execute("INSERT INTO s.t VALUES (1)")
+
+        async def is_named() -> bool:
+            # Who asks again at once is told by MySQL what it has read before.
+            await asyncio.sleep(PAUSE_S)
+            return f"connection {other.thread_id} of 'tester'" in str(await find_suspects(asking))
+
+        await until(is_named)
 
 
 async def test_a_backup_is_seen_before_anything_is_locked(mysql: LocalServer, mysql_database: str) -> None:
