@@ -7,11 +7,9 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from conf.settings import ProxySettings
-from proxy import channel
 from proxy.client import PREPARED_BYTES_MAX
 from proxy.wire.constants import MAX_FRAME, Capability, Command
 from proxy.wire.framing import PacketReader, frame
@@ -21,6 +19,7 @@ from router.database import Connection
 from router.model import PoolMode
 from router.servers.process import LocalServer
 from tests.support.proxy import Proxy, production, running_proxy, user
+from tests.support.proxy import limits as changed_limits
 from tests.support.raw_client import USUAL, RawClient, raw_client
 from tests.support.servers import until
 
@@ -41,17 +40,9 @@ async def limited(
         yield proxy
 
 
-@contextlib.asynccontextmanager
-async def limits(proxy: Proxy, **changes: object) -> AsyncIterator[None]:
-    """Have the worker live with other limits for a while, as a reload of the configuration does."""
-    for each in (replace(USUAL_LIMITS, **changes), USUAL_LIMITS):  # type: ignore[arg-type]
-        control = proxy.control
-        version = control.routes.version + 1
-        control.routes = msgspec.structs.replace(control.routes, version=version, limits=each)
-        control.send(control.routes)
-        await control.wait_for(channel.RoutesTaken, lambda taken, n=version: taken.version >= n)
-        if each is not USUAL_LIMITS:
-            yield
+def limits(proxy: Proxy, **changes: object) -> contextlib.AbstractAsyncContextManager[None]:
+    """Other limits for a while."""
+    return changed_limits(proxy, USUAL_LIMITS, **changes)
 
 
 async def last_words(client: RawClient) -> tuple[int | None, ErrPacket | None]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from conf.settings import ProxySettings
 from proxy import channel
 from proxy.wire.constants import Capability, Command
 from proxy.wire.framing import PacketReader
@@ -17,13 +18,19 @@ from proxy.wire.packets import ErrPacket
 from router.database import Connection
 from router.model import Account, PoolMode
 from router.servers.process import LocalServer
-from tests.support.proxy import Proxy, production, running_proxy, user
+from tests.support.proxy import Proxy, limits, production, running_proxy, user
 from tests.support.raw_client import USUAL, RawClient, raw_client
 from tests.support.servers import fresh_schema, until
 
 MODERN = USUAL | Capability.DEPRECATE_EOF
 WAIT_S = 2.0
 QUERY = Command.QUERY
+ONE_BACKEND = ProxySettings(workers=1, max_backend_connections=1, query_wait_timeout_s=WAIT_S)
+
+
+def impatient(proxy: Proxy) -> contextlib.AbstractAsyncContextManager[None]:
+    """For as long as a client is to be refused, so that it is soon."""
+    return limits(proxy, ONE_BACKEND, query_wait_timeout_s=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -204,11 +211,12 @@ async def test_an_execution_fails_whose_parameter_found_no_backend(narrow: Proxy
         await one.query("BEGIN")
         number = statement.to_bytes(4, "little")
         text = b"\0\1\xfc\0"
-        for piece in (b"short", b"long" * 50_000):
-            two.send(Command.STMT_SEND_LONG_DATA, number + b"\0\0" + piece)
-            two.send(Command.STMT_SEND_LONG_DATA, number + b"\0\0" + piece)
-            packets = await two.execute(statement, text)
-            assert ErrPacket.parse(packets[0]).errno == 1040
+        async with impatient(narrow):
+            for piece in (b"short", b"long" * 50_000):
+                two.send(Command.STMT_SEND_LONG_DATA, number + b"\0\0" + piece)
+                two.send(Command.STMT_SEND_LONG_DATA, number + b"\0\0" + piece)
+                packets = await two.execute(statement, text)
+                assert ErrPacket.parse(packets[0]).errno == 1040
         await one.query("COMMIT")
         two.send(Command.STMT_SEND_LONG_DATA, number + b"\0\0whole")
         assert (await two.execute(statement, text))[0][0] == 0
@@ -233,8 +241,9 @@ async def test_a_transaction_that_an_error_began_is_not_lost_by_a_question(
     ):
         await one.query("SET autocommit = 0")
         assert (await one.error(QUERY, b"INSERT INTO things (id) VALUES (1)")).errno == 1062
-        for _ in range(5):
-            assert (await two.error(QUERY, b"SELECT 2")).errno == 1040
+        async with impatient(narrow):
+            for _ in range(5):
+                assert (await two.error(QUERY, b"SELECT 2")).errno == 1040
         await one.query("UPDATE things SET row_count = 7 WHERE id = 1")
         await one.query("SHOW WARNINGS")
         await one.query("COMMIT")
@@ -276,7 +285,8 @@ async def test_who_tells_the_server_to_tell_nothing_is_not_trusted(narrow: Proxy
             names = ("system_variables", "state_change", "schema", "transaction_info")
             await one.query(f"SET {', '.join(f'SESSION session_track_{name} = DEFAULT' for name in names)}")
             await one.query("SET sql_mode = 'ANSI_QUOTES'")
-            assert (await two.error(QUERY, b'SELECT "text"')).errno == 1040
+            async with impatient(narrow):
+                assert (await two.error(QUERY, b'SELECT "text"')).errno == 1040
             one.close()
 
             async def free(two: RawClient = two) -> bool:

@@ -12,10 +12,12 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from conf.settings import run_dir
+import msgspec
+
+from conf.settings import ProxySettings, run_dir
 from control.certificate import ensure_certificate, ensure_password_key
 from control.production import greeting
 from proxy import channel
@@ -78,6 +80,19 @@ def user(name: str = "app", *, database: str = "shop", branch: str | None = None
 def production(server: Server, schema: str, *, safe: bool = True, database: str = "shop") -> Branch:
     """A production branch on a server."""
     return Branch(database, "main", schema, True, safe, False, server)
+
+
+@contextlib.asynccontextmanager
+async def limits(proxy: Proxy, usual: ProxySettings, **changes: object) -> AsyncIterator[None]:
+    """Have the workers live with other limits for a while, as a reload of the configuration does."""
+    for each in (replace(usual, **changes), usual):  # type: ignore[arg-type]
+        control = proxy.control
+        version = control.routes.version + 1
+        control.routes = msgspec.structs.replace(control.routes, version=version, limits=each)
+        control.send(control.routes)
+        await control.wait_for(channel.RoutesTaken, lambda taken, n=version: taken.version >= n)
+        if each is not usual:
+            yield
 
 
 @contextlib.asynccontextmanager
