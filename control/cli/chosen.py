@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -62,7 +63,7 @@ def _project(here: Context) -> Project:
         raise ProjectError(
             f"{project.path} is about organization {project.place.org!r}, not {here.client.organization!r}: "
             f"name the database and the branch, choose others with: {SWITCH}, or set "
-            f"HEADGATE_CONTROL_ORGANIZATION={project.place.org}"
+            f"HEADGATE_CONTROL_ORGANIZATION={quote(project.place.org)}"
         )
     return project
 

@@ -56,11 +56,8 @@ def read_place(text: str) -> Place:
     for number, _, entry in _lines(text):
         if entry is None or entry.key not in Place.__dataclass_fields__:
             continue
-        if entry.value and entry.key != "org":
-            try:
-                check_name(entry.key, entry.value)
-            except RouteError as error:
-                raise LineRefused(number, str(error)) from None
+        if entry.value:
+            _check(number, entry)
         said[entry.key] = entry.value
     return Place(**said)
 
@@ -77,6 +74,18 @@ def with_place(text: str, place: Place) -> str:
     if written and not written.endswith("\n"):
         written += "\n"
     return written + "".join(f"{key}: {_printed(value)}\n" for key, value in wanted.items())
+
+
+def _check(number: int, entry: _Entry) -> None:
+    """Refuse what is no name: whoever wrote the file may be somebody else than who uses it."""
+    if entry.key == "org":
+        if not entry.value.isprintable():
+            raise LineRefused(number, f"{entry.value!r} cannot be the name of an organization")
+        return
+    try:
+        check_name(entry.key, entry.value)
+    except RouteError as error:
+        raise LineRefused(number, str(error)) from None
 
 
 def _lines(text: str) -> Iterator[tuple[int, str, _Entry | None]]:
