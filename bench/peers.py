@@ -27,7 +27,7 @@ CLIENTS_MAX: Final = 10_000
 
 HAPROXY_CONFIG = """\
 global
-    nbthread 1
+    nbthread {threads}
     maxconn 1000
 defaults
     mode tcp
@@ -138,11 +138,11 @@ def _sockets(pid: int, wanted: Callable[[int, int], bool]) -> int:
 
 
 @contextlib.asynccontextmanager
-async def haproxy(root: Path, folder: Path, server_port: int) -> AsyncIterator[Way]:
+async def haproxy(root: Path, folder: Path, server_port: int, *, threads: int = 1) -> AsyncIterator[Way]:
     """Run haproxy, which copies bytes and looks at nothing."""
     port = free_port()
-    config = folder / "haproxy.cfg"
-    config.write_text(HAPROXY_CONFIG.format(port=port, server_port=server_port))
+    config = folder / f"haproxy-{threads}.cfg"
+    config.write_text(HAPROXY_CONFIG.format(port=port, server_port=server_port, threads=threads))
     argv = [*launch(root, find_program(root, "haproxy")), "-db", "-f", str(config)]
     async with _running(HAPROXY, argv, port) as pid:
         yield Way(HAPROXY, port, (pid,))

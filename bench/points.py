@@ -42,6 +42,8 @@ async def measure(world: World, rounds: int, seconds: float, pool_mode: PoolMode
         "detail": {
             "cpu_vs_router": rounded(vs_router),
             "cpu_vs_haproxy": rounded(vs_haproxy),
+            "haproxy_cpu_vs_router": rounded(plain.ratios(HAPROXY, ROUTER, "cpu_us")),
+            "haproxy_throughput_vs_router": rounded(plain.ratios(HAPROXY, ROUTER, "queries_per_s")),
             "throughput_vs_router": rounded(throughput),
             "tls_cpu_vs_router": rounded(tls),
             "tls_throughput_vs_router": rounded(inside_tls.ratios(HEADGATE, ROUTER, "queries_per_s")),

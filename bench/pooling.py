@@ -19,6 +19,7 @@ BACKENDS = 16
 POOLED_CLIENTS = 200
 WORKER_CLIENTS = 8
 ONE, TWO = "one worker", "two workers"
+PEER_ONE, PEER_TWO = "haproxy with one thread", "haproxy with two threads"
 
 
 async def measure_pool(world: World, rounds: int, seconds: float, pool_mode: PoolMode) -> dict[str, object]:
@@ -58,7 +59,10 @@ async def measure_pool(world: World, rounds: int, seconds: float, pool_mode: Poo
 async def measure_workers(
     world: World, rounds: int, seconds: float, pool_mode: PoolMode
 ) -> dict[str, object]:
-    """Compare two workers with one, and see how evenly the clients are shared out."""
+    """Compare two workers with one, and see how evenly the clients are shared out.
+
+    haproxy with two threads and with one shows what a second of anything is worth on this machine.
+    """
     kept, shares = Rounds(), list[list[int]]()
     async with (
         headgate(world.place("one"), world.server, world.shown, pool_mode=pool_mode) as (one, _),
@@ -66,7 +70,8 @@ async def measure_workers(
     ):
         for number in range(rounds):
             for mode in (TEXT, PREPARED):
-                for name, way in turns([(ONE, one), (TWO, two)], number):
+                ways = [(ONE, one), (TWO, two), (PEER_ONE, world.haproxy), (PEER_TWO, world.haproxy_two)]
+                for name, way in turns(ways, number):
                     run = asyncio.ensure_future(_points(world.sysbench, way, mode, seconds))
                     if way is two:
                         shares.append(await _share(run, two, WORKER_CLIENTS))
@@ -75,7 +80,12 @@ async def measure_workers(
     ratios = kept.ratios(TWO, ONE, "queries_per_s")
     return {
         "two_workers_vs_one": worst(min, ratios),
-        "detail": {"ratios": rounded(ratios), "share": shares, "medians": kept.medians()},
+        "detail": {
+            "ratios": rounded(ratios),
+            "haproxy_two_vs_one": rounded(kept.ratios(PEER_TWO, PEER_ONE, "queries_per_s")),
+            "share": shares,
+            "medians": kept.medians(),
+        },
     }
 
 

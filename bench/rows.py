@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 
-from bench.peers import ACCOUNT, DIRECT, HEADGATE, ROUTER, SCHEMA, Way, headgate
+from bench.peers import ACCOUNT, DIRECT, HAPROXY, HEADGATE, ROUTER, SCHEMA, Way, headgate
 from bench.rounds import Rounds, rounded, turns, worst
 from bench.visitor import Visitor
 from bench.world import ROWS, World
@@ -45,6 +45,7 @@ async def measure(world: World, rounds: int, pool_mode: PoolMode) -> dict[str, o
         "detail": {
             "wall": rounded(wall),
             "cpu": rounded(cpu),
+            "haproxy_vs_direct": rounded(kept.ratios(HAPROXY, DIRECT, "wall_s")),
             "discarded_vs_direct": rounded(kept.ratios(HEADGATE, DIRECT, "discarded_s")),
             "router_discarded_vs_direct": rounded(kept.ratios(ROUTER, DIRECT, "discarded_s")),
             "medians": kept.medians(),

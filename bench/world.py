@@ -43,6 +43,7 @@ class World:
     shown: Certificate
     direct: Way
     haproxy: Way
+    haproxy_two: Way
     router: Way
 
     def place(self, name: str) -> Path:
@@ -89,5 +90,6 @@ async def world() -> AsyncIterator[World]:
             shown,
             direct,
             await stack.enter_async_context(haproxy(programs[1], folder, port)),
+            await stack.enter_async_context(haproxy(programs[1], folder, port, threads=2)),
             await stack.enter_async_context(router(programs[2], folder, port, shown)),
         )
