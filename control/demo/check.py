@@ -31,6 +31,8 @@ from control.demo.stage import APPLICATION, Stage, staged
 from router.accounts import prove_no_ddl
 from router.database import Connection
 
+# Which server to use, and how far its clients may feel the copy.
+FROM_OUTSIDE = (f"{ENVIRONMENT_PREFIX}SERVERS_", f"{ENVIRONMENT_PREFIX}THROTTLE_")
 SLEEP_AFTER_S = 5
 POLL_S = 0.02
 PATIENCE_S = 300.0
@@ -51,6 +53,7 @@ class Story:
 
     stage: Stage
     config: Path
+    orders: int
     facts: dict[str, Any] = field(default_factory=dict)
 
     async def headgate(self, *words: str) -> Any:
@@ -66,11 +69,13 @@ class Story:
             raise CommandFailed(f"headgate {' '.join(words)}: {err.decode().strip()}")
         return json.loads(out)
 
+    async def of(self, path: str) -> Any:
+        """Return something of the database from the API, waiting while control restarts."""
+        return await asyncio.to_thread(self.stage.client.get, f"databases/{self.stage.database}/{path}")
+
     async def request(self, number: int) -> Any:
         """Return a deploy request from the API, waiting while control restarts."""
-        return await asyncio.to_thread(
-            self.stage.client.get, f"databases/{self.stage.database}/deploy-requests/{number}"
-        )
+        return await self.of(f"deploy-requests/{number}")
 
     async def until(self, number: int, wanted: Callable[[Any], bool]) -> Any:
         """Wait until a deploy request is as wanted and return it."""
@@ -92,7 +97,7 @@ class CommandFailed(Exception):
 async def play(config: Path, settings: Settings, orders: int) -> dict[str, Any]:
     """Play the story and return its facts."""
     async with staged(settings, str(config), _say, orders) as stage:
-        story = Story(stage, config)
+        story = Story(stage, config, orders)
         story.facts["server"] = stage.programs.version
         for chapter in (
             refuse_on_production,
@@ -133,8 +138,8 @@ async def make_a_branch(story: Story) -> None:
     story.facts["branch_created_ms"] = _ms_since(began)
     story.facts["branch_command_printed"] = made["command"].startswith("mysql -h ")
     async with asyncio.timeout(PATIENCE_S):
-        while (await story.headgate("branch", "show", "shop", "add-phone"))[0]["state"] != "sleeping":
-            await asyncio.sleep(0.2)
+        while (await story.of("branches/add-phone"))["state"] != "sleeping":
+            await asyncio.sleep(POLL_S)
     password = made["password"]
     began = time.monotonic()
     async with await _open(story, password["username"], password["plain_text"]) as developer:
@@ -160,7 +165,7 @@ async def deploy_through_a_kill(story: Story) -> None:
     deploying = asyncio.ensure_future(
         story.headgate("deploy-request", "deploy", "shop", str(number), "--wait")
     )
-    seen = await story.until(number, lambda request: _copied(request) > 20_000)
+    seen = await story.until(number, lambda request: _copied(request) > story.orders // 10)
     before = _copied(seen)
     control = story.stage.supervisor.pid("control")
     assert control is not None
@@ -399,9 +404,9 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=shop.ORDERS, help="orders in the sample shop")
     orders: int = parser.parse_args().orders
     began = time.monotonic()
-    # The story has a state folder and ports of its own; only which server to use may be said from outside.
+    # The story has a state folder and ports of its own; the rest is nothing that may be said from outside.
     for variable in [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]:
-        if not variable.startswith(f"{ENVIRONMENT_PREFIX}SERVERS_"):
+        if not variable.startswith(FROM_OUTSIDE):
             del os.environ[variable]
     with tempfile.TemporaryDirectory(prefix="headgate-check-") as folder:
         config = Path(folder) / "headgate.toml"
