@@ -26,7 +26,7 @@ async def place(
         fresh_schema(server) as schema,
     ):
         async with await Connection.open(server.server) as connection:
-            await shop.fill(connection, schema)
+            await shop.fill(connection, schema, orders=10_000)
         yield server, schema
     await server.remove()
 
