@@ -10,7 +10,7 @@ from typing import Final
 from control.client import harmless
 from router.answers import Column, End, Head, Values
 
-CELLS_MAX: Final = 50_000
+CELLS_MAX: Final = 20_000
 """Values of one run that are shown, whatever rows they are in."""
 KEPT_BYTES_MAX: Final = 2 << 20
 """Bytes of all of them."""
@@ -56,6 +56,11 @@ class Cell:
     def long(self) -> bool:
         """Whether it would take up much of a page."""
         return len(self.text) > LONG
+
+    @property
+    def short(self) -> bool:
+        """Whether it is shown as it is."""
+        return not self.left_out_bytes and len(self.text) <= LONG
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,6 +206,8 @@ class _Conversation:
                     if not self._answers.take(step):
                         return False
                     warnings = step.warnings if isinstance(step, End) else warnings
+                    # Rows that are here already are read without waiting: let others have their turn.
+                    await asyncio.sleep(0)
             if warnings:
                 async with contextlib.aclosing(self._read(WARNINGS)) as steps:
                     async for step in steps:

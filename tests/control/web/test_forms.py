@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from control.web.forms import CONTENT_TYPE, FormRefused, check_origin, fields_of, our_path, token_in
 
@@ -99,3 +103,18 @@ def test_a_login_leads_nowhere_else(path: str) -> None:
 @pytest.mark.parametrize("text", ["a:b", " a:b\n", "export HEADGATE_TOKEN=a:b", "HEADGATE_TOKEN=a:b "])
 def test_a_token_may_be_pasted_as_it_was_printed(text: str) -> None:
     assert token_in(text) == "a:b"
+
+
+@given(st.binary(max_size=200))
+def test_whatever_comes_is_fields_or_refused(body: bytes) -> None:
+    try:
+        fields = fields_of(body, CONTENT_TYPE)
+    except FormRefused:
+        return
+    for name, text in fields.items():
+        assert (name + text).encode().decode() == name + text
+
+
+@given(st.text(max_size=50))
+def test_whatever_a_login_is_to_lead_to_it_stays_here(text: str) -> None:
+    assert re.fullmatch(r"/databases[a-z0-9/-]*", our_path(text))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from control.web import results
 from control.web.results import Answers, Cell, Limits, Shape, cell, plain
@@ -114,3 +116,12 @@ def test_a_warning_is_text() -> None:
         "ä",
         "",
     ]
+
+
+@given(st.binary(max_size=60), st.sampled_from([TEXT, NUMBER, BLOB, JSON, BIT, DATE]), st.integers(1, 40))
+def test_whatever_a_value_is_it_is_shown_and_hides_nothing(
+    value: bytes, column: Column, bytes_max: int
+) -> None:
+    shown = cell(value, column, bytes_max)
+    assert shown.left_out_bytes == max(0, len(value) - bytes_max)
+    assert not {"\x00", "\r", "\x1b", "\u202e"} & set(shown.text)

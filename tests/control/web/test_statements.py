@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from control.errors import ControlError
 from control.web.statements import NOTED_MAX, STATEMENTS_MAX, checked, noted, statements_of
@@ -58,3 +60,20 @@ def test_what_is_noted_has_no_literals_and_an_end() -> None:
         "SELECT * FROM t WHERE name = ? AND id = ?"
     ]
     assert len(noted(["SELECT 1"] * 50)) == NOTED_MAX
+
+
+SQL = st.lists(
+    st.sampled_from(
+        ["SELECT 1", ";", "'", '"', "`", "\\", "--", " ", "\n", "#", "/*", "*/", "/*!", "é", "x"]
+    ),
+    max_size=30,
+).map("".join)
+
+
+@given(SQL)
+def test_nothing_is_added_to_a_text_and_nothing_but_what_stands_between_statements_lost(text: str) -> None:
+    rest = text
+    for statement in statements_of(text):
+        before, found, rest = rest.partition(statement)
+        assert found
+        assert "SELECT" not in before
