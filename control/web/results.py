@@ -14,7 +14,7 @@ CELLS_MAX: Final = 20_000
 """Values of one run that are shown, whatever rows they are in."""
 KEPT_BYTES_MAX: Final = 2 << 20
 """Bytes of all of them."""
-RESULTS_MAX: Final = 100
+RESULTS_MAX: Final = 500
 LONG: Final = 600
 """Characters of a value that are shown without being scrolled."""
 
@@ -123,14 +123,17 @@ class Answers:
                 self._columns = step.columns
                 names = tuple(harmless(column.name) for column in step.columns)
                 numbers = tuple(column.type_code in NUMBERS for column in step.columns)
-                outcome.results.append(Result(names, numbers))
                 self._cells -= len(names)
+                # Whether it has any rows at all would take reading on.
+                outcome.results.append(Result(names, numbers, more=self._cells <= 0))
                 return self._cells > 0
             case End():
                 if not self._columns:
                     outcome.results.append(Result(affected=step.affected, last_insert_id=step.last_insert_id))
                 self._columns = ()
                 self._results -= 1
+                if not self._results:
+                    outcome.stopped = f"ended because the run has {RESULTS_MAX} results already"
                 return self._results > 0
             case _:
                 return self._take_row(outcome.results[-1], step)

@@ -191,7 +191,7 @@ class _Conversation:
                 whole = await self._ask(statement, outcome)
             finally:
                 outcome.took_s = time.monotonic() - begun
-                outcome.stopped = self._stopped
+                outcome.stopped = outcome.stopped or self._stopped
             if not whole:
                 return False
             if outcome.failure or self._stopped:

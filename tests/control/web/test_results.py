@@ -78,6 +78,13 @@ def test_a_wide_table_has_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     assert taken.outcomes[0].results[0].more
 
 
+def test_a_result_for_whose_rows_there_is_no_room_may_have_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "CELLS_MAX", 100)
+    taken = answers()
+    assert not taken.take(Head((TEXT,) * 100))
+    assert taken.outcomes[0].results[0].more
+
+
 def test_the_bytes_of_all_values_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "KEPT_BYTES_MAX", 250)
     taken = answers(rows_max=1000)
@@ -90,7 +97,9 @@ def test_endless_answers_come_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(results, "RESULTS_MAX", 2)
     taken = answers()
     assert taken.take(End(1, 0, 0))
+    assert not taken.outcomes[0].stopped
     assert not taken.take(End(1, 0, 0))
+    assert "2 results" in taken.outcomes[0].stopped
 
 
 def test_a_statement_may_have_several_results_and_one_without_rows() -> None:
