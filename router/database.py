@@ -15,7 +15,7 @@ from pymysql.constants import CLIENT, COMMAND
 from pymysql.protocol import MysqlPacket
 
 from router.answers import Column, End, Head, Values
-from router.errors import AnswerTooLong, ConnectionLost, DatabaseError
+from router.errors import AnswerUnread, ConnectionLost, DatabaseError
 from router.model import Server
 from router.tls import client_context, public_key
 
@@ -75,7 +75,7 @@ class _Link(aiomysql.Connection):  # type: ignore[misc]
         if self.allowance is not None:
             self.allowance -= num_bytes
             if self.allowance < 0:
-                raise AnswerTooLong("the answer is longer than what may be read of it")
+                raise AnswerUnread("the answer is too long to be read: ask for fewer columns or rows")
         return super()._read_bytes(num_bytes)  # type: ignore[no-any-return]
 
     async def _request_authentication(self) -> None:
@@ -190,8 +190,8 @@ class Connection:
         """Run a text and yield its answers as the server sends them: a Head and its rows, if any; an End.
 
         Values are bytes as the server wrote them, or None. Several statements in the text have an answer
-        each. Raises AnswerTooLong before more than `bytes_max` bytes are kept. Who does not read to the last
-        End must abort the connection.
+        each. Raises AnswerUnread before more than `bytes_max` bytes are kept. After that, and whenever
+        somebody does not read to the last End, the connection is only good for being aborted.
         """
         raw = self._raw
         async with self._guarded():
@@ -214,7 +214,7 @@ class Connection:
                     more = bool(result.has_next)
             except UnicodeDecodeError as error:
                 # After SET NAMES, names of columns are in a character set that the driver does not know of.
-                raise DatabaseError(0, f"the answer is not in UTF-8: {error.reason}") from error
+                raise AnswerUnread(f"the answer names columns in another character set: {error}") from error
             finally:
                 raw.allowance = None
 

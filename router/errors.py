@@ -31,8 +31,8 @@ class ConnectionLost(DatabaseError):
     """The connection to a server broke or could not be made: the last statement may or may not have run."""
 
 
-class AnswerTooLong(Exception):
-    """An answer is longer than what may be read of it; the rest is still on its way."""
+class AnswerUnread(Exception):
+    """An answer cannot be read to its end, and the rest of it is still on its way; the message says why."""
 
 
 class ServerNotFound(Exception):

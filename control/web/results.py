@@ -95,7 +95,7 @@ class Outcome:
     warnings: list[tuple[Cell, ...]] = field(default_factory=list)
     failure: Failure | None = None
     stopped: str = ""
-    """Why it was ended before it was through."""
+    """Why the run was ended with it before all was through, as a sentence."""
     took_s: float = 0.0
 
 
@@ -132,9 +132,9 @@ class Answers:
                     outcome.results.append(Result(affected=step.affected, last_insert_id=step.last_insert_id))
                 self._columns = ()
                 self._results -= 1
-                if not self._results:
-                    outcome.stopped = f"ended because the run has {RESULTS_MAX} results already"
-                return self._results > 0
+                if self._results < 0:
+                    outcome.stopped = f"The run was ended because it has more than {RESULTS_MAX} results."
+                return self._results >= 0
             case _:
                 return self._take_row(outcome.results[-1], step)
 

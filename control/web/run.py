@@ -21,7 +21,7 @@ from control.web.results import Answers, Failure, Limits, Outcome, plain
 from router.answers import End, Head, Values
 from router.clock import now
 from router.database import Connection
-from router.errors import AnswerTooLong, DatabaseError
+from router.errors import AnswerUnread, DatabaseError
 from router.model import Account, Address, Role, Server, ServerTls, TlsMode
 from router.records import PasswordRecord
 from router.secrets import new_id
@@ -37,6 +37,13 @@ ANSWER_BYTES_MAX: Final = 16 << 20
 LOGIN_S: Final = 30.0
 END_S: Final = 5.0
 """How long a statement that is told to end may take to say that it has."""
+TIME_OVER: Final = (
+    "The run was ended after {limit_s:g} s, which console.run_s allows. What was not committed is undone."
+)
+NOT_ENDED: Final = (
+    "The run could not be ended at the server, where it may still go on: look with SHOW PROCESSLIST, and end "
+    "it with KILL."
+)
 WARNINGS: Final = "SHOW WARNINGS LIMIT 50"
 NO_SUCH_THREAD: Final = 1094
 
@@ -80,7 +87,7 @@ async def _run(service: Service, wish: Wish, left: Leaving) -> list[Outcome]:
         database = service.branches.production.database
         connection = await Connection.open(server, database=database, timeout_s=LOGIN_S)
         try:
-            conversation = _Conversation(connection, answers)
+            conversation = Conversation(connection, answers)
             await conversation.hold(wish.statements, settings.run_s, left, server)
         finally:
             await connection.close()
@@ -158,8 +165,8 @@ async def _discard_leftovers(passwords: Passwords) -> None:
             await _discard(passwords, record)
 
 
-class _Conversation:
-    """One connection and what is said on it."""
+class Conversation:
+    """One connection and what is said on it; what comes back is told to `answers`."""
 
     def __init__(self, connection: Connection, answers: Answers) -> None:
         self._connection = connection
@@ -172,13 +179,14 @@ class _Conversation:
             speaking = group.create_task(self._speak(statements))
             leaving = group.create_task(_until(left))
             await asyncio.wait({speaking, leaving}, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+            leaving.cancel()
             if not speaking.done():
-                self._stopped = f"ended after {limit_s:g} s, which console.run_s allows"
+                self._stopped = TIME_OVER.format(limit_s=limit_s)
                 await self._kill(server, "KILL QUERY %s")
                 await asyncio.wait({speaking}, timeout=END_S)
-            leaving.cancel()
             if not speaking.done() or not speaking.result():
-                await self._kill(server, "KILL %s")
+                if not await self._kill(server, "KILL %s"):
+                    self._answers.outcomes[-1].stopped = NOT_ENDED
                 speaking.cancel()
                 self._connection.abort()
 
@@ -213,10 +221,8 @@ class _Conversation:
                     async for step in steps:
                         if isinstance(step, tuple):
                             outcome.warnings.append(plain(step))
-        except AnswerTooLong:
-            outcome.failure = Failure(
-                0, "", f"the answer has more than {ANSWER_BYTES_MAX >> 20} MiB: ask for fewer columns or rows"
-            )
+        except AnswerUnread as error:
+            outcome.failure = Failure(0, "", harmless(str(error)))
             return False
         except DatabaseError as error:
             outcome.failure = Failure(error.errno, error.state, harmless(error.message))
@@ -225,14 +231,16 @@ class _Conversation:
     def _read(self, statement: str) -> AsyncGenerator[Head | Values | End, None]:
         return self._connection.read(statement, bytes_max=ANSWER_BYTES_MAX)
 
-    async def _kill(self, server: Server, order: str) -> None:
-        """End what the connection does, at the server; from another connection, as one has to."""
+    async def _kill(self, server: Server, order: str) -> bool:
+        """End what the connection does, at the server, from another connection; say whether that was done."""
         try:
             async with await Connection.open(server, timeout_s=LOGIN_S) as other:
                 await other.execute(order, self._connection.thread_id)
         except DatabaseError as error:
             if error.errno != NO_SUCH_THREAD:
                 log.warning("console.kill_failed", user=server.account.user, reason=str(error))
+                return False
+        return True
 
 
 async def _until(left: Leaving) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from router.answers import End, Head
 from router.database import Connection, quote_name
-from router.errors import AnswerTooLong, ConnectionLost, DatabaseError
+from router.errors import AnswerUnread, ConnectionLost, DatabaseError
 from router.model import Account, Address, Server
 from router.servers.process import LocalServer
 from tests.support.servers import until
@@ -121,7 +121,7 @@ async def test_no_more_of_an_answer_is_read_than_is_allowed(connection: Connecti
     await connection.execute("INSERT INTO t VALUES (REPEAT('x', 100000))")
     steps = connection.read("SELECT pad FROM t", bytes_max=50_000)
     assert isinstance(await anext(steps), Head)
-    with pytest.raises(AnswerTooLong):
+    with pytest.raises(AnswerUnread):
         await anext(steps)
     connection.abort()
 

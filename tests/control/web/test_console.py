@@ -184,7 +184,7 @@ async def test_long_values_are_shortened_and_too_long_answers_refused(
     assert text.text == "ä" * 2048 + " … 5,904 bytes more"
     assert binary.text == "0x" + "00" * 4096 + " … 904 bytes more"
     page = await browser.run(BRANCH, "SELECT REPEAT('a', 1000000) FROM many LIMIT 40; SELECT 1")
-    assert "more than 16 MiB" in page.problems[0]
+    assert "too long to be read" in page.problems[0]
     assert len(page.tables) == 1
     await until(lambda: not running(headgate, password, "1000000"))
 
@@ -262,7 +262,7 @@ async def test_an_answer_in_another_character_set_is_shown_as_far_as_it_can_be(b
     assert page.status == 200
     page = await browser.run(BRANCH, "SET character_set_results = latin1; SELECT 1 AS `ä`; SELECT 2")
     assert page.status == 200
-    assert "UTF-8" in page.problems[0]
+    assert "another character set" in page.problems[0]
     page = await browser.run(BRANCH, "SET character_set_results = latin1; SELECT 'ä' AS a")
     assert [value.text for value in page.tables[0][1]] == ["0xe4"]
 

@@ -96,7 +96,7 @@ def test_the_bytes_of_all_values_are_limited(monkeypatch: pytest.MonkeyPatch) ->
 def test_endless_answers_come_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "RESULTS_MAX", 2)
     taken = answers()
-    assert taken.take(End(1, 0, 0))
+    assert [taken.take(End(1, 0, 0)) for _ in range(2)] == [True, True]
     assert not taken.outcomes[0].stopped
     assert not taken.take(End(1, 0, 0))
     assert "2 results" in taken.outcomes[0].stopped
