@@ -44,7 +44,9 @@ async def run(request: Request, visit: Visited, db: str, name: str) -> Response:
     """Run what was typed, and show what came of it."""
     branch = await _branch(visit, db, name)
     try:
-        statements = checked(statements_of(visit.form.get("sql", "")))
+        # A long text takes a while to be looked through; others are served meanwhile.
+        found = await asyncio.to_thread(statements_of, visit.form.get("sql", ""))
+        statements = checked(found)
         outcomes = await _run(request, visit, branch, statements)
     except (ControlError, DatabaseError, RouteError, ServerFailed, OSError) as error:
         status, sentence = told(request, error)

@@ -339,6 +339,22 @@ async def test_what_was_run_is_in_the_audit_log_without_its_values(
     assert "hunter2" not in headgate.logs()
 
 
+async def test_what_ends_tls_in_front_of_us_tells_that_and_whose_visit_it_is(
+    headgate: Headgate, browser: Browser
+) -> None:
+    answer = await browser.http.get(
+        "/login?next=/databases", headers={"X-Forwarded-Proto": "https", "Cookie": ""}
+    )
+    [cookie] = answer.headers.get_list("set-cookie")
+    assert cookie.startswith("__Host-headgate_login_")
+    assert "; Secure" in cookie
+    path = f"/databases/shop/{BRANCH}/console"
+    form = (await browser.open(path)).forms[path].fields | {"sql": "SELECT 1"}
+    await browser.post(path, form, X_Forwarded_For="203.0.113.9")
+    [entry] = data(headgate, "audit-log", "list", "--action", "branch.ran_statements", "--limit", "1")
+    assert entry["remote_ip"] == "203.0.113.9"
+
+
 # -- what ends ---------------------------------------------------------------------------------------------
 
 
