@@ -65,6 +65,8 @@ class Ledger:
     """The rows that must be there: number → (u, v, d).
 
     With `outages` the writers connect again when the server went away, and ask what became of their write.
+    After each write a writer thinks for a moment, as clients do, unless the test is about writers in a hurry:
+    these take a processor whole, which what is tested then lacks.
     """
 
     server: Server
@@ -75,6 +77,7 @@ class Ledger:
     errors: list[DatabaseError] = field(default_factory=list)
     longest_s: float = 0.0
     outages: bool = False
+    thinks_s: float = 0.001
     _next: int = 0
     _stop: bool = False
 
@@ -145,6 +148,7 @@ class Ledger:
                     self._remember(after)
                 self.longest_s = max(self.longest_s, clock() - started)
                 self.writes += 1
+                await asyncio.sleep(self.thinks_s)
         finally:
             await connection.close()
 

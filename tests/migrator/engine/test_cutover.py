@@ -24,7 +24,7 @@ async def test_a_cut_over_ends_although_every_attempt_finds_too_many_fresh_rows_
     server: LocalServer, database: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cutover, "FINAL_KEYS_PER_S", 30)
-    ledger = Ledger(server.server, database, TEMPORAL)
+    ledger = Ledger(server.server, database, TEMPORAL, thinks_s=0)
     await ledger.fill(connection, 500)
     operation = alter(
         server.server, database, await target_of(connection, database, TEMPORAL.create(new=True))

@@ -44,7 +44,7 @@ async def leftovers(connection: Connection, operation: str) -> list[str]:
 async def test_rows_are_exact_after_the_change_and_after_its_revert(
     server: LocalServer, database: str, connection: Connection, table: Table
 ) -> None:
-    ledger = Ledger(server.server, database, table)
+    ledger = Ledger(server.server, database, table, thinks_s=0)
     await ledger.fill(connection, 3000)
     target = await target_of(connection, database, table.create(new=True))
     gate = OpenGate()
