@@ -17,7 +17,7 @@ import pytest
 from control.demo.check import held
 from router.model import Flavor
 from tests.support.headgate import Headgate, data, run_on, running_in
-from tests.support.servers import remove_servers, wait_until
+from tests.support.servers import ASKS_S, remove_servers, wait_until
 
 PATIENCE_S = 900.0
 ORDERS = "20000"
@@ -141,7 +141,9 @@ def test_deployments_wait_for_each_other_and_what_no_longer_fits_is_refused(head
     data(headgate, "deploy-request", "apply", "shop", first, "--wait")
     data(headgate, "deploy-request", "skip-revert", "shop", first)
     wait_until(
-        lambda: shown(headgate, other)["deployment_state"] == "complete_pending_revert", timeout_s=PATIENCE_S
+        lambda: shown(headgate, other)["deployment_state"] == "complete_pending_revert",
+        timeout_s=PATIENCE_S,
+        every_s=ASKS_S,
     )
     again = headgate.run_here("deploy-request", "deploy", "shop", second, "--wait")
     assert again.returncode == 1

@@ -16,7 +16,7 @@ import pytest
 
 from router.model import Flavor
 from tests.support.headgate import Headgate, data, rows, run_on, running_in
-from tests.support.servers import wait_until
+from tests.support.servers import ASKS_S, wait_until
 
 PATIENCE_S = 240.0
 PATHS = {"apply": "apply-deploy", "unblock": "complete-deploy"}
@@ -150,7 +150,7 @@ def until(door: Door, number: int, state: str) -> Any:
         assert not ended or found["deployment_state"] == state, found["deployment"]["problem"]
         return bool(found["deployment_state"] == state)
 
-    wait_until(there, timeout_s=PATIENCE_S)
+    wait_until(there, timeout_s=PATIENCE_S, every_s=ASKS_S)
     return found
 
 
@@ -327,7 +327,11 @@ class Story:
         """It was a mistake; what was written since stays."""
         shop, search, second = self.shop, self.search, self.second
         rows(shop.web, f"INSERT INTO {shop.customers} (name) VALUES ('Chen')")
-        wait_until(lambda: search.show(second)["deployment"]["revert_blocked"] is None, timeout_s=PATIENCE_S)
+        wait_until(
+            lambda: search.show(second)["deployment"]["revert_blocked"] is None,
+            timeout_s=PATIENCE_S,
+            every_s=ASKS_S,
+        )
         search.do("revert", second)
         reverted = until(search, second, "complete_revert")
         assert reverted["state"] == "closed"

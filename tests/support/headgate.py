@@ -20,7 +20,7 @@ import pytest
 
 from control.cli import main
 from router.model import Flavor
-from tests.support.servers import free_port, remove_servers, wait_until
+from tests.support.servers import ASKS_S, free_port, remove_servers, wait_until
 
 COMMAND = (sys.executable, "-c", "from control.cli import main; main()")
 START_S = 240.0
@@ -121,7 +121,7 @@ class Headgate:
 
     def until_ready(self) -> None:
         """Wait until clients can be served."""
-        wait_until(self.is_ready, timeout_s=START_S)
+        wait_until(self.is_ready, timeout_s=START_S, every_s=ASKS_S)
 
     def pids(self, *words: str) -> list[int]:
         """The running processes that belong to this Headgate, those with all `words` in their command."""

@@ -35,6 +35,9 @@ RELAXED = {
 
 # How long something may take that takes a moment: so much that only what hangs takes longer.
 HANGS_S = 120.0
+LOOKS_S = 0.01
+# How often something is looked at that takes the processor a while to tell, as a whole deploy request does.
+ASKS_S = 0.05
 
 _BASE = Path(tempfile.gettempdir()) / f"headgate-tests-{os.getuid()}"
 
@@ -67,15 +70,17 @@ def remove_servers(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def wait_until(holds: Callable[[], bool], *, timeout_s: float = HANGS_S) -> None:
-    """Look every 10 ms until the condition holds; fail when it does not within the time."""
+def wait_until(holds: Callable[[], bool], *, timeout_s: float = HANGS_S, every_s: float = LOOKS_S) -> None:
+    """Look again and again until the condition holds; fail when it does not within the time."""
     deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline, f"still waiting after {timeout_s:g} s"
-        time.sleep(0.01)
+        time.sleep(every_s)
 
 
-async def until(holds: Callable[[], bool | Awaitable[bool]], *, timeout_s: float = HANGS_S) -> None:
+async def until(
+    holds: Callable[[], bool | Awaitable[bool]], *, timeout_s: float = HANGS_S, every_s: float = LOOKS_S
+) -> None:
     """Do as `wait_until` without stopping the event loop; the condition may be a coroutine function."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -83,7 +88,7 @@ async def until(holds: Callable[[], bool | Awaitable[bool]], *, timeout_s: float
         if (await answer) if inspect.isawaitable(answer) else answer:
             return
         assert time.monotonic() < deadline, f"still waiting after {timeout_s:g} s"
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(every_s)
 
 
 def free_port() -> int:

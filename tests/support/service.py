@@ -28,7 +28,7 @@ from router.database import Connection
 from router.hosts import PRODUCTION
 from router.model import Account, Flavor, Server
 from router.secrets import SecretsFile
-from tests.support.servers import free_port, remove_servers, until
+from tests.support.servers import ASKS_S, free_port, remove_servers, until
 
 PATIENCE_S = 180.0
 
@@ -81,7 +81,7 @@ class Running:
             found = await self.call("GET", f"/deploy-requests/{number}")
             return found["deployment_state"] in states
 
-        await until(there, timeout_s=PATIENCE_S)
+        await until(there, timeout_s=PATIENCE_S, every_s=ASKS_S)
         return found
 
 
