@@ -10,31 +10,19 @@ import msgspec
 from migrator.engine.direct.choose import Shortcut
 from migrator.engine.direct.direct import Direct
 from migrator.engine.ground import journal
-from router.model import Account, Address, Flavor, Server
+from tests.migrator.engine import victims
 
 
-class Orders(msgspec.Struct):
-    """What to do, and where."""
+class Orders(victims.Orders):
+    """To change a table at once, step by step."""
 
-    flavor: str
-    version: str
-    socket: str
-    user: str
-    password: str
-    schema: str
     way: Shortcut
     steps: list[str]
 
 
 async def carry(orders: Orders) -> None:
     """Do it all; a failpoint ends it early."""
-    server = Server(
-        Flavor(orders.flavor),
-        orders.version,
-        Address(socket=orders.socket),
-        Account(orders.user, orders.password),
-    )
-    operation = Direct(f"direct-{orders.schema}", server, orders.schema, "t", "", orders.way, None)
+    operation = Direct(f"direct-{orders.schema}", orders.server, orders.schema, "t", "", orders.way, None)
     for step in orders.steps:
         await getattr(operation, step)()
     await operation.close()

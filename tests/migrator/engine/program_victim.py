@@ -10,33 +10,21 @@ import msgspec
 from migrator.engine.direct.program import ChangeProgram
 from migrator.engine.ground import journal
 from migrator.schema.model import Code
-from router.model import Account, Address, Flavor, Server
+from tests.migrator.engine import victims
 
 
-class Orders(msgspec.Struct):
-    """What to do, and where."""
+class Orders(victims.Orders):
+    """To change a program, step by step."""
 
-    flavor: str
-    version: str
-    socket: str
-    user: str
-    password: str
-    schema: str
     code: Code
     steps: list[str]
 
 
 async def carry(orders: Orders) -> None:
     """Do it all; a failpoint ends it early."""
-    server = Server(
-        Flavor(orders.flavor),
-        orders.version,
-        Address(socket=orders.socket),
-        Account(orders.user, orders.password),
-    )
     code = orders.code
     operation = ChangeProgram(
-        f"program-{code.name}", server, orders.schema, code.kind, code.name, code, table=code.table
+        f"program-{code.name}", orders.server, orders.schema, code.kind, code.name, code, table=code.table
     )
     for step in orders.steps:
         await getattr(operation, step)()

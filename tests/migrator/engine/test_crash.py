@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import sys
-
-import msgspec
 import pytest
 
 from migrator.engine.ground.operation import Phase
@@ -16,6 +10,7 @@ from router.database import Connection
 from router.servers.process import LocalServer
 from tests.migrator.engine.ledger import INT, Ledger, alter, target_of
 from tests.migrator.engine.victim import Orders
+from tests.migrator.engine.victims import killed
 
 FORWARD = [
     "shadow-created",
@@ -33,25 +28,8 @@ BACK = ["save-position", "before-rename:2", "after-rename:2"]
 async def killed_at(
     local: LocalServer, schema: str, target: str, failpoint: str, *, revert: bool, finalize: bool = False
 ) -> None:
-    server = local.server
-    orders = Orders(
-        str(server.flavor),
-        server.version,
-        str(server.address.socket),
-        server.account.user,
-        server.account.password,
-        schema,
-        target,
-        revert,
-        finalize,
-    )
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.migrator.engine.victim", msgspec.json.encode(orders).decode()),
-        env={**os.environ, "HEADGATE_FAILPOINT": failpoint},
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    async with asyncio.timeout(60):
-        assert await process.wait() == -signal.SIGKILL
+    orders = Orders(server=local.server, schema=schema, target=target, revert=revert, finalize=finalize)
+    await killed(orders, failpoint)
 
 
 @pytest.mark.parametrize("failpoint", FORWARD)

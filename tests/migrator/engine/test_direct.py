@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 from dataclasses import replace
 
-import msgspec
 import pytest
 
 from migrator.engine.direct.choose import Choice, Facts, Method, Shortcut, Strategy, Tried, choose, shortcuts
@@ -23,6 +19,7 @@ from router.model import Flavor
 from router.servers.process import LocalServer
 from tests.migrator.engine.direct_victim import Orders
 from tests.migrator.engine.ledger import OpenGate
+from tests.migrator.engine.victims import killed
 from tests.support.servers import until
 
 BEFORE = (
@@ -447,25 +444,7 @@ async def test_after_a_kill_the_definition_says_what_happened(
     await connection.execute(BEFORE)
     before = await definition(connection)
     way = await way_of(server, database, connection, clauses)
-    local = server.server
-    account = local.account
-    orders = Orders(
-        str(local.flavor),
-        local.version,
-        str(local.address.socket),
-        account.user,
-        account.password,
-        database,
-        way,
-        steps,
-    )
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.migrator.engine.direct_victim", msgspec.json.encode(orders).decode()),
-        env={**os.environ, "HEADGATE_FAILPOINT": failpoint},
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    async with asyncio.timeout(60):
-        assert await process.wait() == -signal.SIGKILL
+    await killed(Orders(server=server.server, schema=database, way=way, steps=steps), failpoint)
     operation = changing(server, database, way)
     try:
         await operation.prepare()

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
-from pathlib import Path
 
-import msgspec
 import pytest
 
 from migrator.engine.ground import journal
@@ -25,6 +21,7 @@ from tests.migrator.engine.ledger import INT, Ledger, OpenGate, alter, target_of
 from tests.migrator.engine.test_create_drop import SETTINGS
 from tests.migrator.engine.test_triggers import NAMES, differences, mirrored
 from tests.migrator.engine.victim import Orders
+from tests.migrator.engine.victims import stopped
 from tests.support.servers import until
 
 RENAMING = "SELECT STATE FROM information_schema.PROCESSLIST WHERE INFO LIKE %s AND ID <> CONNECTION_ID()"
@@ -104,27 +101,11 @@ async def test_a_former_owner_that_wakes_up_drops_no_trigger_of_the_live_table(
     ledger = Ledger(server.server, database, INT)
     await mirrored(connection, ledger, 300)
     target = await target_of(connection, database, INT.create(new=True))
-    orders = Orders(
-        str(server.server.flavor),
-        server.server.version,
-        str(server.server.address.socket),
-        server.server.account.user,
-        server.server.account.password,
-        database,
-        target,
-        False,
-    )
-    victim = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.migrator.engine.victim", msgspec.json.encode(orders).decode()),
-        # The rehearsal drops three; the fourth is the first that goes with the old table.
-        env={**os.environ, "HEADGATE_FAILPOINT": "trigger-dropped:4", "HEADGATE_FAILPOINT_STOPS": "1"},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    stat = Path(f"/proc/{victim.pid}/stat")
+    orders = Orders(server=server.server, schema=database, target=target)
+    # The rehearsal drops three; the fourth is the first that goes with the old table.
+    victim = await stopped(orders, "trigger-dropped:4")
     operation = alter(server.server, database, target, rows=200)
     try:
-        await until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
         await operation.prepare()
         assert operation.status().phase is Phase.REVERTIBLE
         await operation.revert()

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -30,6 +27,7 @@ from router.servers.process import LocalServer
 from tests.migrator.engine.ledger import COMPOSITE, INT, Ledger, alter, target_of
 from tests.migrator.engine.test_migration import leftovers
 from tests.migrator.engine.victim import Orders
+from tests.migrator.engine.victims import stopped
 from tests.support.cutting import cutter
 from tests.support.servers import running_server, until
 
@@ -125,27 +123,11 @@ async def test_a_process_that_freezes_and_wakes_up_does_nothing_any_more(
     ledger = Ledger(server.server, database, INT)
     await ledger.fill(connection, 3000)
     target = await target_of(connection, database, INT.create(new=True))
-    orders = Orders(
-        str(server.server.flavor),
-        server.server.version,
-        str(server.server.address.socket),
-        server.server.account.user,
-        server.server.account.password,
-        database,
-        target,
-        revert,
-    )
+    orders = Orders(server=server.server, schema=database, target=target, revert=revert)
     async with ledger.writing():
-        victim = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.migrator.engine.victim", msgspec.json.encode(orders).decode()),
-            env={**os.environ, "HEADGATE_FAILPOINT": place, "HEADGATE_FAILPOINT_STOPS": "1"},
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        stat = Path(f"/proc/{victim.pid}/stat")
+        victim = await stopped(orders, place)
         operation = alter(server.server, database, target, rows=200)
         try:
-            await until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
             await operation.prepare()
             await operation.cut_over()
             await ledger.written(50)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 
-import msgspec
 import pytest
 
 from migrator.engine.direct.program import ChangeProgram
@@ -21,6 +17,7 @@ from router.database import Connection
 from router.model import Flavor
 from router.servers.process import LocalServer
 from tests.migrator.engine.program_victim import Orders
+from tests.migrator.engine.victims import killed
 
 TABLE = "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(60) NOT NULL DEFAULT '')"
 FORMER = {
@@ -226,17 +223,7 @@ async def test_a_process_that_is_killed_leaves_the_old_one_or_the_new_one(
     steps = ["prepare", "cut_over", "revert"] if back else ["prepare", "cut_over"]
     place = f"{failpoint}:2" if back else failpoint
     server = bench.server.server
-    orders = Orders(
-        *(str(server.flavor), server.version, str(server.address.socket), server.account.user),
-        *(server.account.password, bench.database, code, steps),
-    )
-    process = subprocess.run(
-        [sys.executable, "-m", "tests.migrator.engine.program_victim", msgspec.json.encode(orders).decode()],
-        env={**os.environ, "HEADGATE_FAILPOINT": place},
-        check=False,
-        capture_output=True,
-    )
-    assert process.returncode == -9, process.stderr.decode()
+    await killed(Orders(server=server, schema=bench.database, code=code, steps=steps), place)
     if kind is CodeKind.TRIGGER and failpoint in ("program-guarded", "program-dropped"):
         with pytest.raises(Exception, match="try again"):
             await bench.connection.execute("INSERT INTO t VALUES (1, '')")

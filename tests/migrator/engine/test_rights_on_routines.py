@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-import msgspec
 import pytest
 
 from migrator.engine.direct.program import ChangeProgram
@@ -19,6 +15,7 @@ from migrator.schema.model import CodeKind
 from router.model import Account, Flavor
 from tests.migrator.engine.program_victim import Orders
 from tests.migrator.engine.test_program import Bench, bench
+from tests.migrator.engine.victims import killed
 
 __all__ = ["bench"]
 
@@ -89,17 +86,8 @@ async def test_a_process_that_is_killed_before_it_gives_them_again_does_so_later
     async with granted(bench, kind) as app:
         before = await grants(bench, app)
         code = await bench.target(kind)
-        orders = Orders(
-            *(str(server.flavor), server.version, str(server.address.socket), server.account.user),
-            *(server.account.password, bench.database, code, ["prepare", "cut_over"]),
-        )
-        process = subprocess.run(
-            [*(sys.executable, "-m", "tests.migrator.engine.program_victim"), msgspec.json.encode(orders)],
-            env={**os.environ, "HEADGATE_FAILPOINT": "program-made"},
-            check=False,
-            capture_output=True,
-        )
-        assert process.returncode == -9, process.stderr.decode()
+        orders = Orders(server=server, schema=bench.database, code=code, steps=["prepare", "cut_over"])
+        await killed(orders, "program-made")
         assert await grants(bench, app) != before
         operation = ChangeProgram(f"program-{code.name}", server, bench.database, kind, "p", code)
         try:

@@ -11,33 +11,21 @@ import msgspec
 from migrator.engine.ground import journal
 from migrator.engine.ground.failpoints import reach
 from migrator.engine.rows import follow
-from router.model import Account, Address, Flavor, Server
+from tests.migrator.engine import victims
 from tests.migrator.engine.ledger import alter
 
 
-class Orders(msgspec.Struct):
-    """What to do, and where."""
+class Orders(victims.Orders):
+    """To alter a table, and what comes then."""
 
-    flavor: str
-    version: str
-    socket: str
-    user: str
-    password: str
-    schema: str
     target: str
-    revert: bool
+    revert: bool = False
     finalize: bool = False
 
 
 async def carry(orders: Orders) -> None:
     """Do it all; a failpoint ends it early."""
-    server = Server(
-        Flavor(orders.flavor),
-        orders.version,
-        Address(socket=orders.socket),
-        Account(orders.user, orders.password),
-    )
-    operation = alter(server, orders.schema, orders.target, rows=200)
+    operation = alter(orders.server, orders.schema, orders.target, rows=200)
     await operation.prepare()
     await operation.cut_over()
     await two_positions_saved()
