@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
+from rich.markup import escape
 from rich.status import Status
 
 from control.cli.context import Context
@@ -23,7 +24,7 @@ def wait_for_rows(here: Context, path: str) -> Any:
             if copied := branch["seeding"]:
                 why = f" ({copied['held']})" if copied["held"] else ""
                 status.update(
-                    f"copying {copied['table']}: {copied['rows_copied']} of about "
-                    f"{copied['rows_total']} rows{why}"
+                    f"copying {escape(copied['table'])}: {copied['rows_copied']} of about "
+                    f"{copied['rows_total']} rows{escape(why)}"
                 )
             time.sleep(POLL_S)

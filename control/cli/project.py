@@ -17,6 +17,7 @@ from control.errors import reason
 
 NAME: Final = ".pscale.yml"
 READABLE: Final = 0o644
+BYTES_MAX: Final = 64 << 10
 SWITCH: Final = "headgate branch switch BRANCH"
 
 
@@ -40,6 +41,7 @@ def open_project(folder: Path | None = None) -> Project:
     except OSError as error:
         raise ProjectError(f"the current folder cannot be read: {reason(error)}") from error
     try:
+        _check(path)
         text = path.read_bytes().decode()
         return Project(path, text, read_place(text))
     except FileNotFoundError:
@@ -52,6 +54,14 @@ def open_project(folder: Path | None = None) -> Project:
         raise ProjectError(
             f"{path}, line {refused.number}: {refused}. Mend that line, or move the file, then: {SWITCH}"
         ) from refused
+
+
+def _check(path: Path) -> None:
+    """Raise ProjectError for what may not end when it is read: projects come from other people."""
+    if path.exists() and not path.is_file():
+        raise ProjectError(f"{path} cannot be read: it is no plain file. Move it, then: {SWITCH}")
+    if path.exists() and path.stat().st_size > BYTES_MAX:
+        raise ProjectError(f"{path} cannot be read: it is longer than such files are. Move it, then: {SWITCH}")
 
 
 def find_file(folder: Path) -> Path:

@@ -113,7 +113,7 @@ def _read(written: str, number: int) -> str:
             try:
                 return str(json.loads(written))
             except json.JSONDecodeError:
-                raise LineRefused(number, f"{written} cannot be read: leave out the backslash") from None
+                raise LineRefused(number, f"{written!r} cannot be read: leave out the backslash") from None
         case _:
             return written
 

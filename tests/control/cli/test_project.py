@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.cli.project import NAME, ProjectError, find_file, open_project, write_project
+from control.cli.project import BYTES_MAX, NAME, ProjectError, find_file, open_project, write_project
 from control.cli.project_text import LineRefused, Place, read_place, with_place
 
 SHOP = Place("local", "shop", "add-phone")
@@ -54,6 +55,7 @@ def test_what_is_written_is_read_back(org: str, database: str, branch: str) -> N
         ("org acme\n", 1, "`key: value`"),
         ("\ufefforg: acme\n", 1, "`key: value`"),
         ('org: "acm\\x65"\n', 1, "backslash"),
+        ('org: "\x1b[2Jacme"\n', 1, r"\x1b[2Jacme"),
         ("branch: main\ndatabase: shop\nbranch: other\n", 3, "second time"),
         ('org: "acme\\u001b[2J"\n', 1, "cannot be the name of an organization"),
         ("branch: Add_Phone\n", 1, "cannot be the name of a branch"),
@@ -123,10 +125,25 @@ def test_a_new_file_is_for_everybody_to_read_and_a_link_stays_one(tmp_path: Path
     assert open_project(tmp_path / "target").place.branch == "other"
 
 
+def test_what_does_not_end_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    os.mkfifo(path)
+    with pytest.raises(ProjectError, match=r"no plain file. Move it, then: headgate branch switch BRANCH"):
+        open_project(tmp_path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ProjectError, match="no plain file"):
+        open_project(tmp_path)
+    path.unlink()
+    path.write_bytes(b"#" * (BYTES_MAX + 1))
+    with pytest.raises(ProjectError, match=r"longer than such files are. Move it"):
+        open_project(tmp_path)
+
+
 def test_a_file_that_cannot_be_read_or_written_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / NAME
     path.mkdir()
-    with pytest.raises(ProjectError, match=r"cannot be read: Is a directory.*move it"):
+    with pytest.raises(ProjectError, match=r"cannot be read: it is no plain file. Move it"):
         open_project(tmp_path)
     path.rmdir()
     path.write_bytes(b"branch: \xff\n")
