@@ -78,6 +78,8 @@ async def rebase_branch(
     except (DatabaseError, SchemaError) as error:
         await _undo(admin, schema, record, programs, handovers, error)
         raise
+    # Whatever it has none of any more was taken away on purpose: nothing is to be put back.
+    await handovers.note(record.id)
     onto_record = await branches.get(onto)
     for endow in branches.endowments:
         await endow(onto_record, record, admin)

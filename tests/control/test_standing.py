@@ -430,6 +430,29 @@ async def test_programs_that_a_rebase_could_not_put_back_come_back_with_the_next
     await here.call("DELETE", "/branches/strict?delete_descendants=true", expect=204)
 
 
+async def test_who_is_killed_at_the_end_of_a_rebase_brings_no_dropped_program_back(
+    here: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await here.call("POST", "/branches", {"name": "tidied"}, expect=201)
+    await here.on_branch("tidied", "CREATE PROCEDURE gone() SELECT 1", "CREATE PROCEDURE kept() SELECT 1")
+    await here.call("POST", "/branches", {"name": "behind", "parent_branch": "tidied"}, expect=201)
+    await here.on_branch("tidied", "DROP PROCEDURE gone")
+    standing = here.service.standing
+
+    async def killed(branch_id: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(standing._handovers, "end", killed)
+    with pytest.raises(KeyboardInterrupt):
+        await standing.rebase("behind")
+    monkeypatch.undo()
+    await standing.take_up()
+    assert await standing._handovers.begun() == {}
+    assert {code.name for code in (await here.service.branches.read("behind")).code} >= {"kept"}
+    assert (await here.call("GET", "/branches/behind/diff"))["data"] == []
+    await here.call("DELETE", "/branches/tidied?delete_descendants=true", expect=204)
+
+
 async def test_a_rebase_is_no_way_around_deploy_requests(here: Running) -> None:
     """Neither into production, nor for members into staging; nor is it one to the rights of the engine."""
     await here.call("POST", "/branches", {"name": "blue"}, expect=201)
