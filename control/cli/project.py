@@ -61,7 +61,7 @@ def _check(path: Path) -> None:
     if path.exists() and not path.is_file():
         raise ProjectError(f"{path} cannot be read: it is no plain file. Move it, then: {SWITCH}")
     if path.exists() and path.stat().st_size > BYTES_MAX:
-        raise ProjectError(f"{path} cannot be read: it is longer than such files are. Move it, then: {SWITCH}")
+        raise ProjectError(f"{path} cannot be read: no such file is so long. Move it, then: {SWITCH}")
 
 
 def find_file(folder: Path) -> Path:

@@ -59,12 +59,13 @@ async def _run(
 ) -> Sequence[Outcome]:
     service = visit.service
     role = role_of(visit.form.get("access", ""), service.branches.production.roles)
+    written = await asyncio.to_thread(noted, statements)
     # Before it is done: what cannot be written down is not run.
     await service.journal.record(
         visit.actor,
         "branch.ran_statements",
         Subject("Branch", branch.name, f"{branch.database}/{branch.name}"),
-        {"access": str(role), "statements": noted(statements), "count": len(statements)},
+        {"access": str(role), "statements": written, "count": len(statements)},
         request.client.host if request.client else "",
     )
 

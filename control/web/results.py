@@ -13,7 +13,7 @@ from router.answers import Column, End, Head, Values
 CELLS_MAX: Final = 20_000
 """Values of one run that are shown, whatever rows they are in."""
 KEPT_BYTES_MAX: Final = 2 << 20
-"""Bytes of all of them."""
+"""Bytes of all of them, and of the names of their columns."""
 RESULTS_MAX: Final = 500
 LONG: Final = 600
 """Characters of a value that are shown without being scrolled."""
@@ -124,9 +124,11 @@ class Answers:
                 names = tuple(harmless(column.name) for column in step.columns)
                 numbers = tuple(column.type_code in NUMBERS for column in step.columns)
                 self._cells -= len(names)
+                self._bytes -= sum(map(len, names))
                 # Whether it has any rows at all would take reading on.
-                outcome.results.append(Result(names, numbers, more=self._cells <= 0))
-                return self._cells > 0
+                full = (self._cells <= 0) or (self._bytes <= 0)
+                outcome.results.append(Result(names, numbers, more=full))
+                return not full
             case End():
                 if not self._columns:
                     outcome.results.append(Result(affected=step.affected, last_insert_id=step.last_insert_id))

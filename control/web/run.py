@@ -19,6 +19,7 @@ from control.passwords import Passwords, PasswordWish
 from control.service import Service
 from control.web.results import Answers, Failure, Limits, Outcome, plain
 from router.answers import End, Head, Values
+from router.classify import Kind, classify
 from router.clock import now
 from router.database import Connection
 from router.errors import AnswerUnread, DatabaseError
@@ -40,6 +41,8 @@ END_S: Final = 5.0
 TIME_OVER: Final = (
     "The run was ended after {limit_s:g} s, which console.run_s allows. What was not committed is undone."
 )
+CUT_OFF: Final = "The run was ended in the middle of its answer, of which no more is shown. What was not committed is undone."
+"""Said of what may write; what only reads has nothing to lose."""
 NOT_ENDED: Final = (
     "The run could not be ended at the server, where it may still go on: look with SHOW PROCESSLIST, and end "
     "it with KILL."
@@ -201,6 +204,8 @@ class Conversation:
                 outcome.took_s = time.monotonic() - begun
                 outcome.stopped = outcome.stopped or self._stopped
             if not whole:
+                if classify(statement.encode()) is not Kind.READ:
+                    outcome.stopped = outcome.stopped or CUT_OFF
                 return False
             if outcome.failure or self._stopped:
                 break

@@ -10,8 +10,9 @@ from router.classify import Kind, classify, digest
 from router.split import split
 
 STATEMENTS_MAX: Final = 100
-NOTED_MAX: Final = 20
-"""Statements of one run that the audit log tells; of the others it has the number."""
+CUT_OFF: Final = "…"
+NOTED_CHARACTERS: Final = 500
+"""How much the audit log tells of one statement."""
 
 
 def statements_of(text: str) -> list[str]:
@@ -41,5 +42,16 @@ def checked(statements: list[str]) -> list[str]:
 
 
 def noted(statements: list[str]) -> list[str]:
-    """Return the statements without their literals, as the audit log keeps them."""
-    return [digest(statement.encode()) for statement in statements[:NOTED_MAX]]
+    """Return the statements without their literals, as the audit log keeps them.
+
+    Each begins with its first word, whatever comments stand before that; where it cannot be told what is a
+    literal, it begins with its kind.
+    """
+    return [_noted(statement.encode()) for statement in statements]
+
+
+def _noted(statement: bytes) -> str:
+    found = digest(statement, limit=len(statement))
+    if found == CUT_OFF:
+        return f"{classify(statement)} {CUT_OFF}"
+    return found if len(found) <= NOTED_CHARACTERS else f"{found[: NOTED_CHARACTERS - 1]}{CUT_OFF}"

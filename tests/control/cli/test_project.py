@@ -136,7 +136,7 @@ def test_what_does_not_end_is_not_read(tmp_path: Path) -> None:
         open_project(tmp_path)
     path.unlink()
     path.write_bytes(b"#" * (BYTES_MAX + 1))
-    with pytest.raises(ProjectError, match=r"longer than such files are. Move it"):
+    with pytest.raises(ProjectError, match=r"no such file is so long. Move it"):
         open_project(tmp_path)
 
 

@@ -257,6 +257,24 @@ async def test_a_procedure_is_made_whole_and_its_results_are_shown(browser: Brow
     assert page.problems == []
 
 
+async def test_what_writes_and_is_cut_off_is_told_to_be_ended(
+    headgate: Headgate, browser: Browser, password: Any
+) -> None:
+    run_on(
+        headgate,
+        password,
+        "CREATE TABLE taken (id INT PRIMARY KEY)",
+        "INSERT INTO taken SELECT id FROM many",
+        "CREATE PROCEDURE show_and_take() "
+        "BEGIN SELECT a.* FROM many AS a JOIN many AS b; DELETE FROM taken; END",
+    )
+    page = await browser.run(BRANCH, "CALL show_and_take()")
+    assert "The first 1,000 rows" in page.text
+    assert "ended in the middle of its answer" in page.problems[0]
+    assert run_on(headgate, password, "SELECT COUNT(*) FROM taken") == [[(5000,)]]
+    run_on(headgate, password, "DROP PROCEDURE show_and_take", "DROP TABLE taken")
+
+
 async def test_an_answer_in_another_character_set_is_shown_as_far_as_it_can_be(browser: Browser) -> None:
     page = await browser.run(BRANCH, "SET NAMES latin1; SELECT 'x' AS a; SELECT x'e4' AS b")
     assert page.status == 200

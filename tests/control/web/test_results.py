@@ -90,7 +90,14 @@ def test_the_bytes_of_all_values_are_limited(monkeypatch: pytest.MonkeyPatch) ->
     taken = answers(rows_max=1000)
     taken.take(Head((TEXT,)))
     assert [taken.take((b"x" * 100,)) for _ in range(4)] == [True, True, True, False]
-    assert [len(row[0].text) for row in taken.outcomes[0].results[0].rows] == [100, 100, 50]
+    assert [len(row[0].text) for row in taken.outcomes[0].results[0].rows] == [100, 100, 46]
+
+
+def test_names_of_columns_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "KEPT_BYTES_MAX", 250)
+    taken = answers()
+    named = Head((Column("n" * 200, 3, 63),))
+    assert [taken.take(step) for step in (named, End(0, 0, 0), named)] == [True, True, False]
 
 
 def test_endless_answers_come_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.errors import ControlError
-from control.web.statements import NOTED_MAX, STATEMENTS_MAX, checked, noted, statements_of
+from control.web.statements import NOTED_CHARACTERS, STATEMENTS_MAX, checked, noted, statements_of
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,17 @@ def test_what_is_noted_has_no_literals_and_an_end() -> None:
     assert noted(["SELECT * FROM t WHERE name = 'secret' AND id = 7"]) == [
         "SELECT * FROM t WHERE name = ? AND id = ?"
     ]
-    assert len(noted(["SELECT 1"] * 50)) == NOTED_MAX
+    [long] = noted([f"SELECT {', '.join('a' * 500)}"])
+    assert len(long) == NOTED_CHARACTERS
+    assert long.endswith("…")
+
+
+def test_nothing_that_is_run_hides_from_the_audit_log() -> None:
+    """Neither behind harmless statements, nor behind long comments, nor by what cannot be told apart."""
+    assert noted([*["SELECT 1"] * 99, "DELETE FROM t"])[99] == "DELETE FROM t"
+    assert noted([f"/* {'x' * 5000} */ DELETE FROM t"]) == ["DELETE FROM t"]
+    assert noted([f"DELETE {'#' * 5000}\nFROM t"]) == ["DELETE FROM t"]
+    assert noted(["/*!99999 ' */ DELETE FROM t"]) == ["unknown …"]
 
 
 SQL = st.lists(
