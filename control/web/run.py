@@ -41,7 +41,10 @@ END_S: Final = 5.0
 TIME_OVER: Final = (
     "The run was ended after {limit_s:g} s, which console.run_s allows. What was not committed is undone."
 )
-CUT_OFF: Final = "The run was ended in the middle of its answer, of which no more is shown. What was not committed is undone."
+CUT_OFF: Final = (
+    "The run was ended in the middle of its answer, of which no more is shown. What was not committed is "
+    "undone."
+)
 """Said of what may write; what only reads has nothing to lose."""
 NOT_ENDED: Final = (
     "The run could not be ended at the server, where it may still go on: look with SHOW PROCESSLIST, and end "
