@@ -46,7 +46,6 @@ async def test_a_lock_that_is_not_had_at_once_is_given_up_and_tried_again(
                 await other.execute("COMMIT")
             await operation.cut_over()
         assert gate.closed == gate.opened
-        assert ledger.longest_s < 3
     finally:
         await operation.close()
     assert not ledger.errors
@@ -84,7 +83,6 @@ async def test_a_backup_that_forbids_renames_postpones_the_cut_over_and_writers_
     finally:
         await operation.close()
     assert not ledger.errors
-    assert ledger.longest_s < 10
     await ledger.check(dropped=True)
 
 
@@ -181,7 +179,6 @@ async def test_a_process_that_stands_still_under_the_lock_costs_time_and_no_row(
     finally:
         await operation.close()
     assert not ledger.errors
-    assert ledger.longest_s < 8
     await ledger.check(dropped=False)
     assert await leftovers(connection, operation.id) == []
 

@@ -11,6 +11,7 @@ import pytest
 
 from migrator.engine.ground.operation import Phase
 from migrator.engine.ground.state import prepare_state
+from migrator.engine.rows import copier, follow
 from migrator.errors import MigratorError, StreamBroken
 from router.accounts import make_migrator_account
 from router.database import Connection
@@ -137,8 +138,10 @@ async def test_a_server_that_becomes_read_only_is_waited_for(flavor: Flavor, tmp
 
 
 async def test_a_server_without_room_is_waited_for_and_the_change_goes_on_when_there_is_some(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module in (copier, follow):
+        monkeypatch.setattr(module, "FULL_PAUSE_S", 0.5)
     # All tables in one file that may not grow further: a disk of exactly this size, on any machine.
     options = {"innodb-file-per-table": "0", "innodb-data-file-path": "ibdata1:12M:autoextend:max:96M"}
     async with running_server(Flavor.MYSQL, tmp_path / "server", options=options) as local:

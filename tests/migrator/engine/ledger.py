@@ -75,7 +75,6 @@ class Ledger:
     rows: dict[int, tuple[int | None, str, int]] = field(default_factory=dict)
     writes: int = 0
     errors: list[DatabaseError] = field(default_factory=list)
-    longest_s: float = 0.0
     outages: bool = False
     thinks_s: float = 0.001
     _next: int = 0
@@ -121,7 +120,6 @@ class Ledger:
 
     async def _write(self, number: int) -> None:
         dice = random.Random(number)
-        clock = asyncio.get_running_loop().time
         connection = await Connection.open(self.server, database=self.schema)
         try:
             while not self._stop:
@@ -130,7 +128,6 @@ class Ledger:
                     for n in dice.sample(sorted(self.rows), min(40, len(self.rows)))
                     if n % WRITERS == number
                 ]
-                started = clock()
                 statements, after = self._plan(dice, number, mine)
                 try:
                     await self._run(connection, statements)
@@ -146,7 +143,6 @@ class Ledger:
                     happened = False
                 if happened:
                     self._remember(after)
-                self.longest_s = max(self.longest_s, clock() - started)
                 self.writes += 1
                 await asyncio.sleep(self.thinks_s)
         finally:
