@@ -21,8 +21,8 @@ DOWN_EVERY_S = 0.5
 STOP_S = 1.0
 SLOW_START_S = 0.5
 # Now and then copying stops to see what latency is without it: sooner when copying is at its least and
-# latency still high, since then something else may be the cause. Samples look back a second, so the first
-# ones are left out.
+# latency still high, or when it is lower than usual, since then something else is the cause. Samples look
+# back a second, so the first ones are left out.
 PROBE_S = 1.6
 PROBE_SETTLE_S = 0.9
 PROBE_EVERY_S = 60.0
@@ -128,7 +128,8 @@ class Controller:
         return Permit(self._idle_target_s, self._share)
 
     def _probing(self, now_s: float) -> bool:
-        every_s = PROBE_EVERY_S if self._share > FLOOR else PROBE_EVERY_AT_FLOOR_S
+        soon = self._share <= FLOOR or self._usual.outdated
+        every_s = PROBE_EVERY_AT_FLOOR_S if soon else PROBE_EVERY_S
         if now_s - self._probed_s > every_s:
             self._probed_s = now_s
             # Before the first chunk it is known already, if somebody listened while nothing was copied.
@@ -144,7 +145,7 @@ class Controller:
         far = max(2.0, self._rise * 1.5)
         since_s = now_s - self._moved_s
         if ratio < quiet:
-            if since_s >= UP_EVERY_S:
+            if since_s >= UP_EVERY_S and not self._usual.outdated:
                 self._share, self._moved_s = min(1.0, GROWTH * self._share), now_s
         elif ratio >= near and since_s >= DOWN_EVERY_S:
             if ratio >= far and self._share > FLOOR:

@@ -21,6 +21,16 @@ MIX_NOISE_MS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
+class _Mix:
+    """What all statements of a second take together, now and as they usually do, in ms, and what is noise."""
+
+    rate: float
+    now_ms: float
+    usual_ms: float
+    noise_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Rise:
     """How many times longer statements take than usual, those whose latency rose most, and a sentence."""
 
@@ -47,6 +57,12 @@ class Usual:
         """The 95th percentile of the slowest class as it usually is; 0 when not known."""
         return max((self._base(name)[0] for name in self._rests), default=0.0)
 
+    @property
+    def outdated(self) -> bool:
+        """Whether statements take less than usual: copying makes none faster, so it was something else."""
+        mix = self._mix()
+        return mix.usual_ms - mix.now_ms > mix.noise_ms
+
     def take(self, sample: TrafficSample, *, resting: bool) -> None:
         """Take what the proxy saw in a second; `resting` when nothing was copied in it."""
         keep = resting and sample.at_s - self._rested_s >= REST_EVERY_S
@@ -71,7 +87,7 @@ class Usual:
         The worst class counts by its 95th percentile; all together count by their mean, in which many small
         delays add up as they do in a transaction.
         """
-        worst = self._mix()
+        worst = _rise_of(self._mix())
         for name in self._rests:
             base_ms, _ = self._base(name)
             now_ms, _ = self._now.get(name, (base_ms, 0.0))
@@ -84,7 +100,7 @@ class Usual:
                 )
         return worst
 
-    def _mix(self) -> Rise:
+    def _mix(self) -> _Mix:
         now_ms = base_ms = rate = spread = 0.0
         for name in self._rests:
             per_s = self._rates.get(name, 0.0)
@@ -95,14 +111,7 @@ class Usual:
                 rate += per_s
                 spread += per_s * base_p95_ms**2
         # The mean of few statements says little: three standard errors, with a third of p95 as deviation.
-        if not rate or now_ms - base_ms <= rate * MIX_NOISE_MS + math.sqrt(spread):
-            return Rise(1.0, "")
-        ratio = now_ms / max(base_ms, 0.001)
-        return Rise(
-            ratio,
-            f"statements take {now_ms / rate:.2f} ms on average, {ratio:.2f} times their usual "
-            f"{base_ms / rate:.2f} ms",
-        )
+        return _Mix(rate, now_ms, base_ms, rate * MIX_NOISE_MS + math.sqrt(spread))
 
     def _base(self, name: str) -> tuple[float, float]:
         rests = self._rests[name]
@@ -110,3 +119,14 @@ class Usual:
             statistics.median(p95_ms for p95_ms, _ in rests),
             statistics.median(mean_ms for _, mean_ms in rests),
         )
+
+
+def _rise_of(mix: _Mix) -> Rise:
+    if not mix.rate or mix.now_ms - mix.usual_ms <= mix.noise_ms:
+        return Rise(1.0, "")
+    ratio = mix.now_ms / max(mix.usual_ms, 0.001)
+    return Rise(
+        ratio,
+        f"statements take {mix.now_ms / mix.rate:.2f} ms on average, {ratio:.2f} times their usual "
+        f"{mix.usual_ms / mix.rate:.2f} ms",
+    )

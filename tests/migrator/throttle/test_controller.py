@@ -229,3 +229,21 @@ def test_copying_always_advances_whatever_latency_there_is(p95_ms: float, then_m
     subject, now_s = learned(p95_ms)
     permits = list(drive(subject, then_ms, now_s, 20.0))
     assert sum(permit is not None for permit in permits) > len(permits) / 3
+
+
+def test_a_load_of_others_that_ends_leaves_no_room_for_copying() -> None:
+    """What was usual beside it would allow four times of what is usual now."""
+    subject, share, copied_s = controller(), 0.0, float("-inf")
+    shares: list[float] = []
+    for tick in range(2000):
+        now_s = tick * TICK_S
+        alone_ms = 8.0 if now_s < 20 else 2.0
+        resting = now_s - copied_s >= PROBE_SETTLE_S - TICK_S
+        mean_ms = alone_ms * (1.0 if resting else 1 + share)
+        stats = ClassSample(1000.0, mean_ms, 2 * mean_ms, mean_ms)
+        subject.take_traffic(TrafficSample(now_s, {"read": stats}, 3))
+        if (permit := subject.decide(now_s)) is not None:
+            subject.copied(now_s)
+            share, copied_s = permit.share, now_s
+            shares.append(share if now_s >= 20 else 0.0)
+    assert max(shares) < 0.5
