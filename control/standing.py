@@ -104,8 +104,15 @@ class Standing:
             return record
         await self._check_unneeded(record, "is not promoted")
         if not record.safe_migrations:
-            record = await self.enable_safe_migrations(name)
-        record = await self._branches.change(record, production=True, ttl_s=None, expires_at=None)
+            await self.enable_safe_migrations(name)
+        async with self._wall.alone(name) as record:
+            if not record.safe_migrations:
+                raise ControlError(
+                    f"somebody has switched the safe migrations of branch {name!r} off meanwhile, and "
+                    "production has them: promote it again with: "
+                    f"headgate branch promote {record.database} {name}"
+                )
+            record = await self._branches.change(record, production=True, ttl_s=None, expires_at=None)
         if record.local:
             await self._branches.restart(record)
         log.info("branch.promoted", branch=name)

@@ -154,6 +154,27 @@ async def test_who_is_killed_before_the_rights_are_taken_takes_them_at_the_next_
     await here.call("DELETE", "/branches/half", expect=204)
 
 
+async def test_no_branch_becomes_production_while_its_safe_migrations_are_switched_off(
+    here: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await here.call("POST", "/branches", {"name": "raced"}, expect=201)
+    await here.call("POST", "/branches/raced/safe-migrations")
+    standing = here.service.standing
+    check = standing._check_unneeded
+
+    async def check_and_be_overtaken(record: BranchRecord, so: str, **more: bool) -> None:
+        await check(record, so, **more)
+        if so == "is not promoted":
+            await standing.disable_safe_migrations("raced")
+
+    monkeypatch.setattr(standing, "_check_unneeded", check_and_be_overtaken)
+    said = await refused(here, "POST", "/branches/raced/promote")
+    monkeypatch.undo()
+    assert said.endswith("promote it again with: headgate branch promote shop raced")
+    assert not (await here.call("GET", "/branches/raced"))["production"]
+    await here.call("DELETE", "/branches/raced", expect=204)
+
+
 async def test_a_change_goes_from_a_branch_to_staging_and_from_there_to_main(here: Running) -> None:
     await here.call("POST", "/branches", {"name": "phone", "parent_branch": "staging"}, expect=201)
     await here.on_branch("phone", "ALTER TABLE customers ADD COLUMN phone VARCHAR(20) NOT NULL DEFAULT ''")
