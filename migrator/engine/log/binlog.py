@@ -152,7 +152,7 @@ class _Link:
                 try:
                     return await cls._log_in(server, reader, writer)
                 except BaseException:
-                    writer.close()
+                    cast("asyncio.Transport", writer.transport).abort()
                     raise
         except TimeoutError:
             raise ConnectionLost(0, f"the server at {address} did not answer in time") from None
@@ -232,9 +232,12 @@ class _Link:
             link.resume_reading()
 
     def close(self) -> None:
-        """Close the socket; the server ends its side when it next writes."""
-        with contextlib.suppress(OSError):
-            self._writer.close()
+        """Close the socket; the server ends its side when it next writes.
+
+        It says no goodbye by TLS: a server that waits for changes would answer that when it next writes only,
+        and until then the event loop could not be closed.
+        """
+        cast("asyncio.Transport", self._writer.transport).abort()
 
 
 def _gone(start: str, message: str) -> StreamBroken:
