@@ -14,7 +14,7 @@ from migrator.throttle.usual import QUERIES_MIN, Usual
 
 # Small chunks a tenth of the time are hardly felt, and a migration always advances.
 FLOOR = 0.10
-SHARE_AT_FIRST = 0.15
+SHARE_AT_FIRST = 0.2
 GROWTH = 1.2
 UP_EVERY_S = 2.0
 DOWN_EVERY_S = 0.5
@@ -30,8 +30,8 @@ PROBE_EVERY_AT_FLOOR_S = 8.0
 STALE_S = 3.0
 # Between these parts of the allowed rise the share stays: statements rise together, so what is a tenth for
 # the mean of them is a quarter for the slowest transactions.
-QUIET = 0.3
-NEAR = 0.7
+QUIET = 0.4
+NEAR = 0.8
 # At the same share clients feel chunks of 3 ms as little as those of 14 ms, but each has its own round trips
 # and its commit, more than a millisecond of them: shorter ones only copy less.
 TARGET_MIN_S = 0.010
