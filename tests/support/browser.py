@@ -37,6 +37,7 @@ class Page(HTMLParser):
         self.html = answer.text
         self.forms: dict[str, Form] = {}
         self.links: dict[str, str] = {}
+        self.addresses: set[str] = set()
         self.tables: list[list[list[Value]]] = []
         self.problems: list[str] = []
         self.tags: set[str] = set()
@@ -96,7 +97,9 @@ class Page(HTMLParser):
             case "td" | "th":
                 self.tables[-1][-1].append(Value(given.get("class", ""), text))
             case "a":
+                # Links that are called alike lead to several addresses.
                 self.links[text.strip()] = given["href"]
+                self.addresses.add(given["href"])
             case "p" if given.get("class") == "problem":
                 self.problems.append(" ".join(text.split()))
 
