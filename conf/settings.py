@@ -217,7 +217,7 @@ class ThrottleSettings:
     enabled: bool = True
     """Whether row copying yields to live traffic at all."""
     latency_rise: float = 1.25
-    """Copying slows down when the latency of statements exceeds its usual value this many times."""
+    """How many times as long as usual statements may take; copying slows down shortly before."""
     replica_lag_max_s: float = 2.0
     """Copying stops while a replica of `production.replicas` is further behind, or unreachable; 0: never."""
     replicas_ignored: tuple[str, ...] = ()
